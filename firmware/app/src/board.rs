@@ -1,0 +1,35 @@
+//! What the request loop needs to know about the board it runs on.
+
+use sirocco::held::Evaluate;
+use sirocco::wire::Memory;
+
+/// A board, as functions: nothing of it is needed to test the rest.
+#[derive(Debug, Clone, Copy)]
+pub struct Board {
+    /// Name of the board: its folder under `firmware/boards`.
+    pub name: &'static str,
+    /// Memory use, where the board can tell.
+    pub memory: fn() -> Option<Memory>,
+    /// Milliseconds since reset, where the board can tell.
+    pub uptime: Option<fn() -> u32>,
+    /// Reads a clock that counts up, where the board has one.
+    pub clock: Option<Clock>,
+    /// Evaluates image networks, with the inner loops of the board's processor.
+    pub evaluate: Evaluate,
+}
+
+/// A clock that counts up and wraps.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    /// Ticks, modulo 2^`bits`.
+    pub read: fn() -> u32,
+    /// Bits of the counter, 1 to 32.
+    pub bits: u32,
+}
+
+impl Clock {
+    /// Ticks since an earlier reading, if the counter has not come round.
+    pub(crate) fn since(&self, earlier: u32) -> u32 {
+        (self.read)().wrapping_sub(earlier) & (u32::MAX >> (u32::BITS - self.bits.clamp(1, u32::BITS)))
+    }
+}

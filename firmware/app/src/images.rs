@@ -1,0 +1,245 @@
+//! Images as a state machine: received in chunks, classified, watched for drift, and the most entropic ones kept.
+//! See [`sirocco::wire::image`].
+
+use crate::board::Board;
+use sirocco::classify::Logits;
+use sirocco::drift::{Drift, Reference};
+use sirocco::held::{Classifier, Held};
+use sirocco::image::Network;
+use sirocco::limits::{MAX_CHUNK, collect};
+use sirocco::retain::{Retained, Sample};
+use sirocco::wire::Name;
+use sirocco::wire::image::{
+    Classified, Description, ImageAnswer, ImageRefusal, ImageRequest, SampleAnswer, SampleRequest, Threshold,
+};
+use sirocco::wire::store::Chunk;
+
+/// Of how many parts of a board's memory for images one is for samples; the rest is what a network works in.
+const PARTS: usize = 4;
+
+/// A board's memory for images, of fixed size: a network either fits when it is opened, or never.
+#[derive(Debug)]
+pub struct Arena<'a> {
+    /// An image, and behind it the network's values.
+    work: &'a mut [u32],
+    /// Kept images.
+    samples: &'a mut [u32],
+}
+
+impl<'a> Arena<'a> {
+    /// Divides the memory.
+    pub fn new(memory: &'a mut [u32]) -> Self {
+        let samples = memory.len() / PARTS;
+        let work = memory.len().saturating_sub(samples);
+        match memory.split_at_mut_checked(work) {
+            Some((work, samples)) => Arena { work, samples },
+            None => Arena { work: &mut [], samples: &mut [] },
+        }
+    }
+
+    /// Bytes that a network can work in.
+    pub fn room(&self) -> u32 {
+        4 * self.work.len() as u32
+    }
+
+    /// The same memory, for a while.
+    pub fn again(&mut self) -> Arena<'_> {
+        Arena { work: &mut *self.work, samples: &mut *self.samples }
+    }
+}
+
+/// What is known about images, as long as one model answers.
+pub(crate) struct Images<'a> {
+    work: &'a mut [u32],
+    retained: Retained<'a>,
+    received: usize,
+    answer: Option<Answer>,
+    threshold: Option<f32>,
+    drift: Drift,
+    images: u32,
+    abstained: u32,
+}
+
+/// The answer about the image that was received.
+struct Answer {
+    classified: Classified,
+    probabilities: Logits,
+}
+
+impl<'a> Images<'a> {
+    /// Nothing received yet.
+    pub fn new(held: &Held<'_>, arena: Arena<'a>) -> Self {
+        let (size, threshold, reference) = match held {
+            Held::Image(image) => (image.network.image().size(), image.network.abstain(), image.reference),
+            Held::Bundle(_) => (0, None, None),
+        };
+        let Arena { work, samples } = arena;
+        Images {
+            work,
+            retained: Retained::new(sirocco::image::bytes_mut(samples), size),
+            received: 0,
+            answer: None,
+            threshold,
+            drift: Drift::new(reference),
+            images: 0,
+            abstained: 0,
+        }
+    }
+
+    /// The memory that networks work in, for something else; the image in it is forgotten.
+    pub fn spare(&mut self) -> &mut [u32] {
+        (self.received, self.answer) = (0, None);
+        self.work
+    }
+
+    /// The part of that memory behind the image.
+    pub fn behind(&mut self, network: &Network<'_>) -> &mut [u32] {
+        network.workspace(self.work).map_or(&mut [], |(_, arena)| arena)
+    }
+
+    /// Does what is asked about an image.
+    ///
+    /// # Errors
+    /// [`ImageRefusal`].
+    pub fn handle(
+        &mut self,
+        image: &Classifier<'_>,
+        board: &Board,
+        request: &ImageRequest,
+    ) -> Result<ImageAnswer, ImageRefusal> {
+        match request {
+            ImageRequest::Describe => {}
+            ImageRequest::Class(class) => return class_name(&image.network, *class),
+            ImageRequest::Chunk { offset, bytes } => return self.chunk(&image.network, *offset, bytes),
+            ImageRequest::Classify => return self.classify(&image.network, board).map(ImageAnswer::Classified),
+            ImageRequest::Probabilities { first } => return self.probabilities(*first),
+            ImageRequest::Threshold(threshold) => {
+                self.threshold = match *threshold {
+                    Threshold::File => image.network.abstain(),
+                    Threshold::Never => None,
+                    Threshold::Above(entropy) if entropy.is_finite() && entropy >= 0.0 => Some(entropy),
+                    Threshold::Above(_) => return Err(ImageRefusal::Setting),
+                }
+            }
+            ImageRequest::Watch(None) => self.drift = Drift::new(image.reference),
+            ImageRequest::Watch(Some(reference)) => {
+                self.drift = Drift::new(Some(Reference::checked(*reference).ok_or(ImageRefusal::Setting)?));
+            }
+        }
+        Ok(ImageAnswer::Description(self.description(image)))
+    }
+
+    /// Does what is asked about samples.
+    ///
+    /// # Errors
+    /// [`ImageRefusal`].
+    pub fn samples(&mut self, request: SampleRequest) -> Result<SampleAnswer, ImageRefusal> {
+        match request {
+            SampleRequest::List { first } => {
+                let all = self.retained.samples();
+                let samples = collect(all.iter().skip(first.into()).copied());
+                Ok(SampleAnswer::List { total: all.len() as u16, first, samples })
+            }
+            SampleRequest::Fetch { number, offset } => {
+                let rest = self.retained.image(number).and_then(|image| image.get(offset as usize..));
+                let bytes = rest.filter(|rest| !rest.is_empty()).ok_or(ImageRefusal::NoSample { number, offset })?;
+                let bytes: Chunk = collect(bytes.iter().copied());
+                Ok(SampleAnswer::Piece { offset, bytes })
+            }
+            SampleRequest::Clear => {
+                self.retained.clear();
+                Ok(SampleAnswer::Cleared)
+            }
+        }
+    }
+
+    fn description(&self, image: &Classifier<'_>) -> Description {
+        let shape = image.network.image();
+        Description {
+            height: shape.height as u16,
+            width: shape.width as u16,
+            channels: shape.channels as u8,
+            classes: image.network.class_count() as u8,
+            threshold: self.threshold,
+            reference: self.drift.reference(),
+            drift: self.drift.state(),
+            images: self.images,
+            abstained: self.abstained,
+            samples: self.retained.samples().len() as u16,
+            samples_room: self.retained.capacity() as u16,
+            memory: image.memory(),
+            memory_room: 4 * self.work.len() as u32,
+        }
+    }
+
+    /// Takes a chunk, once: the one before may come again.
+    fn chunk(&mut self, network: &Network<'_>, offset: u32, bytes: &Chunk) -> Result<ImageAnswer, ImageRefusal> {
+        let (image, _) = network.workspace(self.work).ok_or(ImageRefusal::Memory)?;
+        let (offset, end, size) = (offset as usize, offset as usize + bytes.len(), image.len());
+        // A chunk at the beginning is another image, unless it is what has just come.
+        let begins = offset == 0;
+        let again = !begins && end == self.received && image.get(offset..end) == Some(bytes.as_slice());
+        if !begins && offset != self.received && !again {
+            return Err(ImageRefusal::Offset { next: self.received as u32 });
+        }
+        if bytes.is_empty() || end > size || (bytes.len() < MAX_CHUNK && end < size) {
+            return Err(ImageRefusal::ChunkLength);
+        }
+        if !again {
+            for (to, from) in image.iter_mut().skip(offset).zip(bytes) {
+                *to = *from;
+            }
+            (self.received, self.answer) = (end, None);
+        }
+        Ok(ImageAnswer::Receiving { next: self.received as u32 })
+    }
+
+    /// Classifies what was received, once.
+    fn classify(&mut self, network: &Network<'_>, board: &Board) -> Result<Classified, ImageRefusal> {
+        if let Some(answer) = &self.answer {
+            return Ok(answer.classified);
+        }
+        let (image, arena) = network.workspace(self.work).ok_or(ImageRefusal::Memory)?;
+        if self.received < image.len() {
+            return Err(ImageRefusal::Incomplete { have: self.received as u32, bytes: image.len() as u32 });
+        }
+        let start = board.clock.map(|clock| (clock, (clock.read)()));
+        let logits = (board.evaluate)(network, image, arena).map_err(|_| ImageRefusal::Memory)?;
+        let answer = logits.classify(self.threshold);
+        let ticks = start.map(|(clock, start)| clock.since(start));
+        self.images = self.images.saturating_add(1);
+        self.abstained = self.abstained.saturating_add(answer.abstain.into());
+        self.drift.see(answer.entropy);
+        let (number, entropy, class, abstained) = (self.images, answer.entropy, answer.class as u8, answer.abstain);
+        let kept = self.retained.offer(Sample { number, entropy, class, abstained }, image);
+        let (probability, drift) = (answer.probability, self.drift.state());
+        let classified = Classified { number, class, probability, entropy, abstained, kept, drift, ticks };
+        self.answer = Some(Answer { classified, probabilities: logits.probabilities() });
+        Ok(classified)
+    }
+
+    fn probabilities(&self, first: u8) -> Result<ImageAnswer, ImageRefusal> {
+        let answer = self.answer.as_ref().ok_or(ImageRefusal::NoAnswer)?;
+        let all = answer.probabilities.values();
+        match all.get(first.into()..) {
+            Some(rest) if !rest.is_empty() => {
+                let values = collect(rest.iter().copied());
+                Ok(ImageAnswer::Probabilities { first, values })
+            }
+            _ => Err(ImageRefusal::NoClass { class: first, classes: all.len() as u8 }),
+        }
+    }
+}
+
+/// A class's name, or as much of it as fits.
+fn class_name(network: &Network<'_>, class: u8) -> Result<ImageAnswer, ImageRefusal> {
+    let classes = network.class_count() as u8;
+    let name = network.classes().nth(class.into()).ok_or(ImageRefusal::NoClass { class, classes })?;
+    let mut short = Name::new();
+    for character in name.chars() {
+        if short.push(character).is_err() {
+            break;
+        }
+    }
+    Ok(ImageAnswer::Class(short))
+}

@@ -1,0 +1,32 @@
+//! What every board does: it holds models in flash and answers requests about one of them, byte in, frame out.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `serve.rs` | the main loop: a serial port, a store, a log |
+//! | `request.rs` | the conversation as a state machine |
+//! | `images.rs` | images: received, classified, kept |
+//! | `store.rs`, `records.rs` | which model answers after reset |
+//! | `push.rs` | a new model: received, checked, activated |
+//! | `flash.rs`, `board.rs` | what a board brings |
+//!
+//! Nothing here knows a board; see `support` and `boards`.
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod board;
+mod built_in;
+pub mod flash;
+mod images;
+mod push;
+pub mod records;
+mod request;
+mod serve;
+mod store;
+
+pub use board::{Board, Clock};
+pub use built_in::built_in;
+pub use images::Arena;
+pub use push::{Bench, Push};
+pub use request::{App, Conversation, Received, Reply};
+pub use serve::{Event, Stopped, serve};
+pub use store::{Opened, Store};

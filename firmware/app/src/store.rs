@@ -1,0 +1,130 @@
+//! The models of a board: which one answers after reset, and which slot is free for a new one.
+
+use crate::flash::{Area, is_blank};
+use crate::push::Push;
+use crate::records::{self, Record};
+use sirocco::error::ModelError;
+use sirocco::held::Held;
+use sirocco::wire::store::{Origin, SLOTS};
+
+/// The flash that models live in.
+pub struct Store<'a> {
+    slots: [&'a mut dyn Area; SLOTS],
+    records: &'a mut dyn Area,
+}
+
+/// The model that shall answer. What it holds is opened by [`Opened::held`], once and in one place: it takes some KiB.
+#[derive(Debug, Clone, Copy)]
+pub struct Opened<'a> {
+    /// An area that begins with its file.
+    pub area: &'a [u8],
+    /// Where it lies.
+    pub origin: Origin,
+    /// Why the model that should answer does not, if it was refused.
+    pub slot_error: Option<ModelError>,
+}
+
+impl<'a> Opened<'a> {
+    /// The model that is part of the firmware.
+    pub fn built_in(file: &'a [u8]) -> Self {
+        Opened { area: file, origin: Origin::BuiltIn, slot_error: None }
+    }
+
+    /// The model.
+    ///
+    /// # Errors
+    /// Why it was refused: of the built-in model only, a defect of the firmware.
+    pub fn held(&self) -> Result<Held<'a>, ModelError> {
+        Held::open_prefix(self.area)
+    }
+}
+
+impl<'a> Store<'a> {
+    /// A store in these areas. `records` has at least two pages, or power that fails while a model is activated may
+    /// bring back an older one.
+    pub fn new(slots: [&'a mut dyn Area; SLOTS], records: &'a mut dyn Area) -> Self {
+        Store { slots, records }
+    }
+
+    /// Opens the model that shall answer, and makes the slot that it does not lie in ready to receive another.
+    ///
+    /// That model is the one activated last. If it is damaged, it is the one activated before, if that is still in the
+    /// other slot; else the one built in. As long as nothing was ever activated, a valid file in slot 0 counts as
+    /// activated: it was written with the firmware. A model that needs more than `room` bytes to work in counts as damaged.
+    pub fn open<'s>(&'s mut self, built_in: &'s [u8], room: u32) -> (Opened<'s>, Push<'s>) {
+        let (origin, slot_error) = self.choose(room);
+        let free = self.free(origin);
+        let [first, second] = &mut self.slots;
+        let (kept, free_area) = if free == 0 { (second, first) } else { (first, second) };
+        let kept: &'s dyn Area = &**kept;
+        let area = match origin {
+            Origin::BuiltIn => built_in,
+            Origin::Slot(_) => kept.bytes(),
+        };
+        let push = Push::new(origin, built_in, kept, free, &mut **free_area, &mut *self.records);
+        (Opened { area, origin, slot_error }, push)
+    }
+
+    /// Which model shall answer, and why a better one cannot.
+    fn choose(&self, room: u32) -> (Origin, Option<ModelError>) {
+        let mut record = records::newest(&*self.records, None);
+        if record.is_none() {
+            let first = self.slots.first().map_or(&[][..], |slot| slot.bytes());
+            return match identity(first, room) {
+                Ok(_) => (Origin::Slot(0), None),
+                Err(_) if is_blank(first.get(..8).unwrap_or(first)) => (Origin::BuiltIn, None),
+                Err(error) => (Origin::BuiltIn, Some(error)),
+            };
+        }
+        let (mut error, mut tried) = (None, [false; SLOTS]);
+        while let Some(wanted) = record {
+            let Origin::Slot(slot) = wanted.origin else { return (Origin::BuiltIn, error) };
+            // A slot is tried once, for its newest record: what it held before is gone.
+            match tried.get_mut(usize::from(slot)) {
+                Some(tried) if !*tried => {
+                    *tried = true;
+                    match self.check(slot, &wanted, room) {
+                        Ok(()) => return (wanted.origin, error),
+                        Err(refused) => error = error.or(Some(refused)),
+                    }
+                }
+                _ => {}
+            }
+            record = records::newest(&*self.records, Some(wanted.sequence));
+        }
+        (Origin::BuiltIn, error)
+    }
+
+    /// Whether a slot holds the model of a record.
+    fn check(&self, slot: u8, record: &Record, room: u32) -> Result<(), ModelError> {
+        let area = self.slots.get(usize::from(slot)).ok_or(ModelError::Header)?;
+        let (bytes, crc32) = identity(area.bytes(), room)?;
+        match (bytes, crc32) == (record.bytes, record.crc32) {
+            true => Ok(()),
+            false => Err(ModelError::Checksum { stated: record.crc32, computed: crc32 }),
+        }
+    }
+
+    /// The slot that may be overwritten: not the one in use, nor the one activated last.
+    fn free(&self, running: Origin) -> u8 {
+        let mut record = records::newest(&*self.records, None);
+        let mut kept = running;
+        while let (Origin::BuiltIn, Some(older)) = (kept, record) {
+            kept = older.origin;
+            record = records::newest(&*self.records, Some(older.sequence));
+        }
+        match kept {
+            Origin::Slot(1) => 0,
+            // Slot 0 may hold a model that came with the firmware.
+            Origin::Slot(_) | Origin::BuiltIn => 1,
+        }
+    }
+}
+
+/// Bytes and checksum of the model at the start of an area, if it is valid and can work in `room` bytes.
+// Not inlined: an open model is large, and should not lie on the stack of who does not need it.
+#[inline(never)]
+fn identity(area: &[u8], room: u32) -> Result<(u32, u32), ModelError> {
+    let info = Held::open_prefix(area)?.fitting(room)?.model_info(true);
+    Ok((info.bytes, info.crc32))
+}

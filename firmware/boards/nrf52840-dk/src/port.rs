@@ -1,0 +1,109 @@
+//! UARTE0 as a blocking `embedded-io` port that sleeps while it waits. DMA fills the buffers, so no byte is lost
+//! while the firmware thinks.
+
+use core::convert::Infallible;
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
+use embassy_nrf::buffered_uarte::{BufferedUarte, InterruptHandler};
+use embassy_nrf::peripherals::{P0_06, P0_08, PPI_CH0, PPI_CH1, PPI_GROUP0, TIMER1, UARTE0};
+use embassy_nrf::{Peri, bind_interrupts, uarte};
+use embedded_io::{ErrorType, Read, Write};
+use static_cell::ConstStaticCell;
+
+bind_interrupts!(struct Interrupts {
+    UARTE0 => InterruptHandler<UARTE0>;
+});
+
+/// Bytes of a buffer; even, as the driver wants it. A frame fits.
+const BUFFER: usize = 1024;
+static RECEIVED: ConstStaticCell<[u8; BUFFER]> = ConstStaticCell::new([0; BUFFER]);
+static SENDING: ConstStaticCell<[u8; BUFFER]> = ConstStaticCell::new([0; BUFFER]);
+
+/// What of the chip the port takes.
+pub struct Resources {
+    /// The UART.
+    pub uarte: Peri<'static, UARTE0>,
+    /// Counts received bytes.
+    pub timer: Peri<'static, TIMER1>,
+    /// Connect the UART to the timer.
+    pub channels: (Peri<'static, PPI_CH0>, Peri<'static, PPI_CH1>),
+    /// Their group.
+    pub group: Peri<'static, PPI_GROUP0>,
+    /// Where the chip receives.
+    pub receive: Peri<'static, P0_08>,
+    /// Where it transmits.
+    pub transmit: Peri<'static, P0_06>,
+}
+
+/// UARTE0, 115,200 baud, 8N1.
+pub struct Port {
+    uarte: BufferedUarte<'static>,
+}
+
+impl Port {
+    /// Switches it on.
+    pub fn new(resources: Resources) -> Self {
+        let Resources { uarte, timer, channels, group, receive, transmit } = resources;
+        // The driver's default is 115,200 baud, 8N1.
+        let config = uarte::Config::default();
+        let uarte = BufferedUarte::new(
+            uarte,
+            timer,
+            channels.0,
+            channels.1,
+            group,
+            receive,
+            transmit,
+            Interrupts,
+            config,
+            RECEIVED.take(),
+            SENDING.take(),
+        );
+        Port { uarte }
+    }
+}
+
+/// Runs a future to its end, asleep while it waits.
+///
+/// Every interrupt is an event, also one that comes between the look and the sleep: no wake-up is missed.
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(result) => return result,
+            Poll::Pending => cortex_m::asm::wfe(),
+        }
+    }
+}
+
+impl ErrorType for Port {
+    type Error = Infallible;
+}
+
+impl Read for Port {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
+        loop {
+            // An overrun costs bytes, which the protocol notices.
+            if let Ok(count) = wait(self.uarte.read(buffer)) {
+                return Ok(count);
+            }
+        }
+    }
+}
+
+impl Write for Port {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
+        loop {
+            if let Ok(count) = wait(self.uarte.write(bytes)) {
+                return Ok(count);
+            }
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), Infallible> {
+        // There is nothing to be done about what could not be sent.
+        let _ = wait(self.uarte.flush());
+        Ok(())
+    }
+}

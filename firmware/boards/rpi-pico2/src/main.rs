@@ -1,0 +1,49 @@
+//! Raspberry Pi Pico 2 (RP2350): the protocol on its USB port, as a serial port (CDC-ACM); the log over RTT.
+#![no_std]
+#![no_main]
+#![allow(unsafe_code, reason = "a symbol that the boot ROM looks for, and unmasking an interrupt")]
+
+use cortex_m::peripheral::NVIC;
+use rp235x_hal::clocks::init_clocks_and_plls;
+use rp235x_hal::pac::{Interrupt, Peripherals, interrupt};
+use rp235x_hal::usb::UsbBus;
+use rp235x_hal::watchdog::Watchdog;
+use sirocco_usb_serial::{UsbBusAllocator, UsbSerial};
+
+/// The crystal on the board, in Hz.
+const CRYSTAL: u32 = 12_000_000;
+
+/// Tells the boot ROM that this is a program for the secure state of an Arm core.
+// SAFETY: `memory.x` places this section where the ROM looks for it.
+#[unsafe(link_section = ".start_block")]
+#[used]
+static IMAGE_DEF: rp235x_hal::block::ImageDef = rp235x_hal::block::ImageDef::secure_exe();
+
+static USB: UsbSerial<UsbBus> = UsbSerial::new();
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    // The first call of the program finds them.
+    let Some(mut chip) = Peripherals::take() else { panic!("peripherals taken") };
+    let mut watchdog = Watchdog::new(chip.WATCHDOG);
+    let clocks = init_clocks_and_plls(
+        CRYSTAL,
+        chip.XOSC,
+        chip.CLOCKS,
+        chip.PLL_SYS,
+        chip.PLL_USB,
+        &mut chip.RESETS,
+        &mut watchdog,
+    );
+    let Ok(clocks) = clocks else { panic!("clocks") };
+    let bus = UsbBus::new(chip.USB, chip.USB_DPRAM, clocks.usb_clock, true, &mut chip.RESETS);
+    let port = USB.start(UsbBusAllocator::new(bus), "Sirocco on Pico 2");
+    // SAFETY: the handler below may run from here on; no critical section is being held.
+    unsafe { NVIC::unmask(Interrupt::USBCTRL_IRQ) };
+    sirocco_device::run_read_only(env!("CARGO_PKG_NAME"), port)
+}
+
+#[interrupt]
+fn USBCTRL_IRQ() {
+    USB.interrupt();
+}

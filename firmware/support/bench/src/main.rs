@@ -1,0 +1,111 @@
+//! Counts the executed instructions of the model in the model slot, layer by layer, with the portable kernel and with
+//! the DSP one, which have to agree in every bit. For QEMU's mps2-an386 with `-icount shift=0`.
+//!
+//! Prints lines of words: `kernel NAME`, `layer INDEX OPERATION HxWxC MACS INSTRUCTIONS`, `total MACS INSTRUCTIONS`;
+//! for a bundle `bundle OPERATION MACS INSTRUCTIONS`; `mismatch WHAT` for every disagreement, and at last `done`.
+#![no_std]
+#![no_main]
+
+mod agree;
+mod count;
+
+use core::cell::RefCell;
+use cortex_m::interrupt::Mutex;
+use count::Counter;
+use defmt_semihosting as _;
+use semihosting::println;
+use sirocco::bundle::Bundle;
+use sirocco::image::Network;
+use sirocco::image::golden::Golden;
+use sirocco::layer::kernel::{Kernel, Portable};
+use sirocco::limits::MAX_NODES;
+use sirocco::model::Model;
+use sirocco_dsp::Dsp;
+
+/// Words for values and scratch: ResNet-8 needs 54 KiB.
+const ARENA: usize = 24 * 1024;
+/// Largest image: 32x32x3.
+const IMAGE: usize = 32 * 32 * 3;
+
+static ARENA_MEMORY: Mutex<RefCell<[u32; ARENA]>> = Mutex::new(RefCell::new([0; ARENA]));
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    let status = cortex_m::interrupt::free(|free| run(&mut *ARENA_MEMORY.borrow(free).borrow_mut()));
+    match status {
+        Ok(()) => println!("done"),
+        Err(why) => println!("error {why}"),
+    }
+    semihosting::process::exit(i32::from(status.is_err()))
+}
+
+fn run(arena: &mut [u32]) -> Result<(), &'static str> {
+    let counter = Counter::start().ok_or("no clock")?;
+    agree::check();
+    let model = Model::open_prefix(sirocco_cortex_m::memory::read_only_slot()).map_err(|_| "no model in the slot")?;
+    if let Ok(bundle) = Bundle::open(model.file()) {
+        bundles(&bundle, &counter);
+        return Ok(());
+    }
+    let network = Network::open(&model).map_err(|_| "neither a bundle nor an image network")?;
+    measure::<Portable>("portable", &network, arena, &counter)?;
+    measure::<Dsp>("dsp", &network, arena, &counter)?;
+    if let Ok(Some(golden)) = Golden::open(&model, &network) {
+        for differing in [golden.replay::<Portable>(&network, arena), golden.replay::<Dsp>(&network, arena)] {
+            if differing.map_err(|_| "the arena is too small")?.0 != 0 {
+                println!("mismatch golden");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every layer, and the whole.
+fn measure<K: Kernel>(
+    name: &str,
+    network: &Network<'_>,
+    arena: &mut [u32],
+    counter: &Counter,
+) -> Result<(), &'static str> {
+    // Any image will do: the work does not depend on it.
+    let mut image = [0u8; IMAGE];
+    for (k, byte) in image.iter_mut().enumerate() {
+        *byte = (k * 37) as u8;
+    }
+    let image = image.get(..network.image().size()).ok_or("the image is too large")?;
+    let mut marks = [0u32; MAX_NODES];
+    let start = counter.now();
+    let logits = network.watched::<K>(image, arena, |node| {
+        if let Some(mark) = marks.get_mut(node) {
+            *mark = counter.now();
+        }
+    });
+    logits.map_err(|_| "the arena is too small")?;
+    println!("kernel {name}");
+    let (mut before, mut total) = (start, 0);
+    for ((index, (operation, shape, macs)), mark) in network.nodes().enumerate().zip(marks) {
+        let instructions = counter.instructions(before, mark);
+        let (operation, sirocco::image::shape::Shape { height, width, channels }) = (operation.name(), shape);
+        println!("layer {index} {operation} {height}x{width}x{channels} {macs} {instructions}");
+        (before, total) = (mark, total + instructions);
+    }
+    println!("total {} {total}", network.macs());
+    Ok(())
+}
+
+/// What a bundle answers, at the middle of its domain.
+fn bundles(bundle: &Bundle<'_>, counter: &Counter) {
+    let Some(query) = bundle.probes(0).next() else { return };
+    let input = core::array::from_fn(|k| 0.1 * k as f32);
+    let macs = bundle.network().macs();
+    println!("bundle network {macs} {}", counter.mean(|| core::hint::black_box(bundle.network().value(&input))));
+    println!("bundle state {macs} {}", counter.mean(|| core::hint::black_box(bundle.state(&query))));
+    println!("bundle predict {} {}", 2 * macs, counter.mean(|| core::hint::black_box(bundle.predict(&query))));
+    println!("bundle certify {} {}", 66 * macs, counter.mean(|| core::hint::black_box(bundle.certify(&query))));
+}
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    println!("error {info}");
+    semihosting::process::exit(101)
+}

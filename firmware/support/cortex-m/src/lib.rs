@@ -1,0 +1,25 @@
+//! What every Cortex-M board has: a clock, a painted stack, memory for images, inner loops for them, and flash for models where its linker script puts it.
+//!
+//! [`memory`] is the only file with unsafe code.
+#![no_std]
+
+pub mod clock;
+pub mod memory;
+
+use sirocco::held::Evaluate;
+use sirocco_firmware::Board;
+
+/// The inner loops for this core.
+#[cfg(not(dsp))]
+type Kernel = sirocco::layer::kernel::Portable;
+/// The inner loops for this core.
+#[cfg(dsp)]
+type Kernel = sirocco_dsp::Dsp;
+
+/// Evaluates image networks as fast as this core can.
+const EVALUATE: Evaluate = |network, image, arena| network.logits::<Kernel>(image, arena);
+
+/// The description of the board called `name`. The core's clock counts from here on.
+pub fn board(name: &'static str) -> Board {
+    Board { name, memory: || Some(memory::usage()), uptime: None, clock: clock::start(), evaluate: EVALUATE }
+}

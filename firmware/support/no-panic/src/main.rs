@@ -1,0 +1,135 @@
+//! A binary that is linked, never run: it links only if no panic can be reached from its entry point.
+//!
+//! Its panic handler calls a function that exists nowhere. The linker drops what the entry point does not reach; if
+//! the handler is not among that, the function is missing. `tools/tests/no_panic.rs` links once per function below,
+//! with that function as the entry point, in the firmware's own release profile.
+#![no_std]
+#![no_main]
+#![allow(unsafe_code, reason = "symbols that the linker is told about, and one that must not exist")]
+
+use sirocco::bundle::{Bundle, Certificate};
+use sirocco::calibrate::{Calibration, CalibrationError, Forecast, Observation, Task, calibrate, forecast};
+use sirocco::classify::Classification;
+use sirocco::error::ModelError;
+use sirocco::held::Held;
+use sirocco::image::{ImageError, Network};
+use sirocco::layer::kernel::Portable;
+use sirocco::query::{Prediction, Query, QueryError};
+use sirocco::wire::SelfTest;
+use sirocco::wire::store::{Chunk, ModelAnswer, ModelRequest, Origin, StoreError};
+use sirocco_firmware::flash::{Area, Failure};
+use sirocco_firmware::records::{self, Record};
+use sirocco_firmware::{App, Bench, Opened, Push, Received, Reply, Store};
+
+/// Control: this one must not link.
+// SAFETY: the name is used once.
+#[unsafe(no_mangle)]
+fn control_index(numbers: &[f32], index: usize) -> f32 {
+    numbers[index]
+}
+
+/// Control: this one must link.
+// SAFETY: the name is used once.
+#[unsafe(no_mangle)]
+fn control_get(numbers: &[f32], index: usize) -> Option<&f32> {
+    numbers.get(index)
+}
+
+// SAFETY: the name is used once.
+#[unsafe(no_mangle)]
+fn evaluator_predict(bundle: &Bundle<'_>, query: &Query) -> Result<Prediction, QueryError> {
+    bundle.predict(query)
+}
+
+// SAFETY: the name is used once.
+#[unsafe(no_mangle)]
+fn evaluator_certify(bundle: &Bundle<'_>, query: &Query) -> Result<Certificate, QueryError> {
+    bundle.certify(query)
+}
+
+// SAFETY: the name is used once.
+#[unsafe(no_mangle)]
+fn evaluator_self_test(bundle: &Bundle<'_>) -> SelfTest {
+    bundle.self_test()
+}
+
+// SAFETY: the name is used once.
+#[unsafe(no_mangle)]
+fn evaluator_calibrate(
+    bundle: &Bundle<'_>,
+    observations: &[Observation],
+    task: &Task,
+) -> Result<Calibration, CalibrationError> {
+    calibrate(bundle, observations, task)
+}
+
+// SAFETY: the name is used once.
+#[unsafe(no_mangle)]
+fn evaluator_forecast(bundle: &Bundle<'_>, calibration: &Calibration) -> Result<Forecast, QueryError> {
+    forecast(bundle, calibration, 5.0, 20.0)
+}
+
+// SAFETY: the name is used once.
+#[unsafe(no_mangle)]
+fn evaluator_classify(network: &Network<'_>, image: &[u8], arena: &mut [u32]) -> Result<Classification, ImageError> {
+    network.classify::<Portable>(image, arena)
+}
+
+// SAFETY: the name is used once.
+#[unsafe(no_mangle)]
+fn request_loop<'f>(app: &'f mut App<'_>, byte: u8) -> Option<Received<'f>> {
+    app.receive(byte)
+}
+
+// SAFETY: the name is used once.
+#[unsafe(no_mangle)]
+fn request_loop_more<'f>(app: &'f mut App<'_>) -> Option<Reply<'f>> {
+    app.more()
+}
+
+// SAFETY: the name is used once.
+#[unsafe(no_mangle)]
+fn model_begin(push: &mut Push<'_>, bytes: u32, crc32: u32) -> Result<ModelAnswer, StoreError> {
+    push.begin(bytes, crc32)
+}
+
+// SAFETY: the name is used once.
+#[unsafe(no_mangle)]
+fn model_chunk(push: &mut Push<'_>, offset: u32, chunk: &Chunk) -> Result<ModelAnswer, StoreError> {
+    push.chunk(offset, chunk)
+}
+
+// SAFETY: the name is used once.
+#[unsafe(no_mangle)]
+fn model_open(file: &[u8]) -> Result<Held<'_>, ModelError> {
+    Held::open_prefix(file)
+}
+
+// SAFETY: the name is used once.
+#[unsafe(no_mangle)]
+fn model_handle(push: &mut Push<'_>, request: &ModelRequest, bench: Bench<'_>) -> Result<ModelAnswer, StoreError> {
+    push.handle(request, bench)
+}
+
+// SAFETY: the name is used once.
+#[unsafe(no_mangle)]
+fn boot<'s>(store: &'s mut Store<'_>, built_in: &'s [u8], room: u32) -> (Opened<'s>, Push<'s>) {
+    store.open(built_in, room)
+}
+
+// SAFETY: the name is used once.
+#[unsafe(no_mangle)]
+fn model_activate(records: &mut dyn Area, origin: Origin) -> Result<Record, (u32, Failure)> {
+    records::append(records, origin, 1, 2)
+}
+
+unsafe extern "C" {
+    /// Exists nowhere.
+    fn a_panic_can_be_reached() -> !;
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // SAFETY: a program that contains this call cannot be linked.
+    unsafe { a_panic_can_be_reached() }
+}

@@ -1,0 +1,273 @@
+//! How far can this answer be trusted? The residual along the trajectory, propagated by the error equation.
+//!
+//! The bundle's y and the true solution z of the same problem differ by e = y - z, with e(0) = 0 and
+//! e' = Dg(y) e + r + O(e^2), r the residual y' - g(y). So the error of the answer at t can be computed from what the
+//! network itself says on the way from 0 to t, without knowing z. Subtracting it corrects the answer.
+//!
+//! Reduced form: the walk follows a curve finer than f32 (`curve`), so rounding is no part of the residual;
+//! how far the answer is off the curve, by rounding or by quantisation of its activations, is seen at the end. One
+//! scalar equation, e' = F'(x) e + r - F''(xi) e^2 / 2, and F is concave with |F''| <= p^2 s0 exp(-p x) there, so what
+//! linearisation leaves out has a majorant, which is integrated beside it. With the difference between two quadratures
+//! and the curve's own rounding this makes a bound, not only an estimate. (Its quadrature part rests on the residual
+//! being resolved by the steps, so it is tested, not proven.)
+//!
+//! Measured over 100,000 queries each in the box and up to 30 % around it, no bound was broken: `sir-full` in f32
+//! (median bound/error 1.36, 1.34 around) and in 16-bit integers (1.02, 1.08), two other seeds, `sir-field` (1.26, 1.45).
+//! A network that is 1e-5 off by f32 rounding and training is 9e-8 off once corrected; one in 16-bit integers too.
+
+use super::{Bundle, Form};
+use crate::limits::MAX_STATE;
+use crate::math::{abs, exp};
+use crate::ode::State;
+use crate::ode::sir::Reduced;
+use crate::query::{Prediction, Query, QueryError};
+use serde::{Deserialize, Serialize};
+
+/// Steps along the trajectory; the certificate evaluates the network once per node, one more than there are steps.
+pub const STEPS: u16 = 32;
+
+/// Length of the first step as a share of the mean one.
+const FIRST: f64 = 0.3;
+
+/// Estimates above this are outside what linearisation can carry: such an answer is not trusted at all.
+pub const TRUST_LIMIT: f32 = 1e-2;
+
+/// Rounding of the curve and, per unit of tau, of its residual: the largest seen in 2,000 queries, see `curve`'s test.
+const CURVE_ROUNDING: f32 = 2e-8;
+
+/// The trapezoidal rule's error is a third of its difference from the rule of twice the step, where the residual is
+/// resolved. Where it is not, the difference itself may fall short: twice of it would do for all but a few of 1.4
+/// million queries (with equal steps, it left 2 of 50,000 uncovered over the wide `sir-field`, one by a factor of four).
+const GAP_FACTOR: f32 = 4.0;
+
+/// An answer with the error that the network's own residual implies.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// The answer itself.
+    pub prediction: Prediction,
+    /// Estimated error of each component, with its sign: answer minus truth.
+    pub error: State<f32>,
+    /// The answer minus its estimated error.
+    pub corrected: State<f32>,
+    /// Largest absolute estimated error of a component; `f32::MAX` if the weights are too large for an estimate.
+    pub estimate: f32,
+    /// An upper bound of the largest absolute error; none for forms without one, or where the answer is not trusted.
+    pub bound: Option<f32>,
+    /// Whether the answer is plausible and its estimate below [`TRUST_LIMIT`].
+    pub trusted: bool,
+}
+
+impl Bundle<'_> {
+    /// Answers a query and says how far the answer can be trusted.
+    ///
+    /// Cost: [`STEPS`] + 1 evaluations of the network with its tangent, and as many small linear solves. For `sir-full`
+    /// 0.72 million instructions on a Cortex-M4F (0.68 with 16-bit weights), 2.7 million (0.92) on a Cortex-M3: 70 times
+    /// a prediction (40), 19 times (9) without floating-point unit.
+    ///
+    /// # Errors
+    /// As for [`Bundle::predict`].
+    pub fn certify(&self, query: &Query) -> Result<Certificate, QueryError> {
+        let prediction = self.predict(query)?;
+        let findings = match self.form {
+            Form::Reduced => self.propagate_reduced(query, &prediction.state),
+            Form::Generic | Form::Conserved => Some(self.propagate_generic(query, &prediction.state)),
+        };
+        let Some(Findings { error, corrected, bound }) = findings else {
+            let (error, corrected) = ([0.0; MAX_STATE], prediction.state);
+            return Ok(Certificate { prediction, error, corrected, estimate: f32::MAX, bound: None, trusted: false });
+        };
+        let estimate = largest(&error);
+        if !(estimate.is_finite() && corrected.iter().all(|v| v.is_finite())) {
+            return Err(QueryError::Overflow);
+        }
+        let trusted = prediction.plausible && estimate <= TRUST_LIMIT;
+        let bound = bound.filter(|bound| trusted && bound.is_finite());
+        Ok(Certificate { prediction, error, corrected, estimate, bound, trusted })
+    }
+
+    /// Signed error of the answer `state`, the corrected state, and a bound of the largest component of the error.
+    ///
+    /// The error is what the answer is off the curve, which is seen, and what the curve is off the solution, which is
+    /// propagated.
+    fn propagate_reduced(&self, query: &Query, state: &State<f32>) -> Option<Findings> {
+        let curve = self.curve(query);
+        let reduced = &curve.reduced;
+        let mut walk = Walk::new(reduced.k * f64::from(query.t));
+        let mut last = Node::new(reduced, curve.at(walk.tau, walk.decay)?);
+        let mut last_even = last;
+        let (mut fine, mut coarse, mut majorant, mut noise) = (0.0, 0.0, 0.0, 0.0);
+        let (mut gap, mut before_last) = (0.0f32, 0.0);
+        for j in 1..=STEPS {
+            let step = walk.advance();
+            let next = Node::new(reduced, curve.at(walk.tau, walk.decay)?);
+            let before = fine;
+            fine = last.carry(&next, step, fine, last.residual, next.residual);
+            let square = |bend: f32, e: f32| bend * (abs(e) + majorant) * (abs(e) + majorant);
+            majorant = last.carry(&next, step, majorant, square(last.bend, before), square(next.bend, fine));
+            noise = last.carry(&next, step, noise, CURVE_ROUNDING, CURVE_ROUNDING);
+            if j.is_multiple_of(2) {
+                coarse = last_even.carry(&next, before_last + step, coarse, last_even.residual, next.residual);
+                last_even = next;
+                gap = gap.max(abs(fine - coarse));
+            }
+            (last, before_last) = (next, step);
+        }
+        // Richardson: the trapezoidal rule's error falls by four when the step is halved.
+        let e = fine + (fine - coarse) / 3.0;
+        let (x, k) = (last.x, reduced.k);
+        let (on_curve, off) = (reduced.state(x), reduced.derivative(x, f64::from(e) / k));
+        let (mut error, mut corrected) = ([0.0; MAX_STATE], [0.0; MAX_STATE]);
+        for (((error, corrected), y), (c, off)) in
+            error.iter_mut().zip(&mut corrected).zip(state).zip(on_curve.iter().zip(off))
+        {
+            *corrected = (c - off) as f32;
+            *error = (f64::from(*y) - c + off) as f32;
+        }
+        let doubt = GAP_FACTOR * gap + majorant + noise + CURVE_ROUNDING;
+        let reach = abs(e) + doubt;
+        let curvature = (reduced.n * reduced.p * reduced.p) as f32 * reach * reach;
+        let doubt = largest(&reduced.derivative(x, f64::from(doubt) / k).map(|v| v as f32));
+        let bound = (largest(&error) + doubt + curvature) * (1.0 + 1e-6);
+        Some(Findings { error, corrected, bound: Some(bound) })
+    }
+
+    /// Signed error of the state by Crank-Nicolson on the full linearised system.
+    fn propagate_generic(&self, query: &Query, state: &State<f32>) -> Findings {
+        let h = query.t / f32::from(STEPS);
+        let node = |j: u16| {
+            let at = Query { t: h * f32::from(j), ..*query };
+            let (state, _, residual) = self.predict_generic(&at);
+            (self.ode.jacobian(&state, &query.rates), residual)
+        };
+        let mut e = [0.0; MAX_STATE];
+        let mut last = node(0);
+        for j in 1..=STEPS {
+            let next = node(j);
+            // (1 - h/2 A1) e1 = (1 + h/2 A0) e0 + h/2 (r0 + r1)
+            let mut right = e;
+            for (((right, row), r0), r1) in right.iter_mut().zip(&last.0).zip(&last.1).zip(&next.1) {
+                let a0e: f32 = row.iter().zip(&e).map(|(a, e)| a * e).sum();
+                *right += 0.5 * h * (a0e + r0 + r1);
+            }
+            let mut left = next.0.map(|row| row.map(|a| -0.5 * h * a));
+            for (i, row) in left.iter_mut().enumerate() {
+                if let Some(diagonal) = row.get_mut(i) {
+                    *diagonal += 1.0;
+                }
+            }
+            e = solve(left, right);
+            last = next;
+        }
+        let mut corrected = *state;
+        for (y, e) in corrected.iter_mut().zip(e) {
+            *y -= e;
+        }
+        Findings { error: e, corrected, bound: None }
+    }
+}
+
+/// What the walk along the trajectory tells about the answer at its end.
+struct Findings {
+    error: State<f32>,
+    corrected: State<f32>,
+    bound: Option<f32>,
+}
+
+/// Times from 0 to the end, denser at the start: tau_j = end (g u + (1 - g) u^2), u = j / [`STEPS`], g = [`FIRST`].
+///
+/// Residuals change fastest where f(tau) rises and the solution leaves its start; errors made there grow longest.
+struct Walk {
+    tau: f64,
+    /// e^-tau.
+    decay: f64,
+    /// The next step and its e^-step, and what both change by from step to step.
+    step: f64,
+    factor: f64,
+    longer: f64,
+    longer_factor: f64,
+}
+
+impl Walk {
+    fn new(end: f64) -> Self {
+        let u = 1.0 / f64::from(STEPS);
+        let (step, longer) = (end * u * (FIRST + (1.0 - FIRST) * u), 2.0 * end * (1.0 - FIRST) * u * u);
+        Walk { tau: 0.0, decay: 1.0, step, factor: libm::exp(-step), longer, longer_factor: libm::exp(-longer) }
+    }
+
+    /// Goes on to the next time; the step's length.
+    fn advance(&mut self) -> f32 {
+        let step = self.step;
+        self.tau += step;
+        self.decay *= self.factor;
+        self.step += self.longer;
+        self.factor *= self.longer_factor;
+        step as f32
+    }
+}
+
+/// What the error equation of the reduced form needs at a point of the trajectory.
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    x: f64,
+    /// F'(x).
+    slope: f32,
+    /// |F''(x)| / 2.
+    bend: f32,
+    /// r = dx/dtau - F(x).
+    residual: f32,
+}
+
+impl Node {
+    fn new(reduced: &Reduced<f64>, (x, dx): (f64, f64)) -> Self {
+        let share = 1.0 - reduced.p;
+        let susceptible = (1.0 - reduced.i0) * libm::exp(-reduced.p * x);
+        let drive = (reduced.p * susceptible) as f32;
+        let residual = (dx - (1.0 - susceptible - share * x)) as f32;
+        Node { x, slope: drive - share as f32, bend: 0.5 * reduced.p as f32 * drive, residual }
+    }
+
+    /// One step of e' = slope e + q by the exponential trapezoidal rule.
+    fn carry(&self, next: &Node, h: f32, e: f32, q0: f32, q1: f32) -> f32 {
+        let growth = exp(0.5 * h * (self.slope + next.slope));
+        growth * e + 0.5 * h * (growth * q0 + q1)
+    }
+}
+
+/// Largest absolute component.
+fn largest(state: &State<f32>) -> f32 {
+    state.iter().fold(0.0, |largest, v| if abs(*v) > largest { abs(*v) } else { largest })
+}
+
+/// Solves a x = b by Gaussian elimination without pivoting: a is the identity plus something of order h.
+fn solve(mut a: [State<f32>; MAX_STATE], mut b: State<f32>) -> State<f32> {
+    for k in 0..MAX_STATE {
+        let (pivot_row, pivot_b) = (a[k], b[k]);
+        for i in k + 1..MAX_STATE {
+            let factor = a[i][k] / pivot_row[k];
+            for (to, from) in a[i].iter_mut().zip(pivot_row) {
+                *to -= factor * from;
+            }
+            b[i] -= factor * pivot_b;
+        }
+    }
+    for k in (0..MAX_STATE).rev() {
+        let known: f32 = (k + 1..MAX_STATE).map(|j| a[k][j] * b[j]).sum();
+        b[k] = (b[k] - known) / a[k][k];
+    }
+    b
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elimination_solves() {
+        let a = [[1.1, 0.2, -0.1, 0.0], [0.05, 0.9, 0.3, 0.0], [0.0, -0.2, 1.2, 0.1], [0.0, 0.0, 0.0, 1.0]];
+        let x = [0.3, -0.7, 0.2, 0.5];
+        let b = a.map(|row| row.iter().zip(x).map(|(a, x)| a * x).sum());
+        for (found, expected) in solve(a, b).iter().zip(x) {
+            assert!((found - expected).abs() < 1e-6);
+        }
+    }
+}

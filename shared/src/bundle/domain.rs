@@ -1,0 +1,237 @@
+//! The training domain, the form of the trial solution, and the scaling of the network's inputs.
+
+use crate::limits::MAX_QUANTITIES;
+use crate::math;
+use crate::ode::Ode;
+use crate::ode::sir::Reduced;
+use crate::query::Query;
+use crate::text::{number, split, split_once};
+use heapless::Vec;
+use serde::{Deserialize, Serialize};
+
+/// Form of the trial solution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// y = y0 + f(t) NN, one output per component.
+    Generic,
+    /// As generic, for systems whose components' sum is constant: outputs for components 1.., and component 0 takes
+    /// minus their sum.
+    Conserved,
+    /// SIR only: one output for the unknown x(tau) of the exact reduction, x = f(tau) NN.
+    Reduced,
+}
+
+impl Form {
+    /// Name in model files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Form::Generic => "generic",
+            Form::Conserved => "conserved",
+            Form::Reduced => "reduced",
+        }
+    }
+
+    /// The form of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Form::Generic, Form::Conserved, Form::Reduced].into_iter().find(|f| f.name() == name)
+    }
+
+    /// The form without assumptions about the solution: conserving where the system does.
+    pub fn general(ode: Ode) -> Self {
+        if ode.conserved() { Form::Conserved } else { Form::Generic }
+    }
+
+    /// Whether the form exists for a system.
+    pub fn fits(self, ode: Ode) -> bool {
+        match self {
+            Form::Generic => true,
+            Form::Conserved => ode.conserved(),
+            Form::Reduced => ode == Ode::Sir,
+        }
+    }
+
+    /// Outputs of the network.
+    pub fn outputs(self, ode: Ode) -> usize {
+        match self {
+            Form::Generic => ode.state_names().len(),
+            Form::Conserved => ode.state_names().len().saturating_sub(1),
+            Form::Reduced => 1,
+        }
+    }
+}
+
+/// A closed interval; a single value if `lo == hi`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Range {
+    /// Lower end.
+    pub lo: f32,
+    /// Upper end.
+    pub hi: f32,
+}
+
+impl Range {
+    /// Whether `value` lies in it.
+    pub fn contains(&self, value: f32) -> bool {
+        self.lo <= value && value <= self.hi
+    }
+}
+
+/// Where a network input comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Time t.
+    Time,
+    /// A free initial coordinate, by its index.
+    Initial(u8),
+    /// A rate, by its index.
+    Rate(u8),
+    /// tau = k t of the reduced form.
+    Tau,
+    /// i0 = I0 / N of the reduced form.
+    InfectedShare,
+    /// ln i0, for domains that reach to small shares.
+    LnInfectedShare,
+    /// p = beta N / k of the reduced form.
+    InfectionShare,
+}
+
+impl Source {
+    /// The source of that name, as a form of a system has it.
+    pub fn from_name(name: &str, ode: Ode, form: Form) -> Option<Self> {
+        if form == Form::Reduced {
+            return Some(match name {
+                "tau" => Source::Tau,
+                "i0" => Source::InfectedShare,
+                "ln_i0" => Source::LnInfectedShare,
+                "p" => Source::InfectionShare,
+                _ => return None,
+            });
+        }
+        let index = |names: &[&str]| names.iter().zip(0u8..).find(|(n, _)| **n == name).map(|(_, i)| i);
+        if name == "t" {
+            return Some(Source::Time);
+        }
+        index(ode.initial_names()).map(Source::Initial).or_else(|| index(ode.rate_names()).map(Source::Rate))
+    }
+
+    /// Name in model files.
+    pub fn name(self, ode: Ode) -> &'static str {
+        let nth = |names: &'static [&'static str], i: u8| names.get(usize::from(i)).copied().unwrap_or("?");
+        match self {
+            Source::Time => "t",
+            Source::Initial(i) => nth(ode.initial_names(), i),
+            Source::Rate(i) => nth(ode.rate_names(), i),
+            Source::Tau => "tau",
+            Source::InfectedShare => "i0",
+            Source::LnInfectedShare => "ln_i0",
+            Source::InfectionShare => "p",
+        }
+    }
+
+    /// Whether the input moves with time.
+    pub fn is_time(self) -> bool {
+        matches!(self, Source::Time | Source::Tau)
+    }
+
+    /// The value in a query (generic forms).
+    pub(super) fn of_query(self, query: &Query) -> f32 {
+        match self {
+            Source::Initial(i) => query.initial.get(usize::from(i)).copied().unwrap_or(0.0),
+            Source::Rate(i) => query.rates.get(usize::from(i)).copied().unwrap_or(0.0),
+            _ => query.t,
+        }
+    }
+
+    /// The value in a reduced problem.
+    pub(super) fn of_reduced(self, reduced: &Reduced<f32>, tau: f32) -> f32 {
+        match self {
+            Source::InfectedShare => reduced.i0,
+            // No infected at all: the smallest number stands for zero, so that the answer stays finite.
+            Source::LnInfectedShare => math::ln(reduced.i0.max(f32::MIN_POSITIVE)),
+            Source::InfectionShare => reduced.p,
+            _ => tau,
+        }
+    }
+}
+
+/// One network input: [lo, hi] is mapped to [-1, 1].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Input {
+    source: Source,
+    range: Range,
+    mid: f32,
+    slope: f32,
+}
+
+impl Input {
+    /// An input over `range`, if that has a length and its slope is finite.
+    pub fn new(source: Source, range: Range) -> Option<Self> {
+        let mid = 0.5 * (range.lo + range.hi);
+        let slope = 2.0 / (range.hi - range.lo);
+        (range.lo < range.hi && mid.is_finite() && slope.is_finite()).then_some(Input { source, range, mid, slope })
+    }
+
+    /// Where the value comes from.
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
+    /// What is mapped to [-1, 1].
+    pub fn range(&self) -> Range {
+        self.range
+    }
+
+    /// u = (v - mid) * slope.
+    pub fn scale(&self, value: f32) -> f32 {
+        (value - self.mid) * self.slope
+    }
+
+    /// What is mapped to zero.
+    pub(super) fn middle(&self) -> f64 {
+        self.mid.into()
+    }
+
+    /// du/dv = 2 / (hi - lo).
+    pub fn slope(&self) -> f32 {
+        self.slope
+    }
+}
+
+/// Parses `name=lo:hi,...` into at most [`MAX_QUANTITIES`] named, finite, ordered ranges.
+fn named_ranges(text: &str) -> impl Iterator<Item = Option<(&str, Range)>> {
+    split(text, b',').map(|part| {
+        let (name, range) = split_once(part, b'=')?;
+        let (lo, hi) = split_once(range, b':')?;
+        let range = Range { lo: number(lo)?, hi: number(hi)? };
+        (range.lo.is_finite() && range.hi.is_finite() && range.lo <= range.hi).then_some((name, range))
+    })
+}
+
+/// The domain: every quantity of the system, in its order.
+pub(super) fn parse_ranges(text: &str, ode: Ode) -> Option<Vec<Range, MAX_QUANTITIES>> {
+    let mut names = ode.quantity_names();
+    let mut ranges = Vec::new();
+    for entry in named_ranges(text) {
+        let (name, range) = entry?;
+        if names.next() != Some(name) {
+            return None;
+        }
+        ranges.push(range).ok()?;
+    }
+    names.next().is_none().then_some(ranges)
+}
+
+/// The network's inputs, each of a known source and at most once.
+pub(super) fn parse_inputs(text: &str, ode: Ode, form: Form) -> Option<Vec<Input, MAX_QUANTITIES>> {
+    let mut inputs = Vec::<Input, MAX_QUANTITIES>::new();
+    for entry in named_ranges(text) {
+        let (name, range) = entry?;
+        let source = Source::from_name(name, ode, form)?;
+        if inputs.iter().any(|i| i.source == source) {
+            return None;
+        }
+        inputs.push(Input::new(source, range)?).ok()?;
+    }
+    Some(inputs)
+}

@@ -1,0 +1,287 @@
+//! Solution bundles: a network that answers a whole family of initial-value problems.
+//!
+//! Trial solution (Lagaris, Likas, Fotiadis 1998; Mattheakis et al. 2020): y(t) = y0 + f(t) NN(u), f(t) = 1 - e^-t,
+//! so the initial condition holds exactly. See [`Form`] for the variants.
+
+pub mod certificate;
+mod curve;
+mod domain;
+pub mod golden;
+mod probe;
+pub(crate) mod sensitivity;
+
+pub use certificate::Certificate;
+pub use domain::{Form, Input, Range, Source};
+pub use probe::Probes;
+
+use crate::error::{Key, ModelError};
+use crate::layer::Vector;
+use crate::limits::{MAX_QUANTITIES, MAX_STATE, MAX_WIDTH};
+use crate::math::exp;
+use crate::model::Model;
+use crate::network::{Network, head};
+use crate::ode::sir::Reduced;
+use crate::ode::{Ode, State};
+use crate::query::{Prediction, Query, QueryError};
+use crate::wire::{ModelInfo, Name, SelfTest};
+use domain::{parse_inputs, parse_ranges};
+use heapless::Vec;
+
+/// Version of the file format this build reads.
+pub const FORMAT_VERSION: u16 = 1;
+
+/// How far a state may lie outside what is possible before [`Prediction::plausible`] is false: ten times the error
+/// of the poorest bundle worth shipping.
+const PLAUSIBLE_SLACK: f32 = 1e-2;
+
+/// A bundle that borrows everything from its file. Once open, evaluation can only fail for the query's sake.
+#[derive(Debug, Clone)]
+pub struct Bundle<'a> {
+    ode: Ode,
+    form: Form,
+    domain: Vec<Range, MAX_QUANTITIES>,
+    inputs: Vec<Input, MAX_QUANTITIES>,
+    network: Network<'a>,
+    golden: golden::Golden<'a>,
+    bytes: u32,
+    crc32: u32,
+    max_error: f32,
+}
+
+impl<'a> Bundle<'a> {
+    /// Opens a bundle file that fills `bytes` exactly and starts at a multiple of 8.
+    ///
+    /// # Errors
+    /// The first defect found; see [`ModelError`].
+    pub fn open(bytes: &'a [u8]) -> Result<Self, ModelError> {
+        Self::from_model(&Model::open(bytes)?)
+    }
+
+    /// Opens a bundle file at the start of a larger area, such as a flash slot.
+    ///
+    /// # Errors
+    /// The first defect found; see [`ModelError`].
+    pub fn open_prefix(bytes: &'a [u8]) -> Result<Self, ModelError> {
+        Self::from_model(&Model::open_prefix(bytes)?)
+    }
+
+    /// Validates everything once: version, system, form, domain, inputs, architecture, numbers, golden queries.
+    ///
+    /// # Errors
+    /// The first defect found; see [`ModelError`].
+    #[inline(never)]
+    pub fn from_model(model: &Model<'a>) -> Result<Self, ModelError> {
+        if model.require(Key::Format)?.parse() != Ok(FORMAT_VERSION) {
+            return Err(ModelError::Version { supported: FORMAT_VERSION });
+        }
+        if model.require(Key::Kind)? != "bundle" {
+            return Err(ModelError::Metadata(Key::Kind));
+        }
+        let ode = Ode::from_name(model.require(Key::Ode)?).ok_or(ModelError::Metadata(Key::Ode))?;
+        let form = Form::from_name(model.require(Key::Form)?).ok_or(ModelError::Metadata(Key::Form))?;
+        if !form.fits(ode) {
+            return Err(ModelError::Metadata(Key::Form));
+        }
+        let domain = parse_ranges(model.require(Key::Domain)?, ode).ok_or(ModelError::Metadata(Key::Domain))?;
+        let inputs = parse_inputs(model.require(Key::Inputs)?, ode, form).ok_or(ModelError::Metadata(Key::Inputs))?;
+        let network = Network::open(model)?;
+        let ends = (network.widths().first().copied(), network.widths().last().copied());
+        if ends != (Some(inputs.len()), Some(form.outputs(ode))) {
+            return Err(ModelError::Metadata(Key::Layers));
+        }
+        let max_error = positive(model, Key::MaxError)?;
+        positive(model, Key::Rounding)?;
+        let golden = golden::Golden::open(model, ode)?;
+        let bytes = model.file().len() as u32;
+        Ok(Bundle { ode, form, domain, inputs, network, golden, bytes, crc32: model.crc32(), max_error })
+    }
+
+    /// The ODE system.
+    pub fn ode(&self) -> Ode {
+        self.ode
+    }
+
+    /// Form of the trial solution.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// The training domain, per quantity in the system's order.
+    pub fn domain(&self) -> &[Range] {
+        &self.domain
+    }
+
+    /// The network's inputs.
+    pub fn inputs(&self) -> &[Input] {
+        &self.inputs
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network<'a> {
+        &self.network
+    }
+
+    /// Whether every quantity lies in the training domain.
+    pub fn in_domain(&self, query: &Query) -> bool {
+        self.domain.iter().zip(query.quantities(self.ode)).all(|(range, value)| range.contains(value))
+    }
+
+    /// Answers a query: state, derivative, residual, and how far to trust them.
+    ///
+    /// Outside the domain the answer is flagged, not refused. Cost: one evaluation of the network with its tangent.
+    ///
+    /// # Errors
+    /// [`QueryError`] if the query means nothing, or the answer would not be finite.
+    pub fn predict(&self, query: &Query) -> Result<Prediction, QueryError> {
+        query.check(self.ode)?;
+        let (state, derivative, residual) = match self.form {
+            Form::Generic | Form::Conserved => self.predict_generic(query),
+            Form::Reduced => self.predict_reduced(query),
+        };
+        if !state.iter().chain(&derivative).chain(&residual).all(|v| v.is_finite()) {
+            return Err(QueryError::Overflow);
+        }
+        let initial = self.ode.initial(&query.initial);
+        let plausible = self.ode.plausible(&initial, &query.rates, &state, PLAUSIBLE_SLACK);
+        Ok(Prediction { state, derivative, residual, in_domain: self.in_domain(query), plausible })
+    }
+
+    /// Only the state, to the same bits as [`Self::predict`]'s, at about half the cost.
+    ///
+    /// # Errors
+    /// As for [`Self::predict`].
+    pub fn state(&self, query: &Query) -> Result<State<f32>, QueryError> {
+        query.check(self.ode)?;
+        let state = match self.form {
+            Form::Generic | Form::Conserved => {
+                let input = self.scale(|source| source.of_query(query));
+                let f = 1.0 - exp(-query.t);
+                let nn = self.expand(head(&self.network.value(&input)));
+                offset(&self.ode.initial(&query.initial), f, &nn)
+            }
+            Form::Reduced => {
+                let (reduced, tau) = reduce(query);
+                let input = self.scale(|source| source.of_reduced(&reduced, tau));
+                let [nn, ..] = self.network.value(&input);
+                reduced.state((1.0 - exp(-tau)) * nn)
+            }
+        };
+        if state.iter().all(|v| v.is_finite()) { Ok(state) } else { Err(QueryError::Overflow) }
+    }
+
+    fn predict_generic(&self, query: &Query) -> (State<f32>, State<f32>, State<f32>) {
+        let (input, direction) = self.scale_moving(|source| source.of_query(query));
+        let (nn, dnn) = self.network.tangent(&input, &direction);
+        let (nn, dnn) = (self.expand(head(&nn)), self.expand(head(&dnn)));
+        let e = exp(-query.t);
+        let f = 1.0 - e;
+        let state = offset(&self.ode.initial(&query.initial), f, &nn);
+        let mut derivative = [0.0; MAX_STATE];
+        for (dy, (nn, dnn)) in derivative.iter_mut().zip(nn.iter().zip(&dnn)) {
+            *dy = e * nn + f * dnn;
+        }
+        let mut residual = derivative;
+        for (r, g) in residual.iter_mut().zip(self.ode.rhs(&state, &query.rates)) {
+            *r -= g;
+        }
+        (state, derivative, residual)
+    }
+
+    fn predict_reduced(&self, query: &Query) -> (State<f32>, State<f32>, State<f32>) {
+        let (reduced, tau) = reduce(query);
+        let (x, dx) = self.unknown(&reduced, tau);
+        // The map from x to (S, I, R) is linear in dx, so the residual of x maps exactly to those of S, I, R.
+        (reduced.state(x), reduced.derivative(x, dx), reduced.derivative(x, dx - reduced.rhs(x)))
+    }
+
+    /// x and dx/dtau of the reduced form.
+    fn unknown(&self, reduced: &Reduced<f32>, tau: f32) -> (f32, f32) {
+        let (input, direction) = self.scale_moving(|source| source.of_reduced(reduced, tau));
+        let ([nn, ..], [dnn, ..]) = self.network.tangent(&input, &direction);
+        let e = exp(-tau);
+        let f = 1.0 - e;
+        (f * nn, e * nn + f * dnn)
+    }
+
+    /// The network's inputs, scaled to [-1, 1] over the domain.
+    fn scale(&self, value: impl Fn(Source) -> f32) -> Vector<f32> {
+        let mut scaled = [0.0; MAX_WIDTH];
+        for (u, input) in scaled.iter_mut().zip(&self.inputs) {
+            *u = input.scale(value(input.source()));
+        }
+        scaled
+    }
+
+    /// The same, with their derivative in (scaled) time.
+    fn scale_moving(&self, value: impl Fn(Source) -> f32) -> (Vector<f32>, Vector<f32>) {
+        let mut direction = [0.0; MAX_WIDTH];
+        for (du, input) in direction.iter_mut().zip(&self.inputs) {
+            if input.source().is_time() {
+                *du = input.slope();
+            }
+        }
+        (self.scale(value), direction)
+    }
+
+    /// The network's outputs as state components: where the sum is conserved, component 0 is minus the others.
+    fn expand(&self, outputs: State<f32>) -> State<f32> {
+        let [a, b, c, d] = outputs;
+        match self.form {
+            Form::Conserved => [-(a + b + c), a, b, c],
+            Form::Generic | Form::Reduced => [a, b, c, d],
+        }
+    }
+
+    /// Replays the file's golden queries and compares bits.
+    pub fn self_test(&self) -> SelfTest {
+        self.golden.replay(self)
+    }
+
+    /// Golden queries in the file.
+    pub fn golden_queries(&self) -> impl Iterator<Item = Query> + '_ {
+        self.golden.queries(self.ode)
+    }
+
+    /// What a device tells about the bundle it holds.
+    pub fn model_info(&self, from_slot: bool) -> ModelInfo {
+        let mut domain = [(0.0, 0.0); MAX_QUANTITIES];
+        for (to, from) in domain.iter_mut().zip(&self.domain) {
+            *to = (from.lo, from.hi);
+        }
+        let name = |text: &str| Name::try_from(text).unwrap_or_default();
+        ModelInfo {
+            from_slot,
+            ode: name(self.ode.name()),
+            form: name(self.form.name()),
+            scheme: name(self.network.scheme().name()),
+            bytes: self.bytes,
+            crc32: self.crc32,
+            parameters: self.network.parameters(),
+            macs: self.network.macs(),
+            max_error: self.max_error,
+            domain,
+            golden: self.golden.len() as u16,
+        }
+    }
+}
+
+/// A number in the metadata that is an error: finite and not negative; zero if it is not stated.
+fn positive(model: &Model<'_>, key: Key) -> Result<f32, ModelError> {
+    let value = model.entry(key.key()).map_or(Some(0.0), crate::text::number);
+    value.filter(|v| v.is_finite() && *v >= 0.0).ok_or(ModelError::Metadata(key))
+}
+
+/// y0 + f nn.
+fn offset(initial: &State<f32>, f: f32, nn: &State<f32>) -> State<f32> {
+    let mut state = *initial;
+    for (y, nn) in state.iter_mut().zip(nn) {
+        *y += f * nn;
+    }
+    state
+}
+
+/// The reduced problem and its time tau = k t.
+fn reduce(query: &Query) -> (Reduced<f32>, f32) {
+    let reduced = Reduced::new(&query.initial, &query.rates);
+    (reduced, reduced.k * query.t)
+}

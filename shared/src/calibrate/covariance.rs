@@ -1,0 +1,137 @@
+//! What the information matrix says about the unknowns: covariance, condition, and what it leaves open.
+
+use super::Gradient;
+use super::matrix::{self, Matrix};
+use crate::limits::MAX_UNKNOWNS;
+use crate::math::{abs, sqrt};
+use heapless::Vec;
+use serde::{Deserialize, Serialize};
+
+/// Entries of a triangle of the largest covariance.
+const ENTRIES: usize = MAX_UNKNOWNS * (MAX_UNKNOWNS + 1) / 2;
+/// Eigenvalues below this part of the largest are rounding: f32 sums of up to a few hundred products.
+const NULL: f32 = 3e-6;
+/// A quantity whose squared share in an open combination exceeds this takes part in it.
+const SHARE: f32 = 1e-3;
+
+/// A symmetric matrix over the free quantities: its lower triangle, row by row.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Covariance(pub Vec<f32, ENTRIES>);
+
+impl Covariance {
+    /// The entry of unknowns `i` and `j`; zero if there is none.
+    pub fn entry(&self, i: usize, j: usize) -> f32 {
+        let (low, high) = (i.min(j), i.max(j).min(MAX_UNKNOWNS));
+        self.0.get(high * (high + 1) / 2 + low).copied().unwrap_or(0.0)
+    }
+
+    /// Standard error of unknown `i`.
+    pub fn standard_error(&self, i: usize) -> f32 {
+        sqrt(self.entry(i, i))
+    }
+
+    /// Correlation of unknowns `i` and `j`.
+    pub fn correlation(&self, i: usize, j: usize) -> f32 {
+        self.entry(i, j) / (self.standard_error(i) * self.standard_error(j))
+    }
+
+    /// Standard error of something with this gradient, to first order (the delta method): sqrt(g^T C g).
+    pub fn propagate(&self, gradient: &Gradient) -> f32 {
+        let mut variance = 0.0;
+        for (i, gi) in gradient.iter().enumerate() {
+            for (j, gj) in gradient.iter().enumerate() {
+                // What does not depend on an unknown does not suffer from it, even if that is left open.
+                if *gi != 0.0 && *gj != 0.0 {
+                    variance += gi * gj * self.entry(i, j);
+                }
+            }
+        }
+        // Infinities of both signs: an open combination.
+        if variance.is_nan() { f32::INFINITY } else { sqrt(variance.max(0.0)) }
+    }
+}
+
+/// What was read from an information matrix.
+pub(super) struct Reading {
+    pub covariance: Covariance,
+    /// Whether each unknown has no part in an open combination.
+    pub determined: [bool; MAX_UNKNOWNS],
+    pub condition: f32,
+}
+
+/// Inverts the information `a` of `n` unknowns in units of `scales`, times `variance`; `None` if `a` is zero.
+///
+/// By eigenvalues, so that what the data leave open makes infinite errors for those who take part in it and nobody
+/// else.
+pub(super) fn read(a: Matrix, scales: &[f32; MAX_UNKNOWNS], n: usize, variance: f32) -> Option<Reading> {
+    let n = n.min(MAX_UNKNOWNS);
+    let (values, vectors) = matrix::eigen(a, n);
+    let largest = values.iter().fold(0.0f32, |m, v| if *v > m { *v } else { m });
+    let least = values.iter().take(n).fold(largest, |m, v| if *v < m { *v } else { m });
+    if !(largest > 0.0 && largest.is_finite()) {
+        return None;
+    }
+    let floor = NULL * largest;
+    let mut open = [false; MAX_UNKNOWNS];
+    for (open, row) in open.iter_mut().zip(&vectors) {
+        *open = values.iter().zip(row).take(n).any(|(value, v)| *value <= floor && v * v > SHARE);
+    }
+    let mut covariance = Covariance::default();
+    for i in 0..n {
+        for j in 0..=i {
+            let mut sum = 0.0;
+            for k in 0..n {
+                if values[k] > floor {
+                    sum += vectors[i][k] * vectors[j][k] / values[k];
+                }
+            }
+            let entry = match open[i] || open[j] {
+                // Infinite errors, and nothing known about their correlation.
+                true if i == j => f32::INFINITY,
+                true => 0.0,
+                false => sum * variance * scales[i] * scales[j],
+            };
+            // There is room for every triangle up to MAX_UNKNOWNS.
+            let _ = covariance.0.push(entry);
+        }
+    }
+    let condition = if least > floor { abs(largest / least) } else { f32::INFINITY };
+    Some(Reading { covariance, determined: open.map(|open| !open), condition })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_combination_leaves_the_others_alone() {
+        // The first two unknowns count only by their sum, the third by itself.
+        let mut a = [[0.0; MAX_UNKNOWNS]; MAX_UNKNOWNS];
+        a[0][..2].copy_from_slice(&[4.0, 4.0]);
+        a[1][..2].copy_from_slice(&[4.0, 4.0]);
+        a[2][2] = 16.0;
+        let reading = read(a, &[2.0; MAX_UNKNOWNS], 3, 1.0).unwrap();
+        assert_eq!(reading.determined[..3], [false, false, true]);
+        assert_eq!(reading.condition, f32::INFINITY);
+        assert_eq!(reading.covariance.standard_error(0), f32::INFINITY);
+        assert!((reading.covariance.standard_error(2) - 0.5).abs() < 1e-6);
+        let mut along = [0.0; MAX_UNKNOWNS];
+        along[2] = 3.0;
+        assert!((reading.covariance.propagate(&along) - 1.5).abs() < 1e-6);
+        along[0] = 1.0;
+        assert_eq!(reading.covariance.propagate(&along), f32::INFINITY);
+    }
+
+    #[test]
+    fn the_covariance_is_the_inverse() {
+        let mut a = [[0.0; MAX_UNKNOWNS]; MAX_UNKNOWNS];
+        a[0][..2].copy_from_slice(&[2.0, 1.0]);
+        a[1][..2].copy_from_slice(&[1.0, 3.0]);
+        let reading = read(a, &[1.0; MAX_UNKNOWNS], 2, 5.0).unwrap();
+        for (found, expected) in reading.covariance.0.iter().zip([3.0, -1.0, 2.0]) {
+            assert!((found - expected).abs() < 1e-5, "{:?}", reading.covariance);
+        }
+        assert!(reading.determined[..2] == [true, true] && (reading.condition - 2.618).abs() < 1e-3);
+        assert!(read([[0.0; MAX_UNKNOWNS]; MAX_UNKNOWNS], &[1.0; MAX_UNKNOWNS], 2, 1.0).is_none());
+    }
+}

@@ -1,0 +1,56 @@
+//! What a calibrated problem will do, with the uncertainty of its estimates.
+
+use super::{Calibration, Forward, Gradient};
+use crate::limits::MAX_STATE;
+use crate::ode::Ode;
+use crate::ode::sir::outlook::{Outlook, outlook};
+use crate::query::{Query, QueryError};
+use serde::{Deserialize, Serialize};
+
+/// A value with its standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Uncertain {
+    /// The value.
+    pub value: f32,
+    /// Its standard error to first order (the delta method); infinite where the data leave it open.
+    pub standard_error: f32,
+}
+
+impl Calibration {
+    /// A quantity with this value and gradient, with the standard error that the covariance implies.
+    pub fn uncertain(&self, value: f32, gradient: &Gradient) -> Uncertain {
+        Uncertain { value, standard_error: self.covariance.propagate(gradient) }
+    }
+}
+
+/// What a calibrated problem will do.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// The time of `state`.
+    pub horizon: f32,
+    /// The state at the horizon, component by component.
+    pub state: [Uncertain; MAX_STATE],
+    /// What it means for an epidemic; only for SIR.
+    pub outlook: Option<Outlook>,
+}
+
+/// The state at `horizon` with standard errors through the model's exact derivative, and for SIR the outlook with the
+/// effective reproduction number at `now`.
+///
+/// # Errors
+/// [`QueryError`].
+pub fn forecast<F: Forward>(
+    model: &F,
+    calibration: &Calibration,
+    now: f32,
+    horizon: f32,
+) -> Result<Forecast, QueryError> {
+    let query = Query { t: horizon, ..calibration.problem };
+    let mut state = [Uncertain::default(); MAX_STATE];
+    for (component, entry) in (0u8..).zip(&mut state).take(model.ode().state_names().len()) {
+        let (value, gradient) = model.component(&query, component, calibration.free())?;
+        *entry = calibration.uncertain(value, &gradient);
+    }
+    let outlook = if model.ode() == Ode::Sir { Some(outlook(model, calibration, now)?) } else { None };
+    Ok(Forecast { horizon, state, outlook })
+}

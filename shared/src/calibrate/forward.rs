@@ -1,0 +1,185 @@
+//! What a calibration fits: a model that answers at the observations and says how its answers move with the unknowns.
+
+use super::jet::Jet;
+use super::{Free, Gradient, Observation};
+use crate::bundle::{Bundle, Range};
+use crate::limits::{MAX_QUANTITIES, MAX_RATES, MAX_STATE, MAX_UNKNOWNS};
+use crate::ode::{Ode, Rates, State};
+use crate::query::{Query, QueryError};
+use crate::rk4;
+use heapless::Vec;
+
+/// A differentiable solution of the system over a domain.
+pub trait Forward {
+    /// The system.
+    fn ode(&self) -> Ode;
+
+    /// Where the model holds, per quantity in the system's order.
+    fn domain(&self) -> &[Range];
+
+    /// Passes every observation to `sink`, in any order, with the model's answer there and its derivatives with
+    /// respect to the free quantities. The time of `problem` is not looked at.
+    ///
+    /// # Errors
+    /// The first query without an answer.
+    fn observe(
+        &self,
+        problem: &Query,
+        observations: &[Observation],
+        free: Free,
+        sink: impl FnMut(&Observation, f32, &Gradient),
+    ) -> Result<(), QueryError>;
+
+    /// One component at the time of `query`, and its derivatives.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    fn component(&self, query: &Query, component: u8, free: Free) -> Result<(f32, Gradient), QueryError> {
+        let observation = Observation { t: query.t, component, value: 0.0, sigma: 1.0 };
+        let mut answer = (0.0, Gradient::default());
+        self.observe(query, &[observation], free, |_, value, gradient| answer = (value, *gradient))?;
+        Ok(answer)
+    }
+}
+
+/// Two evaluations of the network an observation, whatever the time. See [`Bundle::sensitivity`].
+impl Forward for Bundle<'_> {
+    fn ode(&self) -> Ode {
+        Bundle::ode(self)
+    }
+
+    fn domain(&self) -> &[Range] {
+        Bundle::domain(self)
+    }
+
+    fn observe(
+        &self,
+        problem: &Query,
+        observations: &[Observation],
+        free: Free,
+        mut sink: impl FnMut(&Observation, f32, &Gradient),
+    ) -> Result<(), QueryError> {
+        for observation in observations {
+            let query = Query { t: observation.t, ..*problem };
+            let (value, gradient) = self.sensitivity(&query, observation.component.into(), free)?;
+            sink(observation, value, &gradient);
+        }
+        Ok(())
+    }
+}
+
+/// Runge-Kutta of order four with the exact derivatives of its own answers: the alternative to a bundle, for domains
+/// that no bundle covers, and to compare with.
+///
+/// One integration serves all observations. Cost: the steps to the last observation, times one plus the unknowns.
+#[derive(Debug, Clone)]
+pub struct Numerical {
+    ode: Ode,
+    domain: Vec<Range, MAX_QUANTITIES>,
+    step: f32,
+}
+
+/// Most steps between two observations: a step that is far too small costs time, not an eternity.
+const MAX_STEPS: f32 = 1e5;
+
+impl Numerical {
+    /// Runge-Kutta for `ode` with steps of at most `step`, within `domain` (per quantity, in the system's order).
+    /// `None` if the step is not positive or the domain has not as many ranges, each finite and ordered.
+    pub fn new(ode: Ode, domain: &[Range], step: f32) -> Option<Self> {
+        let sound = |r: &Range| r.lo.is_finite() && r.hi.is_finite() && r.lo <= r.hi;
+        let fits = ode.quantity_names().count() == domain.len() && domain.iter().all(sound);
+        let domain = Vec::from_slice(domain).ok()?;
+        (fits && step.is_finite() && step > 0.0).then_some(Numerical { ode, domain, step })
+    }
+
+    fn sweep<const N: usize>(
+        &self,
+        problem: &Query,
+        observations: &[Observation],
+        free: Free,
+        mut sink: impl FnMut(&Observation, f32, &Gradient),
+    ) -> Result<(), QueryError> {
+        let (initial, rates) = seeded::<N>(self.ode, problem, free);
+        let mut y = self.ode.initial(&initial);
+        let mut now = 0.0;
+        while let Some(next) = following(observations, now) {
+            let wanted = (next - now) / self.step;
+            let steps = if wanted < MAX_STEPS { wanted as u32 + 1 } else { MAX_STEPS as u32 };
+            let h = Jet { value: (next - now) / steps as f32, slopes: [0.0; N] };
+            for _ in 0..steps {
+                y = rk4::step(self.ode, &y, &rates, h);
+            }
+            now = next;
+            report(&y, now, observations, &mut sink)?;
+        }
+        // What was seen at the start; nothing comes before it.
+        report(&self.ode.initial(&initial), 0.0, observations, &mut sink)
+    }
+}
+
+/// The problem as jets that move along the free quantities.
+fn seeded<const N: usize>(ode: Ode, problem: &Query, free: Free) -> (State<Jet<N>>, Rates<Jet<N>>) {
+    let still = |value| Jet { value, slopes: [0.0; N] };
+    let (mut initial, mut rates) = (problem.initial.map(still), problem.rates.map(still));
+    let coordinates = initial.iter_mut().take(ode.initial_names().len().min(MAX_STATE));
+    let quantities = coordinates.chain(rates.iter_mut().take(ode.rate_names().len().min(MAX_RATES)));
+    let moving = (1u8..).zip(quantities).filter(|(index, _)| free.contains(*index));
+    for (direction, (_, jet)) in moving.enumerate() {
+        if let Some(slope) = jet.slopes.get_mut(direction) {
+            *slope = 1.0;
+        }
+    }
+    (initial, rates)
+}
+
+/// The earliest time of an observation after `now`.
+fn following(observations: &[Observation], now: f32) -> Option<f32> {
+    let later = observations.iter().map(|o| o.t).filter(|t| *t > now);
+    later.fold(None, |first: Option<f32>, t| Some(first.map_or(t, |f| if t < f { t } else { f })))
+}
+
+/// Passes on what was observed at `now`.
+fn report<const N: usize>(
+    y: &State<Jet<N>>,
+    now: f32,
+    observations: &[Observation],
+    sink: &mut impl FnMut(&Observation, f32, &Gradient),
+) -> Result<(), QueryError> {
+    for observation in observations.iter().filter(|o| o.t == now) {
+        let jet = y.get(usize::from(observation.component)).ok_or(QueryError::Inadmissible)?;
+        if !(jet.value.is_finite() && jet.slopes.iter().all(|s| s.is_finite())) {
+            return Err(QueryError::Overflow);
+        }
+        let mut gradient = Gradient::default();
+        gradient.iter_mut().zip(jet.slopes).for_each(|(to, from)| *to = from);
+        sink(observation, jet.value, &gradient);
+    }
+    Ok(())
+}
+
+impl Forward for Numerical {
+    fn ode(&self) -> Ode {
+        self.ode
+    }
+
+    fn domain(&self) -> &[Range] {
+        &self.domain
+    }
+
+    fn observe(
+        &self,
+        problem: &Query,
+        observations: &[Observation],
+        free: Free,
+        sink: impl FnMut(&Observation, f32, &Gradient),
+    ) -> Result<(), QueryError> {
+        for observation in observations {
+            Query { t: observation.t, ..*problem }.check(self.ode)?;
+        }
+        match free.count() {
+            0..=2 => self.sweep::<2>(problem, observations, free, sink),
+            3..=4 => self.sweep::<4>(problem, observations, free, sink),
+            _ => self.sweep::<MAX_UNKNOWNS>(problem, observations, free, sink),
+        }
+    }
+}

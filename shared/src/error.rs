@@ -1,0 +1,220 @@
+//! Typed errors for every way a model file can be bad.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a model file was refused. The reader reports the first defect it meets; nothing is ever read past it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum ModelError {
+    /// The bytes end before the file does.
+    #[error("truncated: {have} bytes, the file needs {needed}")]
+    Truncated {
+        /// Bytes the file needs, as far as known.
+        needed: u32,
+        /// Bytes there are.
+        have: u32,
+    },
+    /// Bytes follow the last tensor.
+    #[error("{0} bytes follow the last tensor")]
+    Trailing(u32),
+    /// The header is longer than this reader accepts.
+    #[error("the header has {0} bytes, more than the reader accepts")]
+    HeaderTooLong(u32),
+    /// The header is no safetensors header.
+    #[error("the header is not the JSON of a safetensors file")]
+    Header,
+    /// More tensors, metadata or dimensions than the limits allow.
+    #[error("too many {0:?}")]
+    TooMany(Countable),
+    /// The data begin at an address that is no multiple of 8.
+    #[error("tensor data are not aligned to 8 bytes")]
+    Misaligned,
+    /// Tensors overlap, leave a hole, or lie outside the data.
+    #[error("tensor offsets overlap, leave a hole, or lie outside the data")]
+    Offsets,
+    /// The same name occurs twice.
+    #[error("a name occurs twice in the header")]
+    Duplicate,
+    /// The checksum is missing or is not the file's.
+    #[error("checksum: stated {stated:08x}, computed {computed:08x}")]
+    Checksum {
+        /// As written in the file; zero if absent.
+        stated: u32,
+        /// As computed from the bytes.
+        computed: u32,
+    },
+    /// The format version is not one this build reads.
+    #[error("format version is not {supported}")]
+    Version {
+        /// The version this build reads.
+        supported: u16,
+    },
+    /// A metadata entry is missing or its value makes no sense.
+    #[error("metadata entry `{}` is missing or bad", .0.key())]
+    Metadata(Key),
+    /// A tensor is missing, or its type or shape does not fit the architecture.
+    #[error("tensor {tensor:?} of layer {layer} is missing or has the wrong type or shape")]
+    Tensor {
+        /// Layer, counted from the input.
+        layer: u8,
+        /// Which of its tensors.
+        tensor: TensorKind,
+    },
+    /// A weight, bias or scale is NaN, infinite, or a scale is not a power of two in range.
+    #[error("layer {layer} holds a number that is not finite or out of range")]
+    Value {
+        /// Layer, counted from the input.
+        layer: u8,
+    },
+    /// A node of an image network makes no sense.
+    #[error("node {node} of the image network: {defect}")]
+    Node {
+        /// Node, counted from the image.
+        node: u8,
+        /// What is wrong with it.
+        defect: NodeDefect,
+    },
+    /// The arena that the file states is not what its network needs.
+    #[error("the file states an arena of {stated} bytes, its network needs {needed}")]
+    Arena {
+        /// As written in the file.
+        stated: u32,
+        /// As planned from the nodes.
+        needed: u32,
+    },
+    /// Golden queries are malformed.
+    #[error("golden queries have the wrong type or shape")]
+    Golden,
+    /// The board has too little working memory for the network.
+    #[error("the network needs {needed} bytes of working memory, the board has {room}")]
+    Memory {
+        /// Bytes needed.
+        needed: u32,
+        /// Bytes there are.
+        room: u32,
+    },
+}
+
+/// What there can be too many of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Countable {
+    /// Tensors.
+    Tensors,
+    /// Metadata entries.
+    Metadata,
+    /// Dimensions of a tensor.
+    Dimensions,
+    /// Layers.
+    Layers,
+    /// Units of a layer.
+    Units,
+}
+
+/// What can be wrong with a node of an image network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum NodeDefect {
+    /// No operation of that name.
+    #[error("unknown operation")]
+    Operation,
+    /// An attribute is missing, unknown, repeated or unreadable.
+    #[error("an attribute is missing, unknown, repeated or unreadable")]
+    Attribute,
+    /// It reads a value that is not computed before it, or the logits.
+    #[error("it reads a value that is not there")]
+    Order,
+    /// Its window does not fit its input.
+    #[error("its window does not fit its input")]
+    Window,
+    /// Its two operands differ in shape.
+    #[error("its operands differ in shape")]
+    Operands,
+    /// Its output or its weights exceed the limits.
+    #[error("its output or weights exceed the limits")]
+    TooLarge,
+    /// Logits are missing, not last, or not one per class.
+    #[error("the logits are missing, not last, or not one per class")]
+    Logits,
+}
+
+/// The tensors of a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TensorKind {
+    /// `layers.N.weight`
+    Weight,
+    /// `layers.N.bias`
+    Bias,
+    /// `layers.N.scale`
+    Scale,
+    /// `layers.N.multiplier`
+    Multiplier,
+}
+
+impl TensorKind {
+    /// Last part of the tensor's name in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            TensorKind::Weight => "weight",
+            TensorKind::Bias => "bias",
+            TensorKind::Scale => "scale",
+            TensorKind::Multiplier => "multiplier",
+        }
+    }
+}
+
+macro_rules! keys {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal),+ $(,)?) => {
+        /// Metadata keys the reader needs. Others are carried along and shown by `inspect`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum Key { $($(#[$doc])* $variant),+ }
+        impl Key {
+            /// The key as it stands in `__metadata__`.
+            pub fn key(self) -> &'static str { match self { $(Key::$variant => $text),+ } }
+        }
+    };
+}
+
+keys! {
+    /// Format version, `1`.
+    Format = "sirocco.format",
+    /// `bundle` or `image`.
+    Kind = "sirocco.kind",
+    /// CRC-32 of the file with these eight digits read as zeros.
+    Crc32 = "sirocco.crc32",
+    /// Name of the ODE system.
+    Ode = "ode",
+    /// `generic`, `conserved` or `reduced`.
+    Form = "form",
+    /// `name=lo:hi` per quantity, comma-separated; `lo = hi` where a quantity is fixed.
+    Domain = "domain",
+    /// `name=lo:hi` per network input, comma-separated; [lo, hi] is mapped to [-1, 1].
+    Inputs = "inputs",
+    /// Widths from input to output, comma-separated.
+    Layers = "layers",
+    /// Activation of the hidden layers.
+    Activation = "activation",
+    /// `f32` or `i16`.
+    Scheme = "scheme",
+    /// LogLoss measured on the exported bytes.
+    LogLoss = "logloss",
+    /// Maximum absolute error measured on the exported bytes.
+    MaxError = "max_error",
+    /// RMS error measured on the exported bytes.
+    RmsError = "rms_error",
+    /// Largest difference of the evaluator from the trained f64 network: rounding and quantisation.
+    Rounding = "rounding",
+    /// Rows, columns and channels of an image: `28x28x1`.
+    Image = "image",
+    /// What stands for a padded pixel, per channel of the image: `33` or `125,123,114`.
+    Padding = "padding",
+    /// The nodes of an image network, separated by semicolons.
+    Nodes = "nodes",
+    /// Names of the classes, comma-separated.
+    Classes = "classes",
+    /// Bytes of working memory an image network needs.
+    Arena = "arena",
+    /// Predictive entropy in nats above which an answer is withheld; optional.
+    Abstain = "abstain",
+    /// Mean predictive entropy in nats over images of the domain the network knows; optional.
+    EntropyMean = "entropy.mean",
+    /// Standard deviation of the same; optional.
+    EntropyDeviation = "entropy.deviation",
+}

@@ -1,0 +1,181 @@
+//! What a model file holds: a solution bundle or an image network. What a device's slot takes.
+
+use crate::bundle::Bundle;
+use crate::drift::Reference;
+use crate::error::{Key, ModelError};
+use crate::image::golden::Golden;
+use crate::image::{ImageError, Network};
+use crate::limits::MAX_QUANTITIES;
+use crate::model::Model;
+use crate::wire::{ModelInfo, Name, SelfTest};
+use core::fmt::Write;
+
+/// What stands in [`ModelInfo::ode`] of an image network.
+pub const IMAGE: &str = "image";
+
+/// Evaluates an image network with the board's inner loops: [`Network::logits`] for some kernel.
+pub type Evaluate = for<'n> fn(&Network<'n>, &[u8], &mut [u32]) -> Result<crate::classify::Logits, ImageError>;
+
+/// A model, whichever kind it is.
+#[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "there is no heap")]
+pub enum Held<'a> {
+    /// A solution bundle.
+    Bundle(Bundle<'a>),
+    /// An image network.
+    Image(Classifier<'a>),
+}
+
+/// An image network with what its file says about it.
+#[derive(Debug, Clone)]
+pub struct Classifier<'a> {
+    /// The network.
+    pub network: Network<'a>,
+    /// Entropies of the domain it knows, if the file states them.
+    pub reference: Option<Reference>,
+    golden: Option<Golden<'a>>,
+    bytes: u32,
+    crc32: u32,
+}
+
+impl<'a> Held<'a> {
+    /// Opens a model file that fills `bytes` exactly and starts at a multiple of 8.
+    ///
+    /// # Errors
+    /// The first defect found; see [`ModelError`].
+    pub fn open(bytes: &'a [u8]) -> Result<Self, ModelError> {
+        Self::from_model(&Model::open(bytes)?)
+    }
+
+    /// Opens a model file at the start of a larger area, such as a flash slot.
+    ///
+    /// # Errors
+    /// The first defect found; see [`ModelError`].
+    pub fn open_prefix(bytes: &'a [u8]) -> Result<Self, ModelError> {
+        Self::from_model(&Model::open_prefix(bytes)?)
+    }
+
+    /// Validates everything once.
+    ///
+    /// # Errors
+    /// The first defect found; see [`ModelError`].
+    // These are not inlined into each other, here and below: their temporaries would share one frame on a small stack.
+    #[inline(never)]
+    pub fn from_model(model: &Model<'a>) -> Result<Self, ModelError> {
+        match model.require(Key::Kind)? {
+            IMAGE => Ok(Held::Image(Classifier::from_model(model)?)),
+            _ => Ok(Held::Bundle(Bundle::from_model(model)?)),
+        }
+    }
+
+    /// The bundle, if it is one.
+    pub fn bundle(&self) -> Option<&Bundle<'a>> {
+        match self {
+            Held::Bundle(bundle) => Some(bundle),
+            Held::Image(_) => None,
+        }
+    }
+
+    /// The image network, if it is one.
+    pub fn image(&self) -> Option<&Classifier<'a>> {
+        match self {
+            Held::Bundle(_) => None,
+            Held::Image(image) => Some(image),
+        }
+    }
+
+    /// Bytes of working memory it needs besides the stack.
+    pub fn memory(&self) -> u32 {
+        self.image().map_or(0, Classifier::memory)
+    }
+
+    /// Refuses a model that needs more working memory than there is.
+    ///
+    /// # Errors
+    /// [`ModelError::Memory`].
+    pub fn fitting(&self, room: u32) -> Result<&Self, ModelError> {
+        let needed = self.memory();
+        if needed <= room { Ok(self) } else { Err(ModelError::Memory { needed, room }) }
+    }
+
+    /// What a device tells about the model it holds.
+    pub fn model_info(&self, from_slot: bool) -> ModelInfo {
+        match self {
+            Held::Bundle(bundle) => bundle.model_info(from_slot),
+            Held::Image(image) => image.model_info(from_slot),
+        }
+    }
+
+    /// Replays the file's golden queries or images and compares bits. An image network takes `memory` for it.
+    pub fn self_test(&self, evaluate: Evaluate, memory: &mut [u32]) -> SelfTest {
+        match self {
+            Held::Bundle(bundle) => bundle.self_test(),
+            Held::Image(image) => image.self_test(evaluate, memory),
+        }
+    }
+}
+
+impl<'a> Classifier<'a> {
+    /// Validates an image network, its golden images and its reference.
+    ///
+    /// # Errors
+    /// The first defect found; see [`ModelError`].
+    #[inline(never)]
+    pub fn from_model(model: &Model<'a>) -> Result<Self, ModelError> {
+        let network = Network::open(model)?;
+        let number = |key: Key| match model.entry(key.key()) {
+            None => Ok(None),
+            Some(text) => crate::text::number(text).map(Some).ok_or(ModelError::Metadata(key)),
+        };
+        let reference = match (number(Key::EntropyMean)?, number(Key::EntropyDeviation)?) {
+            (Some(mean), Some(deviation)) => {
+                let reference = Reference { mean, deviation }.checked();
+                Some(reference.ok_or(ModelError::Metadata(Key::EntropyDeviation))?)
+            }
+            _ => None,
+        };
+        let golden = Golden::open(model, &network)?;
+        Ok(Classifier { network, reference, golden, bytes: model.file().len() as u32, crc32: model.crc32() })
+    }
+
+    /// Bytes of working memory: an image, and the arena behind it.
+    pub fn memory(&self) -> u32 {
+        (4 * (self.network.image_words() + self.network.arena())) as u32
+    }
+
+    /// The file's checksum.
+    pub fn crc32(&self) -> u32 {
+        self.crc32
+    }
+
+    /// Golden images in the file.
+    pub fn golden(&self) -> u16 {
+        self.golden.map_or(0, |golden| golden.len() as u16)
+    }
+
+    fn self_test(&self, evaluate: Evaluate, memory: &mut [u32]) -> SelfTest {
+        let Some(golden) = self.golden else { return SelfTest { queries: 0, mismatches: 0, first_mismatch: None } };
+        golden.replay_with(|image| evaluate(&self.network, image, &mut *memory))
+    }
+
+    fn model_info(&self, from_slot: bool) -> ModelInfo {
+        let name = |text: &str| Name::try_from(text).unwrap_or_default();
+        let shape = self.network.image();
+        let mut form = Name::new();
+        // Three numbers of at most four digits fit.
+        let _ = write!(form, "{}x{}x{}", shape.height, shape.width, shape.channels);
+        ModelInfo {
+            from_slot,
+            ode: name(IMAGE),
+            form,
+            scheme: name("i8"),
+            bytes: self.bytes,
+            crc32: self.crc32,
+            parameters: self.network.parameters(),
+            macs: self.network.macs(),
+            max_error: 0.0,
+            domain: [(0.0, 0.0); MAX_QUANTITIES],
+            golden: self.golden(),
+        }
+    }
+}

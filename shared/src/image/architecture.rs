@@ -1,0 +1,297 @@
+//! The architecture of an image network, as it stands in a file's metadata.
+//!
+//! `image` is rows x columns x channels: `28x28x1`. `nodes` lists the operations in order of evaluation, separated by
+//! semicolons, each a name and its attributes, separated by spaces. Value 0 is the image, value k + 1 what node k
+//! leaves; `from` (and `other`) name the values a node reads.
+//!
+//! | operation | attributes besides `from` |
+//! | --- | --- |
+//! | `conv`, `depthwise` | `kernel=3x3 stride=1x1 padding=1x1 zero=0`; `conv` also `out=16` |
+//! | `dense` | `out=128 zero=0` |
+//! | `max` | `kernel=2x2 stride=2x2` |
+//! | `average` | `kernel=8x8 stride=8x8 zero=0` |
+//! | `add` | `other=3 zero=0` |
+//! | `logits` | `out=10`; the last node, and only that |
+//!
+//! `zero` is the zero point of what the node leaves.
+
+use super::shape::{Geometry, Shape, Window};
+use crate::error::{Countable, Key, ModelError, NodeDefect};
+use crate::layer::{conv, dense_bytes};
+use crate::limits::{MAX_CHANNELS, MAX_CLASSES, MAX_FAN_IN, MAX_NODES, MAX_SIDE};
+use crate::text::{split, split_once};
+use heapless::Vec;
+
+/// Channels of an image: grey, colour, and one more.
+pub const MAX_IMAGE_CHANNELS: usize = 4;
+
+/// What a node computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// See [`crate::layer::conv`].
+    Conv,
+    /// See [`crate::layer::depthwise`].
+    Depthwise,
+    /// See [`crate::layer::dense_bytes`].
+    Dense,
+    /// See [`crate::layer::pool`].
+    Max,
+    /// See [`crate::layer::pool`].
+    Average,
+    /// See [`crate::layer::add`].
+    Add,
+    /// See [`crate::layer::dense_bytes`].
+    Logits,
+}
+
+impl Operation {
+    const ALL: [(&'static str, Self); 7] = [
+        ("conv", Operation::Conv),
+        ("depthwise", Operation::Depthwise),
+        ("dense", Operation::Dense),
+        ("max", Operation::Max),
+        ("average", Operation::Average),
+        ("add", Operation::Add),
+        ("logits", Operation::Logits),
+    ];
+
+    /// Its name in files.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, operation)| *operation == self).map_or("", |(name, _)| name)
+    }
+}
+
+/// One node, checked: it fits what it reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// What it computes.
+    pub operation: Operation,
+    /// The value it reads.
+    pub from: usize,
+    /// The other value it reads; the same, if it reads but one.
+    pub other: usize,
+    /// What it reads and leaves, and by which window; 1x1 where there is none.
+    pub geometry: Geometry,
+    /// Zero point of what it leaves.
+    pub zero: u8,
+}
+
+impl Step {
+    /// Words of scratch it needs.
+    pub fn scratch(&self) -> usize {
+        match self.operation {
+            Operation::Conv => conv::scratch(&self.geometry),
+            Operation::Dense | Operation::Logits => dense_bytes::words(self.geometry.input.size()),
+            Operation::Average => self.geometry.output.channels,
+            Operation::Depthwise | Operation::Max | Operation::Add => 0,
+        }
+    }
+
+    /// Packed or plain weights of one output.
+    fn fan_in(&self) -> usize {
+        match self.operation {
+            Operation::Conv => 2 * conv::words(&self.geometry),
+            Operation::Dense | Operation::Logits => 2 * dense_bytes::words(self.geometry.input.size()),
+            _ => self.geometry.window.kernel.iter().product(),
+        }
+    }
+}
+
+/// A whole network without its weights.
+#[derive(Debug, Clone)]
+pub struct Architecture {
+    /// The image's shape.
+    pub image: Shape,
+    /// The nodes in order of evaluation, at least one.
+    pub steps: Vec<Step, MAX_NODES>,
+}
+
+impl Architecture {
+    /// Reads `image` and `nodes`.
+    ///
+    /// # Errors
+    /// [`ModelError::Metadata`], [`ModelError::TooMany`] or [`ModelError::Node`].
+    pub fn parse(image: &str, nodes: &str) -> Result<Self, ModelError> {
+        let image = parse_image(image).ok_or(ModelError::Metadata(Key::Image))?;
+        let mut architecture = Architecture { image, steps: Vec::new() };
+        for (node, text) in (0u8..).zip(split(nodes, b';')) {
+            let step = architecture.step(text).map_err(|defect| ModelError::Node { node, defect })?;
+            architecture.steps.push(step).map_err(|_| ModelError::TooMany(Countable::Layers))?;
+        }
+        match architecture.steps.last() {
+            Some(Step { operation: Operation::Logits, .. }) => Ok(architecture),
+            _ => {
+                let node = architecture.steps.len().saturating_sub(1) as u8;
+                Err(ModelError::Node { node, defect: NodeDefect::Logits })
+            }
+        }
+    }
+
+    /// Shape of a value.
+    pub fn value(&self, value: usize) -> Option<Shape> {
+        match value.checked_sub(1) {
+            None => Some(self.image),
+            Some(node) => self.steps.get(node).map(|step| step.geometry.output),
+        }
+    }
+
+    /// Classes: the width of the logits.
+    pub fn classes(&self) -> usize {
+        self.steps.last().map_or(0, |step| step.geometry.output.channels)
+    }
+
+    /// The next node.
+    fn step(&self, text: &str) -> Result<Step, NodeDefect> {
+        let mut words = split(text.trim_ascii(), b' ');
+        let name = words.next().unwrap_or("");
+        let (_, operation) = Operation::ALL.into_iter().find(|(n, _)| *n == name).ok_or(NodeDefect::Operation)?;
+        let attributes = Attributes::parse(words, operation)?;
+        if self.steps.last().is_some_and(|step| step.operation == Operation::Logits) {
+            return Err(NodeDefect::Logits);
+        }
+        let input = self.value(attributes.from).ok_or(NodeDefect::Order)?;
+        let other = self.value(attributes.other).ok_or(NodeDefect::Order)?;
+        if other != input {
+            return Err(NodeDefect::Operands);
+        }
+        let window = attributes.window;
+        let [height, width] = match operation {
+            Operation::Dense | Operation::Logits => [1, 1],
+            _ => window.output(input).ok_or(NodeDefect::Window)?,
+        };
+        let channels = attributes.out.unwrap_or(input.channels);
+        let geometry = Geometry { input, output: Shape { height, width, channels }, window };
+        let Attributes { from, other, zero, .. } = attributes;
+        let step = Step { operation, from, other, geometry, zero };
+        let limit = if operation == Operation::Logits { MAX_CLASSES } else { MAX_CHANNELS };
+        let fits = (1..=limit).contains(&channels) && height <= MAX_SIDE && width <= MAX_SIDE;
+        if fits && step.fan_in() <= MAX_FAN_IN { Ok(step) } else { Err(NodeDefect::TooLarge) }
+    }
+}
+
+/// `28x28x1`.
+fn parse_image(text: &str) -> Option<Shape> {
+    let mut parts = split(text, b'x').map(|part| part.parse::<usize>().ok());
+    let (height, width, channels) = (parts.next()??, parts.next()??, parts.next()??);
+    let sides = 1..=MAX_SIDE;
+    let fits = sides.contains(&height) && sides.contains(&width) && (1..=MAX_IMAGE_CHANNELS).contains(&channels);
+    (fits && parts.next().is_none()).then_some(Shape { height, width, channels })
+}
+
+/// Attributes of a node as they stand in the text, with defaults where the operation has none.
+struct Attributes {
+    from: usize,
+    other: usize,
+    out: Option<usize>,
+    window: Window,
+    zero: u8,
+}
+
+impl Attributes {
+    /// Every attribute the operation takes, once, and no other.
+    fn parse<'t>(words: impl Iterator<Item = &'t str>, operation: Operation) -> Result<Self, NodeDefect> {
+        let (mut from, mut other, mut out, mut zero) = (None, None, None, None);
+        let (mut kernel, mut stride, mut padding) = (None, None, None);
+        for word in words {
+            let (key, value) = split_once(word, b'=').ok_or(NodeDefect::Attribute)?;
+            let again = match key {
+                "from" => from.replace(number(value)?).is_some(),
+                "other" => other.replace(number(value)?).is_some(),
+                "out" => out.replace(number(value)?).is_some(),
+                "zero" => zero.replace(value.parse::<u8>().map_err(|_| NodeDefect::Attribute)?).is_some(),
+                "kernel" => kernel.replace(pair(value)?).is_some(),
+                "stride" => stride.replace(pair(value)?).is_some(),
+                "padding" => padding.replace(pair(value)?).is_some(),
+                _ => true,
+            };
+            if again {
+                return Err(NodeDefect::Attribute);
+            }
+        }
+        use Operation::{Add, Average, Conv, Dense, Depthwise, Logits, Max};
+        let slides = matches!(operation, Conv | Depthwise | Max | Average);
+        let takes = [
+            (other.is_some(), operation == Add),
+            (out.is_some(), matches!(operation, Conv | Dense | Logits)),
+            (zero.is_some(), !matches!(operation, Max | Logits)),
+            (kernel.is_some() && stride.is_some(), slides),
+            (kernel.is_some() || stride.is_some(), slides),
+            (padding.is_some(), matches!(operation, Conv | Depthwise)),
+        ];
+        let from = from.filter(|_| takes.iter().all(|(has, takes)| has == takes)).ok_or(NodeDefect::Attribute)?;
+        let window = Window {
+            kernel: kernel.unwrap_or([1, 1]),
+            stride: stride.unwrap_or([1, 1]),
+            padding: padding.unwrap_or([0, 0]),
+        };
+        Ok(Attributes { from, other: other.unwrap_or(from), out, window, zero: zero.unwrap_or(0) })
+    }
+}
+
+/// A number within every limit.
+fn number(text: &str) -> Result<usize, NodeDefect> {
+    text.parse::<u16>().map(usize::from).map_err(|_| NodeDefect::Attribute)
+}
+
+/// `3x3`, rows first, each at most [`MAX_SIDE`].
+fn pair(text: &str) -> Result<[usize; 2], NodeDefect> {
+    let (rows, columns) = split_once(text, b'x').ok_or(NodeDefect::Attribute)?;
+    let pair = [number(rows)?, number(columns)?];
+    if pair.iter().all(|n| *n <= MAX_SIDE) { Ok(pair) } else { Err(NodeDefect::TooLarge) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONV: &str = "conv from=0 out=8 kernel=3x3 stride=1x1 padding=1x1 zero=0";
+
+    fn defect(nodes: &str) -> (u8, NodeDefect) {
+        match Architecture::parse("8x8x2", nodes) {
+            Err(ModelError::Node { node, defect }) => (node, defect),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_network_with_a_residual() {
+        let text = std::format!(
+            "{CONV};conv from=1 out=8 kernel=3x3 stride=1x1 padding=1x1 zero=100;add from=2 other=1 zero=0;\
+             max from=3 kernel=2x2 stride=2x2;average from=4 kernel=4x4 stride=4x4 zero=0;logits from=5 out=10"
+        );
+        let parsed = Architecture::parse("8x8x2", &text).unwrap();
+        assert_eq!(parsed.classes(), 10);
+        assert_eq!(parsed.value(4), Some(Shape { height: 4, width: 4, channels: 8 }));
+        assert_eq!((parsed.steps[2].from, parsed.steps[2].other), (2, 1));
+        assert_eq!(parsed.steps[0].operation.name(), "conv");
+    }
+
+    #[test]
+    fn every_defect_has_its_name() {
+        assert_eq!(defect("blur from=0"), (0, NodeDefect::Operation));
+        assert_eq!(defect(""), (0, NodeDefect::Operation));
+        for bad in ["logits from=0", "logits out=2", "logits from=0 out=2 zero=1", "logits from=0 out=2 out=2"] {
+            assert_eq!(defect(bad), (0, NodeDefect::Attribute), "{bad}");
+        }
+        for bad in
+            ["logits from=0 out", "logits from=0 out=-1", "max from=0 kernel=2x2", "max from=0 kernel=2 stride=2"]
+        {
+            assert_eq!(defect(bad), (0, NodeDefect::Attribute), "{bad}");
+        }
+        assert_eq!(defect("logits from=1 out=2"), (0, NodeDefect::Order));
+        assert_eq!(defect(&std::format!("{CONV};add from=1 other=0 zero=0")), (1, NodeDefect::Operands));
+        assert_eq!(defect("max from=0 kernel=9x9 stride=1x1"), (0, NodeDefect::Window));
+        assert_eq!(defect("max from=0 kernel=2x2 stride=0x1"), (0, NodeDefect::Window));
+        assert_eq!(defect("conv from=0 out=8 kernel=1x1 stride=1x1 padding=1x1 zero=0"), (0, NodeDefect::Window));
+        assert_eq!(defect("dense from=0 out=5000 zero=0"), (0, NodeDefect::TooLarge));
+        assert_eq!(defect("max from=0 kernel=300x1 stride=1x1"), (0, NodeDefect::TooLarge));
+        assert_eq!(defect("logits from=0 out=200"), (0, NodeDefect::TooLarge));
+        assert_eq!(defect(CONV), (0, NodeDefect::Logits));
+        assert_eq!(defect("logits from=0 out=2;logits from=0 out=2"), (1, NodeDefect::Logits));
+        let many = std::vec!["max from=0 kernel=1x1 stride=1x1"; MAX_NODES + 1].join(";");
+        assert!(matches!(Architecture::parse("8x8x2", &many), Err(ModelError::TooMany(Countable::Layers))));
+        for bad in ["8x8", "8x8x5", "0x8x1", "8x8x1x1", "8x300x1", "axbxc"] {
+            assert!(matches!(Architecture::parse(bad, CONV), Err(ModelError::Metadata(Key::Image))), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! Integer image networks, read in place from a model file.
+//!
+//! The file is plain safetensors like every model file ([`crate::model`]), with `sirocco.kind` = `image`. Metadata:
+//! `image` and `nodes` ([`architecture`]), `padding`, `classes`, `arena`, and optionally `abstain`. Activations are
+//! unsigned bytes, real = scale (byte - zero point), channels last; weights are signed bytes with a scale per output
+//! channel and no zero point. An image's own bytes are the first activations: nothing is converted.
+//!
+//! | tensors of node K | of | shape |
+//! | --- | --- | --- |
+//! | `layers.K.weight` `I8` | `conv`, `dense`, `logits` | (pairs of outputs, words, 2, 2), see below |
+//! | | `depthwise` | (rows, columns, channels rounded up to a multiple of 4) |
+//! | `layers.K.bias` `I32` | all of these | (outputs) |
+//! | | `average`, `add` | (1) |
+//! | `layers.K.multiplier` `I32` | `conv`, `depthwise`, `dense` | (outputs) |
+//! | | `average`; `add` | (1); (2) |
+//! | `layers.K.scale` `F32` | `logits` | (outputs) |
+//!
+//! Weights are packed for the inner loop ([`crate::layer::kernel`]): outputs 2q and 2q + 1 share block q; rows of a
+//! window, (columns, channels) in a row, are padded with zeros to a multiple of four; the four places 0, 1, 2, 3 make
+//! two words, 0 with 2 and 1 with 3, each word (place, output).
+//!
+//! [`Network::open`] checks everything once; evaluation can then only fail for a caller's slice of the wrong length.
+
+pub mod architecture;
+pub mod cost;
+pub mod golden;
+pub mod plan;
+pub mod shape;
+
+use crate::classify::{Classification, Logits};
+use crate::error::{Key, ModelError, NodeDefect};
+use crate::layer::add::Add;
+use crate::layer::conv::{Conv, Zeros};
+use crate::layer::dense_bytes::{self, Dense};
+use crate::layer::depthwise::Depthwise;
+use crate::layer::kernel::Kernel;
+use crate::layer::pool::{AveragePool, MaxPool};
+use crate::limits::MAX_NODES;
+use crate::model::Model;
+use crate::text::{number, split};
+use architecture::{Architecture, Operation, Step};
+use core::ops::Range;
+use heapless::Vec;
+use plan::Plan;
+use shape::Shape;
+
+/// Why an image could not be evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ImageError {
+    /// The image has the wrong number of bytes.
+    #[error("the image has {got} bytes, the network wants {wanted}")]
+    Size {
+        /// Bytes of an image.
+        wanted: usize,
+        /// Bytes there are.
+        got: usize,
+    },
+    /// The arena is too small.
+    #[error("the arena has {got} words, the network needs {wanted}")]
+    Arena {
+        /// Words needed.
+        wanted: usize,
+        /// Words there are.
+        got: usize,
+    },
+}
+
+/// What a node computes, with its weights.
+#[derive(Debug, Clone, Copy)]
+enum Layer<'a> {
+    Conv(Conv<'a>),
+    Depthwise(Depthwise<'a>),
+    Dense(Dense<'a>),
+    Max(MaxPool),
+    Average(AveragePool<'a>),
+    Add(Add),
+    Logits(dense_bytes::Logits<'a>),
+}
+
+impl<'a> Layer<'a> {
+    fn open(model: &Model<'a>, index: u8, step: &Step, zeros: Zeros) -> Result<Self, ModelError> {
+        let (geometry, zero) = (step.geometry, step.zero);
+        let (inputs, outputs) = (geometry.input.size(), geometry.output.channels);
+        Ok(match step.operation {
+            Operation::Conv => Layer::Conv(Conv::open(model, index, geometry, zeros, zero)?),
+            Operation::Depthwise => Layer::Depthwise(Depthwise::open(model, index, geometry, zeros, zero)?),
+            Operation::Dense => Layer::Dense(Dense::open(model, index, inputs, outputs, zero)?),
+            Operation::Max => Layer::Max(MaxPool { geometry }),
+            Operation::Average => Layer::Average(AveragePool::open(model, index, geometry, zero)?),
+            Operation::Add => Layer::Add(Add::open(model, index)?),
+            Operation::Logits => Layer::Logits(dense_bytes::Logits::open(model, index, inputs, outputs)?),
+        })
+    }
+
+    fn macs(&self) -> u32 {
+        match self {
+            Layer::Conv(layer) => layer.macs(),
+            Layer::Depthwise(layer) => layer.macs(),
+            Layer::Dense(layer) => layer.macs(),
+            Layer::Logits(layer) => layer.macs(),
+            Layer::Max(_) | Layer::Average(_) | Layer::Add(_) => 0,
+        }
+    }
+}
+
+/// A layer and where it reads and writes.
+#[derive(Debug, Clone)]
+struct Node<'a> {
+    layer: Layer<'a>,
+    operation: Operation,
+    output: Shape,
+    /// Bytes in the arena of what it reads; `None` for the image.
+    from: Option<Range<usize>>,
+    other: Option<Range<usize>>,
+    /// Bytes in the arena of what it leaves.
+    to: Range<usize>,
+}
+
+/// An image network that borrows its weights from the model file.
+#[derive(Debug, Clone)]
+pub struct Network<'a> {
+    image: Shape,
+    nodes: Vec<Node<'a>, MAX_NODES>,
+    values: usize,
+    words: usize,
+    classes: &'a str,
+    class_count: usize,
+    abstain: Option<f32>,
+}
+
+impl<'a> Network<'a> {
+    /// Opens the network of a file.
+    ///
+    /// # Errors
+    /// [`ModelError`]: the first defect found.
+    #[inline(never)]
+    pub fn open(model: &Model<'a>) -> Result<Self, ModelError> {
+        if model.require(Key::Format)? != "1" {
+            return Err(ModelError::Version { supported: 1 });
+        }
+        if model.require(Key::Kind)? != "image" {
+            return Err(ModelError::Metadata(Key::Kind));
+        }
+        // Looked at where it was parsed: moved out of the result it would lie on the stack twice.
+        let parsed = Architecture::parse(model.require(Key::Image)?, model.require(Key::Nodes)?);
+        let architecture = match &parsed {
+            Ok(architecture) => architecture,
+            Err(defect) => return Err(*defect),
+        };
+        let plan = Plan::new(architecture);
+        let stated = model.require(Key::Arena)?.parse::<u32>().map_err(|_| ModelError::Metadata(Key::Arena))?;
+        let needed = plan.bytes() as u32;
+        if stated != needed {
+            return Err(ModelError::Arena { stated, needed });
+        }
+        let classes = model.require(Key::Classes)?;
+        let class_count = split(classes, b',').filter(|name| !name.is_empty()).count();
+        if class_count != architecture.classes() {
+            let node = architecture.steps.len().saturating_sub(1) as u8;
+            return Err(ModelError::Node { node, defect: NodeDefect::Logits });
+        }
+        let padding = parse_padding(model.require(Key::Padding)?, architecture.image.channels);
+        let padding = padding.ok_or(ModelError::Metadata(Key::Padding))?;
+        // Pooling keeps its input's zero points, so they are followed value by value.
+        let mut zeros: Vec<Zeros, { MAX_NODES + 1 }> = Vec::new();
+        // There is room for one.
+        let _ = zeros.push(padding);
+        let mut nodes = Vec::new();
+        let bytes = |value: usize| {
+            let place = plan.places.get(value.checked_sub(1)?)?;
+            let size = architecture.value(value).map_or(0, |shape| shape.size());
+            Some(4 * place.start..4 * place.start + size)
+        };
+        for (index, step) in (0u8..).zip(&architecture.steps) {
+            let read = zeros.get(step.from).copied().unwrap_or(padding);
+            let left = if step.operation == Operation::Max { read } else { Zeros([step.zero; 4]) };
+            let node = Node {
+                layer: Layer::open(model, index, step, read)?,
+                operation: step.operation,
+                output: step.geometry.output,
+                from: bytes(step.from),
+                other: bytes(step.other),
+                to: if step.operation == Operation::Logits { 0..0 } else { bytes(index as usize + 1).unwrap_or(0..0) },
+            };
+            // As many nodes as steps: there is room.
+            let _ = (nodes.push(node), zeros.push(left));
+        }
+        let abstain = match model.entry(Key::Abstain.key()) {
+            None => None,
+            Some(text) => {
+                let threshold = number(text).filter(|t| *t >= 0.0 && t.is_finite());
+                Some(threshold.ok_or(ModelError::Metadata(Key::Abstain))?)
+            }
+        };
+        let (image, values, words) = (architecture.image, 4 * plan.values, plan.words());
+        Ok(Network { image, nodes, values, words, classes, class_count, abstain })
+    }
+
+    /// Shape of an image.
+    pub fn image(&self) -> Shape {
+        self.image
+    }
+
+    /// Words that hold an image.
+    pub fn image_words(&self) -> usize {
+        self.image.size().div_ceil(4)
+    }
+
+    /// Memory for an image, and an arena behind it; `None` if there is too little.
+    pub fn workspace<'w>(&self, memory: &'w mut [u32]) -> Option<(&'w mut [u8], &'w mut [u32])> {
+        let (image, arena) = memory.split_at_mut_checked(self.image_words())?;
+        let image = bytes_mut(image).get_mut(..self.image.size())?;
+        Some((image, arena.get_mut(..self.words)?))
+    }
+
+    /// Weights and biases.
+    pub fn parameters(&self) -> u32 {
+        let of = |node: &Node<'_>| match node.layer.macs() {
+            0 => 0,
+            macs => {
+                let pixels = (node.output.height * node.output.width) as u32;
+                macs.checked_div(pixels).unwrap_or(0) + node.output.channels as u32
+            }
+        };
+        self.nodes.iter().map(of).sum()
+    }
+
+    /// Words of arena that [`Self::logits`] needs.
+    pub fn arena(&self) -> usize {
+        self.words
+    }
+
+    /// Names of the classes, in the order of the logits.
+    pub fn classes(&self) -> impl Iterator<Item = &'a str> {
+        split(self.classes, b',').filter(|name| !name.is_empty())
+    }
+
+    /// Number of classes.
+    pub fn class_count(&self) -> usize {
+        self.class_count
+    }
+
+    /// Predictive entropy above which an answer is withheld.
+    pub fn abstain(&self) -> Option<f32> {
+        self.abstain
+    }
+
+    /// Per node: what it computes, the shape it leaves, and its multiply-accumulates.
+    pub fn nodes(&self) -> impl Iterator<Item = (Operation, Shape, u32)> {
+        self.nodes.iter().map(|node| (node.operation, node.output, node.layer.macs()))
+    }
+
+    /// Multiply-accumulates of one image.
+    pub fn macs(&self) -> u32 {
+        self.nodes.iter().map(|node| node.layer.macs()).sum()
+    }
+
+    /// The logits of an image, rows x columns x channels bytes. The arena's content does not matter.
+    ///
+    /// # Errors
+    /// [`ImageError`] if a slice has the wrong length.
+    pub fn logits<K: Kernel>(&self, image: &[u8], arena: &mut [u32]) -> Result<Logits, ImageError> {
+        self.watched::<K>(image, arena, |_| ())
+    }
+
+    /// Class, probability and entropy of an image; see [`Self::logits`].
+    ///
+    /// # Errors
+    /// [`ImageError`] if a slice has the wrong length.
+    pub fn classify<K: Kernel>(&self, image: &[u8], arena: &mut [u32]) -> Result<Classification, ImageError> {
+        Ok(self.logits::<K>(image, arena)?.classify(self.abstain))
+    }
+
+    /// [`Self::logits`], telling `seen` the number of every node that is done.
+    ///
+    /// # Errors
+    /// [`ImageError`] if a slice has the wrong length.
+    pub fn watched<K: Kernel>(
+        &self,
+        image: &[u8],
+        arena: &mut [u32],
+        mut seen: impl FnMut(usize),
+    ) -> Result<Logits, ImageError> {
+        if image.len() != self.image.size() {
+            return Err(ImageError::Size { wanted: self.image.size(), got: image.len() });
+        }
+        let got = arena.len();
+        let parts = arena.get_mut(..self.words).and_then(|arena| arena.split_at_mut_checked(self.values / 4));
+        let Some((values, scratch)) = parts else { return Err(ImageError::Arena { wanted: self.words, got }) };
+        let values = bytes_mut(values);
+        let mut logits = Logits::new(self.class_count);
+        for (index, node) in self.nodes.iter().enumerate() {
+            node.evaluate::<K>(image, values, scratch, &mut logits);
+            seen(index);
+        }
+        Ok(logits)
+    }
+}
+
+impl Node<'_> {
+    /// Reads its values and writes its own: the plan keeps them apart.
+    fn evaluate<K: Kernel>(&self, image: &[u8], values: &mut [u8], scratch: &mut [u32], logits: &mut Logits) {
+        let Some((before, rest)) = values.split_at_mut_checked(self.to.start) else { return };
+        let Some((output, after)) = rest.split_at_mut_checked(self.to.len()) else { return };
+        let (before, after) = (&*before, &*after);
+        let read = |place: &Option<Range<usize>>| match place {
+            None => image,
+            Some(place) if place.end <= self.to.start => before.get(place.clone()).unwrap_or(&[]),
+            Some(place) => {
+                let (start, end) = (place.start.wrapping_sub(self.to.end), place.end.wrapping_sub(self.to.end));
+                after.get(start..end).unwrap_or(&[])
+            }
+        };
+        let x = read(&self.from);
+        match &self.layer {
+            Layer::Conv(layer) => layer.evaluate::<K>(x, output, scratch),
+            Layer::Depthwise(layer) => layer.evaluate(x, output),
+            Layer::Dense(layer) => layer.evaluate::<K>(x, output, scratch),
+            Layer::Max(layer) => layer.evaluate::<K>(x, output),
+            Layer::Average(layer) => layer.evaluate(x, output, scratch),
+            Layer::Add(layer) => layer.evaluate(x, read(&self.other), output),
+            Layer::Logits(layer) => layer.evaluate::<K>(x, logits.values_mut(), scratch),
+        }
+    }
+}
+
+/// Memory as bytes.
+pub fn bytes_mut(memory: &mut [u32]) -> &mut [u8] {
+    bytemuck::try_cast_slice_mut(memory).unwrap_or(&mut [])
+}
+
+/// `33` or `125,123,114`: a byte per channel.
+fn parse_padding(text: &str, channels: usize) -> Option<Zeros> {
+    let mut zeros = [0; architecture::MAX_IMAGE_CHANNELS];
+    let mut parts = split(text, b',');
+    for zero in zeros.iter_mut().take(channels) {
+        *zero = parts.next()?.parse::<u8>().ok()?;
+    }
+    if channels == 1 {
+        // Rows of one byte are filled at once.
+        zeros = [zeros[0]; architecture::MAX_IMAGE_CHANNELS];
+    }
+    parts.next().is_none().then_some(Zeros(zeros))
+}

@@ -1,0 +1,92 @@
+//! Sizes of image values and of the windows that slide over them.
+
+/// Rows, columns and channels of a value; channels lie next to each other in memory, then columns, then rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// Channels.
+    pub channels: usize,
+}
+
+impl Shape {
+    /// Bytes of the value.
+    pub fn size(&self) -> usize {
+        self.pixels() * self.channels
+    }
+
+    /// Rows times columns.
+    pub fn pixels(&self) -> usize {
+        self.height * self.width
+    }
+}
+
+/// What slides over a value: rows first, then columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Rows and columns it covers.
+    pub kernel: [usize; 2],
+    /// Step from one output to the next.
+    pub stride: [usize; 2],
+    /// Rows and columns put around the value, on each side.
+    pub padding: [usize; 2],
+}
+
+impl Window {
+    /// Rows and columns of the output: floor((n + 2 padding - kernel) / stride) + 1; `None` if it does not fit.
+    pub fn output(&self, input: Shape) -> Option<[usize; 2]> {
+        let along = |axis: usize, n: usize| {
+            let [kernel, stride, padding] = [self.kernel, self.stride, self.padding].map(|pair| pair[axis]);
+            // More padding than kernel would make windows that see nothing of the image.
+            let room = (n + 2 * padding).checked_sub(kernel).filter(|_| padding < kernel)?;
+            Some(room.checked_div(stride)? + 1)
+        };
+        Some([along(0, input.height)?, along(1, input.width)?])
+    }
+}
+
+/// A window on its way over a value: what convolutions and pools have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Geometry {
+    /// What it slides over.
+    pub input: Shape,
+    /// What it leaves.
+    pub output: Shape,
+    /// The window.
+    pub window: Window,
+}
+
+/// Top left corner of a window in the input; negative inside the padding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Corner {
+    /// Row.
+    pub row: isize,
+    /// Column.
+    pub column: isize,
+}
+
+impl Geometry {
+    /// The corners of all windows, row by row.
+    pub fn corners(&self) -> impl Iterator<Item = Corner> + use<> {
+        let ([down, right], [top, left]) = (self.window.stride, self.window.padding);
+        let last = (self.output.width * right) as isize - left as isize;
+        let mut corner = Corner { row: -(top as isize), column: -(left as isize) };
+        core::iter::repeat_with(move || {
+            let this = corner;
+            corner.column += right as isize;
+            if corner.column == last {
+                corner = Corner { row: corner.row + down as isize, column: -(left as isize) };
+            }
+            this
+        })
+    }
+
+    /// Where the pixel at this row and column begins, if it is one of the input's.
+    pub fn pixel(&self, row: isize, column: isize) -> Option<usize> {
+        let (row, column) = (usize::try_from(row).ok()?, usize::try_from(column).ok()?);
+        let inside = row < self.input.height && column < self.input.width;
+        inside.then_some((row * self.input.width + column) * self.input.channels)
+    }
+}

@@ -1,0 +1,36 @@
+//! Layers of the device evaluator: one file each, formula and shapes first.
+
+pub mod activation;
+pub mod add;
+pub mod conv;
+pub mod dense_bytes;
+pub mod dense_f32;
+pub mod dense_integer;
+pub mod depthwise;
+pub mod fine;
+pub mod kernel;
+pub mod pool;
+pub mod requantise;
+
+use crate::error::{ModelError, TensorKind};
+use crate::limits::MAX_WIDTH;
+use crate::model::{Model, Tensor};
+use core::fmt::Write;
+
+/// Activations of one layer, padded with zeros.
+pub type Vector<T> = [T; MAX_WIDTH];
+
+/// Finds `layers.INDEX.KIND` with this shape and element type.
+fn tensor<'a, T>(
+    model: &Model<'a>,
+    index: u8,
+    kind: TensorKind,
+    shape: &[usize],
+    elements: impl Fn(&Tensor<'a>) -> Option<&'a [T]>,
+) -> Result<&'a [T], ModelError> {
+    let mut name = heapless::String::<24>::new();
+    let bad = ModelError::Tensor { layer: index, tensor: kind };
+    write!(name, "layers.{index}.{}", kind.name()).map_err(|_| bad)?;
+    let tensor = model.tensor(&name).ok_or(bad)?;
+    if tensor.has_shape(shape) { elements(tensor).ok_or(bad) } else { Err(bad) }
+}

@@ -1,0 +1,77 @@
+//! Pooling in integers, without padding: input (h, w, c), output (h', w', c), unsigned bytes.
+//!
+//! Maximum: the largest byte of each window; scale and zero point stay.
+//! Average: sum\[c\] = bias\[c\] + sum over the window of x, then [`requantise`]; bias and multiplier are the same for
+//! all channels, so the tensors have one element. The output has a scale of its own: averages are narrower.
+
+use super::kernel::Kernel;
+use super::requantise::{Channels, requantise};
+use crate::error::ModelError;
+use crate::image::shape::{Corner, Geometry};
+use crate::model::Model;
+
+/// The input's pixels that a window covers, each as the slice from its first channel on.
+fn pixels(geometry: Geometry, input: &[u8], corner: Corner) -> impl Iterator<Item = &[u8]> {
+    let [rows, columns] = geometry.window.kernel;
+    (corner.row..).take(rows).flat_map(move |row| {
+        let begin = geometry.pixel(row, corner.column).unwrap_or(input.len());
+        let bytes = columns * geometry.input.channels;
+        input.get(begin..begin + bytes).unwrap_or(&[]).chunks_exact(geometry.input.channels.max(1))
+    })
+}
+
+/// Maximum pooling.
+#[derive(Debug, Clone, Copy)]
+pub struct MaxPool {
+    /// Its window.
+    pub geometry: Geometry,
+}
+
+impl MaxPool {
+    /// The whole output.
+    pub fn evaluate<K: Kernel>(&self, input: &[u8], output: &mut [u8]) {
+        let channels = self.geometry.output.channels.max(1);
+        for (largest, corner) in output.chunks_exact_mut(channels).zip(self.geometry.corners()) {
+            largest.fill(0);
+            for pixel in pixels(self.geometry, input, corner) {
+                K::max(largest, pixel);
+            }
+        }
+    }
+}
+
+/// Average pooling.
+#[derive(Debug, Clone, Copy)]
+pub struct AveragePool<'a> {
+    geometry: Geometry,
+    channels: Channels<'a>,
+}
+
+impl<'a> AveragePool<'a> {
+    /// The layer `index` of a file; `zero` is the output's zero point.
+    ///
+    /// # Errors
+    /// [`ModelError::Tensor`] or [`ModelError::Value`].
+    pub fn open(model: &Model<'a>, index: u8, geometry: Geometry, zero: u8) -> Result<Self, ModelError> {
+        Ok(AveragePool { geometry, channels: Channels::open(model, index, 1, zero)? })
+    }
+
+    /// The whole output. Scratch: a sum per channel.
+    pub fn evaluate(&self, input: &[u8], output: &mut [u8], scratch: &mut [u32]) {
+        let channels = self.geometry.output.channels.max(1);
+        let Some(sums) = scratch.get_mut(..channels) else { return };
+        let Some((bias, multiplier)) = self.channels.iter().next() else { return };
+        for (bytes, corner) in output.chunks_exact_mut(channels).zip(self.geometry.corners()) {
+            // Two's complement: an unsigned sum is the signed one.
+            sums.fill(bias as u32);
+            for pixel in pixels(self.geometry, input, corner) {
+                for (sum, x) in sums.iter_mut().zip(pixel) {
+                    *sum = sum.wrapping_add(u32::from(*x));
+                }
+            }
+            for (byte, sum) in bytes.iter_mut().zip(sums.iter()) {
+                *byte = requantise(*sum as i32, multiplier, self.channels.zero());
+            }
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! A multilayer perceptron read from a model file: value, and value with tangent.
+//!
+//! Tensors `layers.K.weight` (outputs, inputs), `layers.K.bias` (outputs), with 16-bit weights also
+//! `layers.K.scale` (outputs). All hidden layers share one activation; the last layer is linear.
+
+mod integer;
+
+use crate::error::{Countable, Key, ModelError};
+use crate::layer::Vector;
+use crate::layer::activation::Activation;
+use crate::layer::dense_f32::DenseF32;
+use crate::layer::dense_integer::{DenseInteger, Place};
+use crate::layer::fine::{Fine, FineWeight, Row};
+use crate::limits::{MAX_LAYERS, MAX_QUANTITIES, MAX_WIDTH};
+use crate::model::Model;
+use crate::ode::State;
+use heapless::Vec;
+
+/// Derivatives with respect to a network's inputs; a bundle has no more of them than there are quantities.
+pub type Slopes = [f32; MAX_QUANTITIES];
+
+/// Number format of the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// 32-bit floats throughout.
+    F32,
+    /// 16-bit weights and activations.
+    I16,
+    /// 8-bit weights, 16-bit activations.
+    I8I16,
+}
+
+impl Scheme {
+    /// All of them.
+    pub const ALL: [Scheme; 3] = [Scheme::F32, Scheme::I16, Scheme::I8I16];
+
+    /// Name in model files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scheme::F32 => "f32",
+            Scheme::I16 => "i16",
+            Scheme::I8I16 => "i8i16",
+        }
+    }
+
+    /// The scheme of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Scheme::ALL.into_iter().find(|s| s.name() == name)
+    }
+}
+
+/// The layers from input to output.
+#[derive(Debug, Clone)]
+enum Layers<'a> {
+    F32(Vec<DenseF32<'a>, MAX_LAYERS>),
+    I16(Vec<DenseInteger<'a, i16>, MAX_LAYERS>),
+    I8(Vec<DenseInteger<'a, i8>, MAX_LAYERS>),
+}
+
+/// A network that borrows its weights from the model file. Once open, evaluation cannot fail.
+#[derive(Debug, Clone)]
+pub struct Network<'a> {
+    widths: Vec<usize, { MAX_LAYERS + 1 }>,
+    activation: Activation,
+    layers: Layers<'a>,
+}
+
+impl<'a> Network<'a> {
+    /// Opens the network of a file: metadata `layers`, `activation`, `scheme` and the layers' tensors.
+    ///
+    /// # Errors
+    /// [`ModelError::Metadata`], [`ModelError::TooMany`], [`ModelError::Tensor`] or [`ModelError::Value`].
+    pub fn open(model: &Model<'a>) -> Result<Self, ModelError> {
+        let widths = parse_widths(model.require(Key::Layers)?)?;
+        let activation = Activation::from_name(model.require(Key::Activation)?);
+        let activation = activation.ok_or(ModelError::Metadata(Key::Activation))?;
+        let scheme = Scheme::from_name(model.require(Key::Scheme)?).ok_or(ModelError::Metadata(Key::Scheme))?;
+        let layers = match scheme {
+            Scheme::F32 => Layers::F32(each_layer(&widths, |k, i, o| DenseF32::open(model, k.index, i, o))?),
+            Scheme::I16 => Layers::I16(each_layer(&widths, |k, i, o| DenseInteger::open(model, k, i, o))?),
+            Scheme::I8I16 => Layers::I8(each_layer(&widths, |k, i, o| DenseInteger::open(model, k, i, o))?),
+        };
+        Ok(Network { widths, activation, layers })
+    }
+
+    /// Widths from input to output, at least two.
+    pub fn widths(&self) -> &[usize] {
+        &self.widths
+    }
+
+    /// Activation of the hidden layers.
+    pub fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    /// Number format of the weights.
+    pub fn scheme(&self) -> Scheme {
+        match self.layers {
+            Layers::F32(_) => Scheme::F32,
+            Layers::I16(_) => Scheme::I16,
+            Layers::I8(_) => Scheme::I8I16,
+        }
+    }
+
+    /// Multiply-accumulates of one evaluation of the value.
+    pub fn macs(&self) -> u32 {
+        match &self.layers {
+            Layers::F32(layers) => layers.iter().map(DenseF32::macs).sum(),
+            Layers::I16(layers) => layers.iter().map(DenseInteger::macs).sum(),
+            Layers::I8(layers) => layers.iter().map(DenseInteger::macs).sum(),
+        }
+    }
+
+    /// Weights and biases.
+    pub fn parameters(&self) -> u32 {
+        self.macs() + self.widths.iter().skip(1).map(|w| *w as u32).sum::<u32>()
+    }
+
+    /// The outputs at `input`; entries beyond the last layer's width are zero.
+    ///
+    /// Stack: two vectors of [`MAX_WIDTH`] numbers.
+    pub fn value(&self, input: &Vector<f32>) -> Vector<f32> {
+        match &self.layers {
+            Layers::F32(layers) => {
+                let mut x = *input;
+                let last = layers.len().saturating_sub(1);
+                for (k, layer) in layers.iter().enumerate() {
+                    let mut y = [0.0; MAX_WIDTH];
+                    layer.value(&x, &mut y, (k < last).then_some(self.activation));
+                    x = y;
+                }
+                x
+            }
+            Layers::I16(layers) => integer::value(layers, input, self.activation),
+            Layers::I8(layers) => integer::value(layers, input, self.activation),
+        }
+    }
+
+    /// The outputs at `input`, to the same bits as [`Self::value`], and their derivative along `direction`.
+    ///
+    /// Costs twice the multiply-accumulates of the value; stack: four vectors of [`MAX_WIDTH`] numbers.
+    pub fn tangent(&self, input: &Vector<f32>, direction: &Vector<f32>) -> (Vector<f32>, Vector<f32>) {
+        match &self.layers {
+            Layers::F32(layers) => {
+                let (mut x, mut dx) = (*input, *direction);
+                let last = layers.len().saturating_sub(1);
+                for (k, layer) in layers.iter().enumerate() {
+                    let (mut y, mut dy) = ([0.0; MAX_WIDTH], [0.0; MAX_WIDTH]);
+                    layer.tangent((&x, &dx), (&mut y, &mut dy), (k < last).then_some(self.activation));
+                    (x, dx) = (y, dy);
+                }
+                (x, dx)
+            }
+            Layers::I16(layers) => integer::tangent(layers, input, direction, self.activation),
+            Layers::I8(layers) => integer::tangent(layers, input, direction, self.activation),
+        }
+    }
+}
+
+impl Network<'_> {
+    /// The outputs at `input`, to the same bits as [`Self::value`], and the derivative of `seed` . outputs with
+    /// respect to every input: one reverse pass. Entries beyond the widths of the last and first layer mean nothing.
+    ///
+    /// Costs about twice the value, however many inputs there are; a tangent costs that for each of them. Stack: the
+    /// hidden activations and four vectors of [`MAX_WIDTH`] numbers, 2.5 KiB.
+    pub fn gradient(&self, input: &Vector<f32>, seed: &Vector<f32>) -> (State<f32>, Slopes) {
+        match &self.layers {
+            Layers::F32(layers) => self.gradient_f32(layers, input, seed),
+            Layers::I16(layers) => integer::gradient(layers, input, seed, self.activation),
+            Layers::I8(layers) => integer::gradient(layers, input, seed, self.activation),
+        }
+    }
+
+    /// Clearing and copying vectors of [`MAX_WIDTH`] would cost as much as the network: only what is used is cleared,
+    /// and nothing is moved.
+    fn gradient_f32(&self, layers: &[DenseF32<'_>], input: &Vector<f32>, seed: &Vector<f32>) -> (State<f32>, Slopes) {
+        let Some((last, hidden)) = layers.split_last() else { return (head(input), head(seed)) };
+        let mut tape = Vec::<Vector<f32>, MAX_LAYERS>::new();
+        for layer in hidden {
+            // There is room for every layer.
+            let _ = tape.push([0.0; MAX_WIDTH]);
+            if let Some((y, before)) = tape.split_last_mut() {
+                layer.value(before.last().unwrap_or(input), y, Some(self.activation));
+            }
+        }
+        let (mut slope, mut next) = (&mut [0.0; MAX_WIDTH], &mut [0.0; MAX_WIDTH]);
+        last.value(tape.last().unwrap_or(input), next, None);
+        let output = head(next);
+        last.transposed(seed, slope);
+        for (layer, a) in hidden.iter().zip(&tape).rev() {
+            for (slope, a) in slope.iter_mut().zip(a).take(layer.outputs()) {
+                *slope *= self.activation.derivative(*a);
+            }
+            next.iter_mut().take(layer.inputs()).for_each(|dx| *dx = 0.0);
+            layer.transposed(slope, next);
+            core::mem::swap(&mut slope, &mut next);
+        }
+        (output, head(slope))
+    }
+
+    /// The first output and its derivative, in the finer integers of [`crate::layer::fine`], through the same weights as
+    /// [`Self::value`] in every number format; `None` where they are too large for these integers.
+    ///
+    /// Stack: four vectors of [`MAX_WIDTH`] numbers.
+    pub fn fine(&self, input: &Fine) -> Option<(f64, f64)> {
+        match &self.layers {
+            Layers::F32(layers) => self.fine_through(layers, DenseF32::fine_rows, input),
+            Layers::I16(layers) => self.fine_through(layers, DenseInteger::fine_rows, input),
+            Layers::I8(layers) => self.fine_through(layers, DenseInteger::fine_rows, input),
+        }
+    }
+
+    fn fine_through<'w, L, W: FineWeight + 'w, R: Iterator<Item = Row<'w, W>>>(
+        &self,
+        layers: &[L],
+        rows: impl Fn(&L) -> R,
+        input: &Fine,
+    ) -> Option<(f64, f64)> {
+        let (last, hidden) = layers.split_last()?;
+        let mut x = *input;
+        for layer in hidden {
+            x = x.hidden(rows(layer), self.activation)?;
+        }
+        rows(last).next().map(|row| x.output(row))
+    }
+}
+
+/// The first entries of a vector.
+pub(crate) fn head<const N: usize>(vector: &Vector<f32>) -> [f32; N] {
+    vector.first_chunk().copied().unwrap_or([0.0; N])
+}
+
+/// A layer's W^T dz, from zero.
+fn transposed(dz: &Vector<f32>, layer: impl Fn(&Vector<f32>, &mut Vector<f32>)) -> Vector<f32> {
+    let mut dx = [0.0; MAX_WIDTH];
+    layer(dz, &mut dx);
+    dx
+}
+
+/// `3,16,16,1` as widths: at least one layer, each width in 1..=[`MAX_WIDTH`].
+fn parse_widths(text: &str) -> Result<Vec<usize, { MAX_LAYERS + 1 }>, ModelError> {
+    let mut widths = Vec::new();
+    for part in crate::text::split(text, b',') {
+        let width = part.parse::<usize>().map_err(|_| ModelError::Metadata(Key::Layers))?;
+        if width == 0 {
+            return Err(ModelError::Metadata(Key::Layers));
+        }
+        if width > MAX_WIDTH {
+            return Err(ModelError::TooMany(Countable::Units));
+        }
+        widths.push(width).map_err(|_| ModelError::TooMany(Countable::Layers))?;
+    }
+    if widths.len() < 2 { Err(ModelError::Metadata(Key::Layers)) } else { Ok(widths) }
+}
+
+/// Opens every layer: `open(place, inputs, outputs)`.
+fn each_layer<L>(
+    widths: &[usize],
+    open: impl Fn(Place, usize, usize) -> Result<L, ModelError>,
+) -> Result<Vec<L, MAX_LAYERS>, ModelError> {
+    let mut layers = Vec::new();
+    let last = widths.len().saturating_sub(2);
+    for (index, (inputs, outputs)) in (0u8..).zip(widths.iter().zip(widths.iter().skip(1))) {
+        let place = Place { index, ends: index == 0 || usize::from(index) == last };
+        layers.push(open(place, *inputs, *outputs)?).map_err(|_| ModelError::TooMany(Countable::Layers))?;
+    }
+    Ok(layers)
+}

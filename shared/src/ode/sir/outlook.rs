@@ -1,0 +1,180 @@
+//! What a calibrated SIR problem means: reproduction numbers, peak and final size, with their standard errors.
+//!
+//! With rho = gamma / beta: the basic reproduction number is 1 / rho, the effective one at t is S(t) / rho. Infections
+//! peak when S = rho; since I + S - rho ln S does not change in time, the height there is
+//! S0 + I0 - rho (1 + ln(S0 / rho)), exactly. S(inf) is the least root of s = S0 exp(-(S0 + I0 - s) / rho) (Kermack and
+//! McKendrick, 1927), found by Newton's method, which climbs to it from zero without overshooting.
+//!
+//! Standard errors are first order: the covariance of the estimates times the exact gradients, those of the closed
+//! forms by dual numbers, those of the roots by the implicit function theorem, those of S(t) through the model.
+
+use crate::bundle::sensitivity::Moving;
+use crate::calibrate::{Calibration, Forward, Gradient, Uncertain};
+use crate::math::{abs, ln};
+use crate::ode::Ode;
+use crate::query::{Query, QueryError};
+use crate::scalar::{Dual, Scalar};
+use serde::{Deserialize, Serialize};
+
+/// Steps of Newton's method; near the threshold, where the root is nearly double, it gains a bit a step.
+const STEPS: usize = 40;
+/// A step shorter than this, as a part of the range, ends it.
+const CLOSE: f32 = 1e-6;
+/// Index of S.
+const S: u8 = 0;
+/// Index of I.
+const I: u8 = 1;
+
+/// The course of an epidemic from its calibrated problem.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Outlook {
+    /// beta / gamma: infections by one case where everyone is susceptible.
+    pub basic: Uncertain,
+    /// beta S(t) / gamma at the time asked for: infections by one case then.
+    pub effective: Uncertain,
+    /// When I is highest; none if that is after the model's times. Zero, exactly, if I only falls.
+    pub peak_time: Option<Uncertain>,
+    /// I at its peak.
+    pub peak_height: Uncertain,
+    /// S(inf): who is never infected. All others are R in the end.
+    pub never_infected: Uncertain,
+}
+
+/// The outlook of a calibrated SIR problem; the effective reproduction number is the one at `now`.
+///
+/// Cost: three dual-number formulas per unknown, and about ten evaluations of the model for the peak's time.
+///
+/// # Errors
+/// [`QueryError::Overflow`] for gamma = 0, where infections never end, and what the model itself refuses;
+/// [`QueryError::Inadmissible`] for other systems.
+pub fn outlook<F: Forward>(model: &F, calibration: &Calibration, now: f32) -> Result<Outlook, QueryError> {
+    if model.ode() != Ode::Sir {
+        return Err(QueryError::Inadmissible);
+    }
+    let problem = &calibration.problem;
+    let [beta, gamma, ..] = problem.rates;
+    if !(gamma > 0.0 && (beta / gamma).is_finite()) {
+        return Err(QueryError::Overflow);
+    }
+    let ratio = |m: &Moving| m.rates[0] / m.rates[1];
+    let basic = closed(calibration, ratio);
+
+    let free = calibration.free();
+    let (s, mut slopes) = model.component(&Query { t: now, ..*problem }, S, free)?;
+    for (slope, index) in slopes.iter_mut().zip(free.indices()) {
+        *slope = basic_slope(problem, index) * s + beta / gamma * *slope;
+    }
+    let effective = calibration.uncertain(beta / gamma * s, &slopes);
+    Ok(Outlook {
+        basic,
+        effective,
+        peak_time: peak_time(model, calibration)?,
+        peak_height: closed(calibration, peak_height),
+        never_infected: never_infected(calibration),
+    })
+}
+
+/// d (beta / gamma) / d quantity.
+fn basic_slope(problem: &Query, index: u8) -> f32 {
+    let moving = Moving::new(Ode::Sir, problem, index);
+    (moving.rates[0] / moving.rates[1]).derivative
+}
+
+/// A closed formula with its standard error.
+fn closed(calibration: &Calibration, formula: impl Fn(&Moving) -> Dual<f32>) -> Uncertain {
+    let mut gradient = Gradient::default();
+    for (slope, index) in gradient.iter_mut().zip(calibration.free().indices()) {
+        *slope = formula(&Moving::new(Ode::Sir, &calibration.problem, index)).derivative;
+    }
+    // Quantity 0 is time: no formula moves with it.
+    let value = formula(&Moving::new(Ode::Sir, &calibration.problem, 0)).value;
+    calibration.uncertain(value, &gradient)
+}
+
+/// rho, or infinity without infections.
+fn threshold(problem: &Query) -> f32 {
+    let [beta, gamma, ..] = problem.rates;
+    if beta > 0.0 { gamma / beta } else { f32::INFINITY }
+}
+
+fn peak_height(m: &Moving) -> Dual<f32> {
+    let [s0, i0, ..] = Ode::Sir.initial(&m.initial);
+    let [beta, gamma, ..] = m.rates;
+    if s0.value * beta.value <= gamma.value {
+        return i0;
+    }
+    let rho = gamma / beta;
+    let share = s0 / rho;
+    let logarithm = Dual { value: ln(share.value), derivative: share.derivative / share.value };
+    s0 + i0 - rho * (Dual::one() + logarithm)
+}
+
+/// When S falls to rho.
+fn peak_time<F: Forward>(model: &F, calibration: &Calibration) -> Result<Option<Uncertain>, QueryError> {
+    let (problem, free) = (&calibration.problem, calibration.free());
+    let rho = threshold(problem);
+    let [s0, ..] = Ode::Sir.initial(&problem.initial);
+    if s0 <= rho {
+        return Ok(Some(Uncertain::default()));
+    }
+    let (mut low, mut high) = (0.0, model.domain().first().map_or(0.0, |times| times.hi));
+    let tolerance = CLOSE * high;
+    if model.component(&Query { t: high, ..*problem }, S, free)?.0 > rho {
+        return Ok(None);
+    }
+    let mut t = 0.5 * high;
+    let (mut slopes, mut fall) = (Gradient::default(), 0.0);
+    for _ in 0..STEPS {
+        let query = Query { t, ..*problem };
+        let (s, gradient) = model.component(&query, S, free)?;
+        let (i, _) = model.component(&query, I, free)?;
+        let [beta, ..] = problem.rates;
+        (slopes, fall) = (gradient, -(beta * s * i));
+        if s > rho {
+            low = t;
+        } else {
+            high = t;
+        }
+        let next = t - (s - rho) / fall;
+        let next = if next > low && next < high { next } else { 0.5 * (low + high) };
+        let moved = abs(next - t);
+        t = next;
+        if moved <= tolerance {
+            break;
+        }
+    }
+    // S(t*; q) = rho(q), so dt* = (d rho - dS) / S'.
+    for (slope, index) in slopes.iter_mut().zip(free.indices()) {
+        let moving = Moving::new(Ode::Sir, problem, index);
+        *slope = ((moving.rates[1] / moving.rates[0]).derivative - *slope) / fall;
+    }
+    Ok(Some(calibration.uncertain(t, &slopes)))
+}
+
+/// F(s) = s - S0 exp(-(S0 + I0 - s) / rho) and F'(s).
+fn remaining<T: Scalar>(initial: &[T; 4], rates: &[T; 4], s: T) -> (T, T) {
+    let [s0, i0, ..] = Ode::Sir.initial(initial);
+    let basic = rates[0] / rates[1];
+    let left = s0 * (-(basic * (s0 + i0 - s))).exp();
+    (s - left, T::one() - basic * left)
+}
+
+fn never_infected(calibration: &Calibration) -> Uncertain {
+    let problem = &calibration.problem;
+    let mut s = 0.0f32;
+    for _ in 0..STEPS {
+        let (f, slope) = remaining(&problem.initial, &problem.rates, s);
+        let step = f / slope;
+        // F is concave and rises to the root: a step back is rounding, and so is one at a slope of nothing.
+        if !(step < -CLOSE && slope > 0.0) {
+            break;
+        }
+        s -= step;
+    }
+    let step = |m: &Moving| {
+        let (f, slope) = remaining(&m.initial, &m.rates, Dual { value: s, derivative: 0.0 });
+        // One step of Newton's method from the root has the root's derivative.
+        Dual { value: s, derivative: 0.0 } - f / slope
+    };
+    closed(calibration, step)
+}

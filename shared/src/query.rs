@@ -1,0 +1,101 @@
+//! What is asked of a solution bundle, and what it answers.
+
+use crate::limits::{MAX_QUANTITIES, MAX_STATE};
+use crate::ode::{Ode, Rates, State};
+use serde::{Deserialize, Serialize};
+
+/// One query: which problem (initial coordinates, rates), and at which time.
+///
+/// The arrays are padded with zeros; their order is the system's own
+/// ([`Ode::initial_names`], [`Ode::rate_names`]).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Query {
+    /// Time, in the rates' unit (days for SIR).
+    pub t: f32,
+    /// Free initial coordinates; SIR: (I0, R0).
+    pub initial: State<f32>,
+    /// Rates; SIR: (beta, gamma).
+    pub rates: Rates<f32>,
+}
+
+/// Why a query has no answer at all. (Outside the training domain there is an answer, with a flag.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum QueryError {
+    /// A quantity is NaN or infinite.
+    #[error("quantity {0} of the query is not a finite number")]
+    NotFinite(u8),
+    /// Time runs forward from the initial state.
+    #[error("the time is negative")]
+    NegativeTime,
+    /// The numbers describe no problem of this system (a negative share, shares above one, a negative rate).
+    #[error("initial values and rates describe no problem of this system")]
+    Inadmissible,
+    /// So far outside the domain that the answer is no finite number.
+    #[error("the answer is not a finite number this far outside the domain")]
+    Overflow,
+}
+
+/// The answer to a [`Query`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Prediction {
+    /// The state at time t; SIR: (S, I, R).
+    pub state: State<f32>,
+    /// Its time derivative, by the network's tangent.
+    pub derivative: State<f32>,
+    /// The residual dy/dt - g(y): how badly the equations are violated here, per unit of time.
+    pub residual: State<f32>,
+    /// Whether every quantity lies in the domain the network was trained on.
+    pub in_domain: bool,
+    /// Whether the state is one that a solution can reach (SIR: shares in [0, 1], S <= S0, R >= R0).
+    pub plausible: bool,
+}
+
+impl Query {
+    /// A query from its quantities in the system's order (`t`, initial coordinates, rates); the rest is zero.
+    pub fn from_quantities(ode: Ode, quantities: &[f32]) -> Self {
+        let mut query = Query { t: 0.0, initial: [0.0; MAX_STATE], rates: [0.0; crate::limits::MAX_RATES] };
+        let split = ode.initial_names().len();
+        let (time, rest) = quantities.split_at(quantities.len().min(1));
+        let (initial, rates) = rest.split_at(rest.len().min(split));
+        if let [t] = time {
+            query.t = *t;
+        }
+        for (to, from) in query.initial.iter_mut().zip(initial) {
+            *to = *from;
+        }
+        for (to, from) in query.rates.iter_mut().zip(rates) {
+            *to = *from;
+        }
+        query
+    }
+
+    /// The quantities in the system's order, padded with zeros.
+    pub fn quantities(&self, ode: Ode) -> [f32; MAX_QUANTITIES] {
+        let mut quantities = [0.0; MAX_QUANTITIES];
+        let initial = self.initial.iter().take(ode.initial_names().len());
+        let rates = self.rates.iter().take(ode.rate_names().len());
+        for (to, from) in quantities.iter_mut().zip(core::iter::once(&self.t).chain(initial).chain(rates)) {
+            *to = *from;
+        }
+        quantities
+    }
+
+    /// Checks everything that makes a query unanswerable.
+    ///
+    /// # Errors
+    /// [`QueryError::NotFinite`], [`QueryError::NegativeTime`] or [`QueryError::Inadmissible`].
+    pub fn check(&self, ode: Ode) -> Result<(), QueryError> {
+        for (index, value) in (0u8..).zip(self.quantities(ode)) {
+            if !value.is_finite() {
+                return Err(QueryError::NotFinite(index));
+            }
+        }
+        if self.t < 0.0 {
+            return Err(QueryError::NegativeTime);
+        }
+        if !ode.admissible(&self.initial, &self.rates) {
+            return Err(QueryError::Inadmissible);
+        }
+        Ok(())
+    }
+}

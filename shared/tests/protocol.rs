@@ -1,0 +1,125 @@
+//! `docs/protocol.md` shows the bytes of every request and of many answers: they are the ones this build sends.
+
+use sirocco::calibrate::{Free, Observation, Task};
+use sirocco::drift::{Reference, State};
+use sirocco::limits::MAX_FRAME;
+use sirocco::query::{Query, QueryError};
+use sirocco::retain::Sample;
+use sirocco::trajectory::{Point, Trajectory};
+use sirocco::wire::image::{
+    Classified, ImageAnswer, ImageRefusal, ImageRequest, SampleAnswer, SampleRequest, Threshold,
+};
+use sirocco::wire::store::{ModelAnswer, ModelRequest, Origin, StoreError};
+use sirocco::wire::{
+    self, DeviceError, FrameError, Hello, Memory, Message, ModelKind, PROTOCOL_VERSION, REQUESTS, Request, Response,
+    SelfTest, Statistics,
+};
+
+const DOCUMENT: &str = include_str!("../../docs/protocol.md");
+
+/// A row of the document: what, and its frame with sequence number 7.
+fn row<T: serde::Serialize>(name: &str, body: T) -> String {
+    let mut buffer = [0; MAX_FRAME];
+    let frame = wire::encode(&Message { version: PROTOCOL_VERSION, sequence: 7, body }, &mut buffer).unwrap();
+    let bytes: Vec<String> = frame.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("| `{name}` | `{}` |", bytes.join(" "))
+}
+
+/// Every request; a new one belongs here and in the document.
+fn requests() -> Vec<String> {
+    let query = Query { t: 10.0, initial: [0.3, 0.2, 0.0, 0.0], rates: [0.6, 0.5, 0.0, 0.0] };
+    let observation = Observation { t: 1.0, component: 1, value: 0.25, sigma: 0.01 };
+    let task = Task { free: Free(0b11000), fixed: query, relative: false };
+    let chunk = ModelRequest::Chunk { offset: 256, bytes: [1, 2, 3].into_iter().collect() };
+    let trajectory = Trajectory { problem: query, until: 20.0, points: 100 };
+    vec![
+        row("Info", Request::Info),
+        row("Predict", Request::Predict(query)),
+        row("SelfTest", Request::SelfTest),
+        row("Certify", Request::Certify(query)),
+        row("ObservationAdd", Request::ObservationAdd { place: 0, observation }),
+        row("ObservationsClear", Request::ObservationsClear),
+        row("Calibrate", Request::Calibrate(task)),
+        row("Forecast", Request::Forecast { now: 5.0, horizon: 20.0 }),
+        row("Hello", Request::Hello),
+        row("Trajectory", Request::Trajectory { trajectory, first: 0 }),
+        row("Statistics", Request::Statistics),
+        row("Model List", Request::Model(ModelRequest::List)),
+        row("Model Begin", Request::Model(ModelRequest::Begin { bytes: 4000, crc32: 0x0A12_459B })),
+        row("Model Chunk", Request::Model(chunk)),
+        row("Model Commit", Request::Model(ModelRequest::Commit)),
+        row("Model Activate", Request::Model(ModelRequest::Activate(Origin::Slot(1)))),
+        row("Model Abort", Request::Model(ModelRequest::Abort)),
+        row("Image Describe", Request::Image(ImageRequest::Describe)),
+        row("Image Class", Request::Image(ImageRequest::Class(7))),
+        row("Image Chunk", Request::Image(ImageRequest::Chunk { offset: 256, bytes: [1, 2, 3].into_iter().collect() })),
+        row("Image Classify", Request::Image(ImageRequest::Classify)),
+        row("Image Probabilities", Request::Image(ImageRequest::Probabilities { first: 0 })),
+        row("Image Threshold", Request::Image(ImageRequest::Threshold(Threshold::Above(0.5)))),
+        row("Image Watch", Request::Image(ImageRequest::Watch(Some(Reference { mean: 0.1, deviation: 0.2 })))),
+        row("Samples List", Request::Samples(SampleRequest::List { first: 0 })),
+        row("Samples Fetch", Request::Samples(SampleRequest::Fetch { number: 12, offset: 256 })),
+        row("Samples Clear", Request::Samples(SampleRequest::Clear)),
+    ]
+}
+
+fn answers() -> Vec<String> {
+    let point = Point { state: [0.5, 0.3, 0.2, 0.0], in_domain: true, plausible: true };
+    let memory = Memory { ram: 65536, statics: 20, stack_high_water: 31788 };
+    let statistics =
+        Statistics { uptime: Some(3860), requests: 3, refused: 1, unreadable: 0, activations: 0, memory: Some(memory) };
+    let error = |error| Response::Error(error);
+    let (number, class, entropy) = (12, 7, 0.5);
+    let drift = State { filled: 12, score: None, alarm: false };
+    let classified = Classified {
+        number,
+        class,
+        probability: 0.75,
+        entropy,
+        abstained: true,
+        kept: true,
+        drift,
+        ticks: Some(520_000),
+    };
+    let samples = [Sample { number, entropy, class, abstained: true }].into_iter().collect();
+    vec![
+        row("SelfTest", Response::SelfTest(SelfTest { queries: 16, mismatches: 0, first_mismatch: None })),
+        row("Observations", Response::Observations { kept: 1 }),
+        row("Hello", Response::Hello(Hello { requests: REQUESTS, frame: 512, chunk: 256 })),
+        row("Trajectory", Response::Trajectory { first: 0, points: [point].into_iter().collect() }),
+        row("Statistics", Response::Statistics(statistics)),
+        row("Model Receiving", Response::Model(ModelAnswer::Receiving { slot: 1, next: 256 })),
+        row("Model Activated", Response::Model(ModelAnswer::Activated(Origin::Slot(1)))),
+        row("Model Aborted", Response::Model(ModelAnswer::Aborted)),
+        row("Image Receiving", Response::Image(ImageAnswer::Receiving { next: 256 })),
+        row("Image Classified", Response::Image(ImageAnswer::Classified(classified))),
+        row("Samples List", Response::Samples(SampleAnswer::List { total: 1, first: 0, samples })),
+        row("Error Kind Image", error(DeviceError::Kind { held: ModelKind::Image })),
+        row("Error Image Incomplete", error(DeviceError::Image(ImageRefusal::Incomplete { have: 256, bytes: 784 }))),
+        row("Error Frame Checksum", error(DeviceError::Frame(FrameError::Checksum))),
+        row("Error Query NegativeTime", error(DeviceError::Query(QueryError::NegativeTime))),
+        row("Error NotCalibrated", error(DeviceError::NotCalibrated)),
+        row("Error UnknownRequest", error(DeviceError::UnknownRequest { known: REQUESTS })),
+        row("Error Store NotBegun", error(DeviceError::Store(StoreError::NotBegun))),
+    ]
+}
+
+#[test]
+fn the_document_shows_the_bytes_that_are_sent() {
+    let rows = [requests(), answers()].concat();
+    let missing: Vec<&String> = rows.iter().filter(|row| !DOCUMENT.lines().any(|line| line == row.as_str())).collect();
+    let list = missing.iter().map(|row| row.as_str()).collect::<Vec<_>>().join("\n");
+    assert!(missing.is_empty(), "docs/protocol.md lacks these rows:\n{list}");
+    let shown = DOCUMENT.lines().filter(|line| line.ends_with(" 00` |")).count();
+    assert_eq!(shown, rows.len(), "the document shows frames that are not checked here");
+}
+
+#[test]
+fn every_kind_of_request_is_in_the_document() {
+    // The kind is the byte after version and sequence number; COBS hides only zeros.
+    let kinds: std::collections::BTreeSet<String> = requests()
+        .iter()
+        .map(|row| row.split("| `").nth(1).unwrap().split([' ', '`']).next().unwrap().to_owned())
+        .collect();
+    assert_eq!(kinds.len(), usize::from(REQUESTS));
+}

@@ -1,0 +1,1 @@
+"""One module per library. Each entry trains, writes a model file and says what it did."""

@@ -1,0 +1,40 @@
+//! Small models, made on the spot: the reader's tests need files, not accuracy.
+
+use sirocco::network::Scheme;
+use sirocco_trainer::export::Candidate;
+use sirocco_trainer::image::benchmark::{Builder, export_random};
+use sirocco_trainer::image::folded::{Shape, Window};
+use sirocco_trainer::mlp::{Activation, Mlp};
+use sirocco_trainer::model_file::{Metadata, ModelBytes};
+use sirocco_trainer::preset;
+use sirocco_trainer::problem::Form;
+use sirocco_trainer::quantise::{Grid, rounding};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+/// An exported `sir-full` bundle with untrained weights; made once per test program.
+pub fn untrained(form: Form, scheme: Scheme, hidden: &[usize]) -> ModelBytes {
+    static MADE: Mutex<BTreeMap<String, ModelBytes>> = Mutex::new(BTreeMap::new());
+    let name = format!("{form:?} {scheme:?} {hidden:?}");
+    let mut made = MADE.lock().expect("no fixture panicked");
+    made.entry(name).or_insert_with(|| export(form, scheme, hidden)).clone()
+}
+
+fn export(form: Form, scheme: Scheme, hidden: &[usize]) -> ModelBytes {
+    let problem = preset::find("sir-full").expect("a preset").problem(form).expect("a problem");
+    let mlp = Mlp::random(&problem.widths(hidden), Activation::Tanh, problem.last_bias(), 1);
+    let provenance = Metadata::from([("preset".into(), "sir-full".into())]);
+    let rounded = Grid::of(scheme).map(|grid| rounding::plain(&mlp, grid));
+    let (mlp, scales) = rounded.as_ref().map_or((&mlp, None), |r| (&r.mlp, Some(r.scales.as_slice())));
+    let candidate = Candidate { problem: &problem, mlp, scheme, scales, provenance: &provenance, seed: 0, queries: 50 };
+    candidate.export().expect("an exportable network").bytes
+}
+
+/// An exported image network with random weights that has every operation.
+pub fn image() -> ModelBytes {
+    let net = Builder::new(Shape::new(2, 6, 7), 1).conv(5, Window::square(3, 1, 1), true);
+    let skip = net.value();
+    let net = net.depthwise(Window::square(3, 1, 1), false).add(skip, true);
+    let net = net.pool(Window::square(2, 2, 0), false).pool(Window::square(3, 1, 0), true);
+    export_random(&net.dense(3, true).logits(4), 1).expect("an exportable network").bytes
+}

@@ -1,0 +1,203 @@
+//! Predicted instructions of image networks (`sirocco::image::cost`) against counted ones.
+//!
+//! The check takes the counts of `instructions.csv`, which the test of that name keeps true. The fit counts random
+//! networks in QEMU, about half a minute, and writes the table of costs; it runs with SIROCCO_FIT=1 only.
+
+use sirocco::error::Key;
+use sirocco::image::Network;
+use sirocco::image::architecture::Architecture;
+use sirocco::image::cost::{self, KINDS, Processor};
+use sirocco::layer::kernel::Portable;
+use sirocco::model::Model;
+use sirocco_tests::program::root;
+use sirocco_tools::cmd::bench;
+use sirocco_tools::output::Output;
+use sirocco_trainer::image::benchmark::{self, Builder, export_random};
+use sirocco_trainer::image::folded::{Folded, Shape, Window};
+use sirocco_trainer::model_file::{self, ModelBytes};
+use sirocco_trainer::random::{Purpose, Random};
+use std::collections::BTreeMap;
+
+/// Largest relative deviation of a whole network, and of a layer of at least [`LAYER_LEAST`] instructions.
+const WHOLE: f64 = 0.02;
+const LAYER: f64 = 0.06;
+const LAYER_LEAST: f64 = 5_000.0;
+/// Networks that are counted for the fit.
+const NETWORKS: u64 = 60;
+
+fn architecture(file: &[u8]) -> Architecture {
+    let model = Model::open(file).unwrap();
+    Architecture::parse(model.require(Key::Image).unwrap(), model.require(Key::Nodes).unwrap()).unwrap()
+}
+
+fn processor(name: &str) -> Option<Processor> {
+    Processor::ALL.into_iter().find(|(n, _)| *n == name).map(|(_, p)| p)
+}
+
+/// The file of a network of the table.
+fn file(name: &str) -> ModelBytes {
+    match benchmark::network(name, 0) {
+        Some(exported) => exported.unwrap().bytes,
+        None => model_file::read(&root().join(format!("tests/data/{name}.safetensors"))).unwrap(),
+    }
+}
+
+#[test]
+fn predicted_instructions_are_those_counted() {
+    let table = std::fs::read_to_string(root().join("tests/instructions.csv")).unwrap();
+    let mut networks: BTreeMap<&str, Architecture> = BTreeMap::new();
+    let (mut wrong, mut compared) = (Vec::new(), 0);
+    for line in table.lines().skip(1) {
+        let [name, kernel, layer, _, counted] = line.split(',').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let Some(processor) = processor(kernel) else { continue };
+        let architecture = networks.entry(name).or_insert_with(|| architecture(&file(name)));
+        let counted: f64 = counted.parse().unwrap();
+        let (predicted, limit) = match layer.split_once(' ') {
+            None => (cost::total(architecture, processor), WHOLE),
+            Some((index, _)) => {
+                let step = &architecture.steps[index.parse::<usize>().unwrap()];
+                (cost::instructions(step, processor), if counted < LAYER_LEAST { f64::INFINITY } else { LAYER })
+            }
+        };
+        let deviation = predicted as f64 / counted - 1.0;
+        println!("{line}: predicted {predicted}, {:+.2} %", 100.0 * deviation);
+        compared += 1;
+        if deviation.abs() > limit {
+            wrong.push(format!("{line}: predicted {predicted}, {:+.2} %", 100.0 * deviation));
+        }
+    }
+    let remedy = "after a change of the kernels: SIROCCO_FIT=1 cargo test -p sirocco-tests --test cost";
+    assert!(compared > 30 && wrong.is_empty(), "{remedy}\n{}", wrong.join("\n"));
+}
+
+/// The arena that a file states is what an evaluation takes: with a word less it refuses, and all of it is used but for the
+/// row that is kept for windows at the border, where no window reaches it.
+#[test]
+fn stated_memory_is_what_is_taken() {
+    for name in ["dense", "mnist-cnn", "resnet8", "digits-int8"] {
+        let bytes = file(name);
+        let model = Model::open(&bytes).unwrap();
+        let network = Network::open(&model).unwrap();
+        let (words, image) = (network.arena(), vec![77; network.image().size()]);
+        assert!(network.logits::<Portable>(&image, &mut vec![0; words - 1]).is_err(), "{name}");
+        let (mut zeros, mut ones) = (vec![0; words], vec![u32::MAX; words]);
+        network.logits::<Portable>(&image, &mut zeros).unwrap();
+        network.logits::<Portable>(&image, &mut ones).unwrap();
+        // A word that both runs leave as they found it was never written.
+        let used = (0..words).rev().find(|k| zeros[*k] != 0 || ones[*k] != u32::MAX).map_or(0, |k| k + 1);
+        println!("{name}: {words} words stated, {used} used");
+        assert!((words - used) * 100 <= words, "{name}");
+    }
+}
+
+/// A random network of every operation, larger than those that layers are tested on.
+fn network(seed: u64) -> Folded {
+    let mut random = Random::new(seed, Purpose::Choice, 1);
+    let mut draw = |lo: usize, hi: usize| lo + (random.bits() >> 32) as usize % (hi - lo + 1);
+    let image = Shape::new(draw(1, 3), draw(14, 36), draw(14, 36));
+    let mut net = Builder::new(image, seed);
+    let kernel = [draw(1, 5), draw(1, 5)];
+    let window =
+        Window { kernel, stride: [draw(1, 2); 2], padding: [kernel[0] / 2 * draw(0, 1), kernel[1] / 2 * draw(0, 1)] };
+    net = net.conv(draw(2, 12) * 2 - draw(0, 4) / 4, window, true);
+    let size = draw(1, net.shape().height.min(net.shape().width).min(3));
+    net = net.pool(Window::square(size, size, 0), draw(0, 1) == 0);
+    net = net.depthwise(Window::square(3, draw(1, 2), 1), true);
+    let kernel = draw(0, 1) * 2 + 1;
+    net = net.conv(draw(1, 16) * 2, Window::square(kernel, 1, kernel / 2), true);
+    if net.shape().height > 4 && draw(0, 1) == 1 {
+        net = net.conv(draw(1, 32), Window::square(3, draw(1, 2), 1), true);
+    }
+    let (kernel, channels) = ([1, 3, 5][draw(0, 2)], draw(2, 16));
+    let same = Window::square(kernel, 1, kernel / 2);
+    net = net.conv(channels, same, true);
+    let skip = net.value();
+    net = net.conv(channels, same, false).add(skip, true);
+    if draw(0, 1) == 0 {
+        net = net.conv(draw(4, 80), Window::square(1, 1, 0), true).global_average();
+    } else if net.shape().height.min(net.shape().width) > 1 {
+        net = net.pool(Window::square(2, 2, 0), draw(0, 2) == 0);
+    }
+    net.dense(draw(4, 96), true).dense(draw(4, 64), true).logits(draw(2, 20))
+}
+
+/// One node that was counted.
+struct Sample {
+    work: [f64; KINDS],
+    instructions: f64,
+}
+
+#[test]
+fn fit() {
+    if std::env::var_os("SIROCCO_FIT").is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut samples: BTreeMap<(String, usize), Vec<Sample>> = BTreeMap::new();
+    for seed in 0..NETWORKS {
+        let exported = export_random(&network(seed), seed).unwrap();
+        let path = folder.path().join("net.safetensors");
+        std::fs::write(&path, &exported.bytes).unwrap();
+        let report = bench::count(&path, Output { json: false, quiet: true }).unwrap();
+        let architecture = architecture(&exported.bytes);
+        for kernel in report.kernels {
+            for (row, step) in kernel.layers.iter().zip(&architecture.steps) {
+                let sample = Sample { work: cost::work(step).map(|n| n as f64), instructions: row.instructions as f64 };
+                samples.entry((kernel.kernel.clone(), cost::kind(step.operation))).or_default().push(sample);
+            }
+        }
+    }
+    let mut tables = String::new();
+    for (name, _) in Processor::ALL {
+        tables += &format!("\nconst {}: [[u32; KINDS]; 7] = [\n", name.to_uppercase());
+        for kind in 0..7 {
+            let samples = &samples[&(name.to_string(), kind)];
+            let costs = least_squares(samples);
+            let worst = samples.iter().map(|s| (dot(&costs, &s.work) / s.instructions - 1.0).abs()).fold(0.0, f64::max);
+            let all: f64 = samples.iter().map(|s| s.instructions).sum();
+            let sum: f64 = samples.iter().map(|s| dot(&costs, &s.work)).sum();
+            println!(
+                "{name} {kind}: {} nodes, sum {:+.3} %, worst {:.2} %",
+                samples.len(),
+                100.0 * (sum / all - 1.0),
+                100.0 * worst
+            );
+            tables += &format!("    {:?},\n", costs.map(|c| (1000.0 * c).round() as u32));
+        }
+        tables += "];\n";
+    }
+    let path = root().join("shared/src/image/cost/table.rs");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let head = text.split("\nconst ").next().unwrap();
+    std::fs::write(&path, format!("{head}{tables}")).unwrap();
+    std::process::Command::new("rustfmt").args(["--edition", "2024"]).arg(&path).status().unwrap();
+    println!("wrote {}; build again and run the check", path.display());
+}
+
+fn dot(costs: &[f64; KINDS], work: &[f64; KINDS]) -> f64 {
+    costs.iter().zip(work).map(|(c, w)| c * w).sum()
+}
+
+/// Costs, none negative, that minimise the sum of squared relative deviations: coordinate descent on the normal
+/// equations. Counts are to the nearest 40, so short nodes weigh less.
+fn least_squares(samples: &[Sample]) -> [f64; KINDS] {
+    let mut normal = [[0.0; KINDS]; KINDS];
+    let mut right = [0.0; KINDS];
+    for sample in samples {
+        let weight = 1.0 / (sample.instructions + 20_000.0).powi(2);
+        for i in 0..KINDS {
+            right[i] += weight * sample.work[i] * sample.instructions;
+            normal[i].iter_mut().zip(sample.work).for_each(|(n, other)| *n += weight * sample.work[i] * other);
+        }
+    }
+    let mut costs = [0.0; KINDS];
+    for _ in 0..200_000 {
+        for i in 0..KINDS {
+            if normal[i][i] > 0.0 {
+                let rest: f64 = (0..KINDS).map(|j| normal[i][j] * costs[j]).sum::<f64>() - normal[i][i] * costs[i];
+                costs[i] = ((right[i] - rest) / normal[i][i]).max(0.0);
+            }
+        }
+    }
+    costs
+}

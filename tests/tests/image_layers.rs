@@ -1,0 +1,154 @@
+//! Every integer image layer against plain loops in 64 bits, on networks of random shapes and weights; and against
+//! the f32 network that was quantised.
+
+use proptest::prelude::*;
+use sirocco::image::Network;
+use sirocco::layer::kernel::Portable;
+use sirocco::model::Model;
+use sirocco_trainer::image::answers::image_bytes;
+use sirocco_trainer::image::benchmark::{Builder, export_random};
+use sirocco_trainer::image::folded::{Folded, Shape, Window};
+use sirocco_trainer::quantise::image::{Integers, Layer, Quantised, quantise};
+use sirocco_trainer::quantise::range::{Range, ranges};
+use sirocco_trainer::random::{Purpose, Random};
+
+/// Bytes of every value, channels last, and the logits: straight from the definitions in `sirocco::layer`.
+fn plain(net: &Quantised, image: &[u8]) -> (Vec<Vec<u8>>, Vec<f32>) {
+    let (mut values, mut logits) = (vec![image.to_vec()], vec![]);
+    for (k, node) in net.nodes.iter().enumerate() {
+        let ((shape, coding), x) = (&net.values[node.from], &values[node.from]);
+        let zero = i64::from(net.values[k + 1].1.byte(0));
+        let requantised =
+            |sum: i64, m: i32| ((sum * i64::from(m) + (1 << 31)).div_euclid(1 << 32) + zero).clamp(0, 255) as u8;
+        let pixel = |row: usize, column: usize, window: &Window, c: usize| {
+            let inside = |at: usize, padding: usize, n: usize| at.checked_sub(padding).filter(|at| *at < n);
+            match (inside(row, window.padding[0], shape.height), inside(column, window.padding[1], shape.width)) {
+                (Some(row), Some(column)) => i64::from(x[(row * shape.width + column) * shape.channels + c]),
+                _ => i64::from(coding.byte(c)),
+            }
+        };
+        let dot = |i: &Integers, o: usize| {
+            i64::from(i.bias[o]) + i.weight[o].iter().zip(x).map(|(w, x)| i64::from(*w) * i64::from(*x)).sum::<i64>()
+        };
+        // (row, column, channel) of every output, channels last.
+        let places = || {
+            let out = node.output;
+            (0..out.height)
+                .flat_map(move |i| (0..out.width).flat_map(move |j| (0..out.channels).map(move |o| (i, j, o))))
+        };
+        let window_sum = |w: &Window, weights: &[i8], (i, j): (usize, usize), channels: &[usize]| -> i64 {
+            let taps = (0..w.kernel[0]).flat_map(|u| (0..w.kernel[1]).map(move |v| (u, v)));
+            let taps = taps.flat_map(|(u, v)| channels.iter().map(move |c| (u, v, *c)));
+            taps.zip(weights)
+                .map(|((u, v, c), q)| i64::from(*q) * pixel(i * w.stride[0] + u, j * w.stride[1] + v, w, c))
+                .sum()
+        };
+        let all: Vec<usize> = (0..shape.channels).collect();
+        let value = match &node.layer {
+            Layer::Conv(w, n) => places()
+                .map(|(i, j, o)| {
+                    requantised(i64::from(n.bias[o]) + window_sum(w, &n.weight[o], (i, j), &all), n.multiplier[o])
+                })
+                .collect(),
+            Layer::Depthwise(w, n) => places()
+                .map(|(i, j, o)| {
+                    requantised(i64::from(n.bias[o]) + window_sum(w, &n.weight[o], (i, j), &[o]), n.multiplier[o])
+                })
+                .collect(),
+            Layer::Dense(n) => (0..n.bias.len()).map(|o| requantised(dot(n, o), n.multiplier[o])).collect(),
+            Layer::Max(w) => places()
+                .map(|(i, j, c)| {
+                    let taps = (0..w.kernel[0]).flat_map(|u| (0..w.kernel[1]).map(move |v| (u, v)));
+                    taps.map(|(u, v)| pixel(i * w.stride[0] + u, j * w.stride[1] + v, w, c) as u8).max().unwrap()
+                })
+                .collect(),
+            Layer::Average(w, bias, m) => places()
+                .map(|(i, j, c)| {
+                    let ones = vec![1; w.kernel[0] * w.kernel[1]];
+                    requantised(i64::from(*bias) + window_sum(w, &ones, (i, j), &[c]), *m)
+                })
+                .collect(),
+            Layer::Add(other, bias, [m, n]) => x
+                .iter()
+                .zip(&values[*other])
+                .map(|(a, b)| {
+                    let sum = i64::from(*bias) + i64::from(*a) * i64::from(*m) + i64::from(*b) * i64::from(*n);
+                    sum.div_euclid(1 << 14).clamp(0, 255) as u8
+                })
+                .collect(),
+            Layer::Logits(n) => {
+                logits = (0..n.bias.len()).map(|o| dot(n, o) as f32 * n.unit[o] as f32).collect();
+                vec![]
+            }
+        };
+        values.push(value);
+    }
+    (values, logits)
+}
+
+/// A network that has every operation, with sizes drawn from `draw`.
+fn network(seed: u64) -> Folded {
+    let mut random = Random::new(seed, Purpose::Choice, 0);
+    let mut draw = |lo: usize, hi: usize| lo + (random.bits() >> 32) as usize % (hi - lo + 1);
+    let image = Shape::new(draw(1, 4), draw(7, 12), draw(7, 12));
+    let mut net = Builder::new(image, seed);
+    let kernel = [draw(1, 4), draw(1, 4)];
+    let padding = [draw(0, kernel[0] - 1), draw(0, kernel[1] - 1)];
+    let relu = draw(0, 1) == 1;
+    net = net.conv(draw(1, 9), Window { kernel, stride: [draw(1, 2), draw(1, 2)], padding }, relu);
+    if draw(0, 1) == 1 {
+        net = net.depthwise(Window::square(3, draw(1, 2), 1), draw(0, 1) == 1);
+    }
+    let (skip, channels) = (net.value(), net.shape().channels);
+    net = net.conv(draw(1, 6), Window::square(1, 1, 0), true).conv(channels, Window::square(3, 1, 1), false);
+    net = net.add(skip, draw(0, 1) == 1);
+    let (height, width) = (net.shape().height, net.shape().width);
+    let window =
+        Window { kernel: [draw(1, height.min(3)), draw(1, width.min(3))], stride: [draw(1, 2); 2], padding: [0; 2] };
+    net = net.pool(window, draw(0, 1) == 1);
+    if draw(0, 1) == 1 {
+        net = net.global_average();
+    }
+    net.dense(draw(1, 9), true).logits(draw(1, 7))
+}
+
+fn noise(shape: Shape, seed: u64) -> Vec<f32> {
+    let mut random = Random::new(seed, Purpose::HeldOut, 0);
+    (0..shape.size()).map(|_| f32::from((random.bits() >> 56) as u8) / 255.0).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+    #[test]
+    fn the_device_computes_what_is_defined(seed: u64) {
+        let folded = network(seed);
+        let exported = export_random(&folded, seed).unwrap();
+        let model = Model::open(&exported.bytes).unwrap();
+        let device = Network::open(&model).unwrap();
+        // The exporter calibrates on the same images: the same integers.
+        let pixels: Vec<f32> = {
+            let mut random = Random::new(seed, Purpose::Measurement, 0);
+            (0..4 * folded.input.size()).map(|_| f32::from((random.bits() >> 56) as u8) / 255.0).collect()
+        };
+        let images: Vec<&[f32]> = pixels.chunks_exact(folded.input.size()).collect();
+        let quantised = quantise(&folded, &ranges(&folded, &images, Range::MinMax).unwrap()).unwrap();
+        let image = image_bytes(&noise(folded.input, seed), folded.input.channels);
+        let mut arena = vec![0xdead_beef; device.arena()];
+        let logits = device.logits::<Portable>(&image, &mut arena).unwrap();
+        prop_assert_eq!(logits.values(), &plain(&quantised, &image).1[..]);
+        // What was left in the arena does not matter.
+        prop_assert_eq!(device.logits::<Portable>(&image, &mut arena).unwrap(), logits);
+    }
+}
+
+#[test]
+fn quantisation_stays_near_the_network_it_came_from() {
+    for seed in 0..20 {
+        let folded = network(seed);
+        let exported = export_random(&folded, seed).unwrap();
+        let largest = folded.logits(&noise(folded.input, seed)).unwrap().iter().fold(1.0f32, |m, l| m.max(l.abs()));
+        // A dozen roundings of 1/255 of a range each.
+        let relative = exported.max_difference / f64::from(largest);
+        assert!(relative < 0.08, "seed {seed}: {relative}");
+    }
+}

@@ -1,0 +1,93 @@
+//! Executed instructions on an emulated Cortex-M4F, against the committed table `instructions.csv`: more than 2 % above
+//! it fails, and so does a table that is more than 2 % too high, so that what was won is kept. After a change that is
+//! meant, SIROCCO_BLESS=1 writes the table anew. And against what other engines need, and the goals that were set.
+
+use sirocco_tests::program;
+use sirocco_tools::board::Board;
+use sirocco_tools::cmd::bench::{self, Report};
+use sirocco_tools::output::Output;
+use sirocco_tools::{cargo, qemu};
+use sirocco_trainer::image::benchmark;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Largest deviation from the table.
+const DEVIATION: f64 = 0.02;
+/// Instructions between two readings of the clock: the same work may be counted one tick longer, depending on its start.
+const TICK: f64 = 40.0;
+/// Whole networks with the DSP kernel: at most so many instructions. CMSIS-NN needs 1,431,251, 197,717 and 29,850,970.
+const GOALS: [(&str, u64); 3] = [("mnist-cnn", 600_000), ("dense", 180_000), ("resnet8", 13_000_000)];
+/// A residual sum: at most so many instructions per element; CMSIS-NN needs 81.
+const ADD_GOAL: u64 = 10;
+
+fn table() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("instructions.csv")
+}
+
+/// (MACs, instructions) by network, kernel and layer.
+type Table = BTreeMap<String, (u64, u64)>;
+
+fn rows(model: &str, report: &Report, table: &mut Table) {
+    for kernel in &report.kernels {
+        for row in &kernel.layers {
+            // So that layers sort as numbers do.
+            let (index, rest) = row.what.split_once(' ').unwrap();
+            table.insert(format!("{model},{},{index:0>2} {rest}", kernel.kernel), (row.macs, row.instructions));
+        }
+        table.insert(format!("{model},{},all", kernel.kernel), (kernel.macs, kernel.instructions));
+    }
+    for row in &report.bundle {
+        table.insert(format!("{model},bundle,{}", row.what), (row.macs, row.instructions));
+    }
+}
+
+#[test]
+fn instructions_are_those_of_the_table() {
+    let target = Board::find(bench::BOARD).unwrap().target;
+    if qemu::version(qemu::PROGRAM).is_none() || !cargo::has_target(&target) {
+        eprintln!("skipped: no {} or no Rust target {target} here; run `sirocco setup`", qemu::PROGRAM);
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut counted = Table::new();
+    let mut count = |name: &str, file: &Path| {
+        let report = bench::count(file, Output { json: false, quiet: true }).unwrap();
+        rows(name, &report, &mut counted);
+        report
+    };
+    for (name, goal) in GOALS {
+        let file = folder.path().join(name);
+        std::fs::write(&file, &benchmark::network(name, 0).unwrap().unwrap().bytes).unwrap();
+        let report = count(name, &file);
+        let dsp = &report.kernels[1];
+        assert!(dsp.instructions <= goal, "{name}: {} instructions, the goal is {goal}", dsp.instructions);
+        for row in dsp.layers.iter().filter(|row| row.what.contains(" add ")) {
+            let (_, shape) = row.what.rsplit_once(' ').unwrap();
+            let elements: u64 = shape.split('x').map(|n| n.parse::<u64>().unwrap()).product();
+            assert!(row.instructions <= ADD_GOAL * elements, "{name}: {row:?}");
+        }
+    }
+    count("digits-int8", &program::root().join("tests/data/digits-int8.safetensors"));
+    count("sir-full", &cargo::firmware().unwrap().join("app/assets/sir-full.safetensors"));
+    let text: String = counted.iter().map(|(name, (macs, n))| format!("{name},{macs},{n}\n")).collect();
+    let text = format!("network,kernel,layer,macs,instructions\n{text}");
+    if std::env::var_os("SIROCCO_BLESS").is_some() {
+        std::fs::write(table(), &text).unwrap();
+    }
+    let committed = std::fs::read_to_string(table()).unwrap_or_default();
+    let mut differences = Vec::new();
+    for (is, was) in text.lines().skip(1).zip(committed.lines().skip(1)) {
+        let count =
+            |line: &str| line.rsplit_once(',').and_then(|(name, n)| Some((name.to_owned(), n.parse::<f64>().ok()?)));
+        let ((name, is), (was_name, was)) = (count(is).unwrap(), count(was).expect("a row of numbers"));
+        if name != was_name || (is - was).abs() > TICK.max(DEVIATION * was.min(is)) {
+            differences.push(format!("{name}: {was} in the table ({was_name}), {is} now"));
+        }
+    }
+    assert!(
+        differences.is_empty() && text.lines().count() == committed.lines().count(),
+        "instructions differ from tests/instructions.csv by more than 2 %; if that is meant, write it anew with \
+         SIROCCO_BLESS=1 cargo test -p sirocco-tests --test instructions\n{}",
+        differences.join("\n")
+    );
+}

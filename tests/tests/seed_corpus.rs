@@ -1,0 +1,42 @@
+//! The fuzzers' seed corpus is made from real files and frames; this keeps it so.
+//!
+//! `SIROCCO_BLESS=1 cargo test -p sirocco-tests --test seed_corpus` writes it anew after a change of format.
+
+use sirocco::limits::MAX_FRAME;
+use sirocco::network::Scheme;
+use sirocco::query::Query;
+use sirocco::wire::{Message, PROTOCOL_VERSION, Request, encode};
+use sirocco_tests::fixture::untrained;
+use sirocco_tests::program::root;
+use sirocco_trainer::problem::Form;
+use std::path::Path;
+
+fn check(path: &Path, expected: &[u8]) {
+    if std::env::var_os("SIROCCO_BLESS").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, expected).unwrap();
+    }
+    let found = std::fs::read(path).unwrap_or_default();
+    assert!(found == expected, "{} is out of date; run this test with SIROCCO_BLESS=1", path.display());
+}
+
+#[test]
+fn models() {
+    let folder = root().join("fuzz/corpus/model_reader");
+    let models = [(Form::Reduced, Scheme::F32), (Form::Conserved, Scheme::I16), (Form::Reduced, Scheme::I8I16)];
+    for (form, scheme) in models {
+        let name = format!("{}-{}", form.name(), scheme.name());
+        check(&folder.join(name), &untrained(form, scheme, &[3]));
+    }
+}
+
+#[test]
+fn frames() {
+    let folder = root().join("fuzz/corpus/protocol");
+    let query = Query { t: 10.0, initial: [0.3, 0.2, 0.0, 0.0], rates: [0.6, 0.5, 0.0, 0.0] };
+    for (name, body) in [("info", Request::Info), ("predict", Request::Predict(query)), ("test", Request::SelfTest)] {
+        let mut buffer = [0; MAX_FRAME];
+        let frame = encode(&Message { version: PROTOCOL_VERSION, sequence: 1, body }, &mut buffer).unwrap();
+        check(&folder.join(name), frame);
+    }
+}

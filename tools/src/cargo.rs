@@ -1,0 +1,101 @@
+//! The one place that spawns cargo, and finds the firmware it builds.
+//!
+//! Firmware is a workspace of its own. A nested cargo would inherit the toolchain, flags and target folder of the
+//! cargo that runs us, so these are cleared; the target is always explicit.
+
+use crate::Error;
+use crate::board::Board;
+use crate::output::Output;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Variables that change what is built or where it goes.
+const CLEARED: [&str; 8] = [
+    "RUSTUP_TOOLCHAIN",
+    "RUSTC",
+    "RUSTDOC",
+    "RUSTFLAGS",
+    "RUSTDOCFLAGS",
+    "CARGO",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_ENCODED_RUSTDOCFLAGS",
+];
+/// Families of such variables.
+const CLEARED_PREFIXES: [&str; 6] =
+    ["CARGO_BUILD_", "CARGO_TARGET_", "CARGO_PROFILE_", "CARGO_UNSTABLE_", "CARGO_PKG_", "CARGO_MANIFEST_"];
+
+/// The folder `firmware` of the repository: where these tools were built, else here or above.
+///
+/// # Errors
+/// [`Error::NoRepository`].
+pub fn firmware() -> Result<PathBuf, Error> {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned);
+    let here = std::env::current_dir().ok();
+    let above = here.iter().flat_map(|path| path.ancestors()).map(Path::to_owned);
+    let mut candidates = built.into_iter().chain(above).map(|root| root.join("firmware"));
+    candidates.find(|firmware| firmware.join("boards").is_dir()).ok_or(Error::NoRepository)
+}
+
+/// A command that runs in the firmware's workspace, with a clean environment.
+pub fn command(program: &str, firmware: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(firmware).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if CLEARED.contains(&text.as_ref()) || CLEARED_PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// The command line of a command, for messages.
+pub fn line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+/// Builds a board's firmware, if anything changed, and returns its ELF file.
+///
+/// # Errors
+/// [`Error::Program`] without cargo, [`Error::Failed`] if the build fails; its own messages are on stderr.
+pub fn build(board: &Board, output: Output) -> Result<PathBuf, Error> {
+    let elf = firmware()?.join("target").join(&board.target).join("release").join(&board.name);
+    if !elf.is_file() {
+        output.progress(format_args!("building firmware for {}", board.name));
+    }
+    run("build", board, &[])?;
+    Ok(elf)
+}
+
+/// Checks a board's firmware with clippy; warnings are errors.
+///
+/// # Errors
+/// As for [`build`].
+pub fn lint(board: &Board) -> Result<(), Error> {
+    run("clippy", board, &["--", "-D", "warnings"])
+}
+
+fn run(subcommand: &str, board: &Board, rest: &[&str]) -> Result<(), Error> {
+    let mut cargo = command("cargo", &firmware()?);
+    cargo.args([subcommand, "--quiet", "--locked", "--release", "--package", &board.name, "--target", &board.target]);
+    // Without it defmt compiles all but errors out of the firmware.
+    cargo.args(rest).env("DEFMT_LOG", "info").stdout(Stdio::null());
+    let remedy = "install Rust from https://rustup.rs";
+    let status = cargo.status().map_err(|source| Error::Program { program: "cargo".into(), source, remedy })?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Error::Failed { command: line(&cargo), status, remedy: "if the target is missing, run `sirocco setup`" })
+}
+
+/// Whether the compiler that builds firmware has the target's libraries.
+pub fn has_target(target: &str) -> bool {
+    let Ok(firmware) = firmware() else { return false };
+    let mut rustc = command("rustc", &firmware);
+    let out = rustc.args(["--print", "target-libdir", "--target", target]).stderr(Stdio::null()).output();
+    out.is_ok_and(|out| {
+        let folder = String::from_utf8_lossy(&out.stdout).trim().to_owned();
+        out.status.success() && Path::new(&folder).is_dir()
+    })
+}

@@ -1,0 +1,98 @@
+//! The command line: parse, dispatch, and turn errors into one line and an exit status.
+
+use crate::cmd;
+use crate::output::Output;
+use clap::{CommandFactory, Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Build, emulate and talk to Sirocco boards.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sirocco",
+    version,
+    after_help = "\
+Examples:
+  sirocco setup
+  sirocco query --port qemu:qemu-mps2-an386 --t 10 --I0 0.3 --R0 0.2 --beta 0.6 --gamma 0.5
+  sirocco inspect model.safetensors
+
+Exit status: 0 success, 1 failure (one line on stderr says why and what to do), 2 wrong usage."
+)]
+struct Cli {
+    #[command(flatten)]
+    output: Output,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Setup(cmd::setup::Arguments),
+    Boards(cmd::boards::Arguments),
+    Build(cmd::build::Arguments),
+    Size(cmd::size::Arguments),
+    Emulate(cmd::emulate::Arguments),
+    Flash(cmd::flash::Arguments),
+    Run(cmd::run::Arguments),
+    Info(cmd::info::Arguments),
+    Query(cmd::query::Arguments),
+    Calibrate(cmd::calibrate::Arguments),
+    Selftest(cmd::selftest::Arguments),
+    Trajectory(cmd::trajectory::Arguments),
+    Classify(cmd::classify::Arguments),
+    Samples(cmd::samples::Arguments),
+    Push(cmd::push::Arguments),
+    Models(cmd::models::Arguments),
+    Bench(cmd::bench::Arguments),
+    Inspect(cmd::inspect::Arguments),
+    Completions(cmd::completions::Arguments),
+    Man(cmd::man::Arguments),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let Cli { output, command } = Cli::parse();
+    let result = match command {
+        Command::Setup(arguments) => cmd::setup::run(&arguments, output),
+        Command::Boards(arguments) => cmd::boards::run(&arguments, output),
+        Command::Build(arguments) => cmd::build::run(&arguments, output),
+        Command::Size(arguments) => cmd::size::run(&arguments, output),
+        Command::Emulate(arguments) => cmd::emulate::run(&arguments, output),
+        Command::Flash(arguments) => cmd::flash::run(&arguments, output),
+        Command::Run(arguments) => cmd::run::run(&arguments, output),
+        Command::Info(arguments) => cmd::info::run(&arguments, output),
+        Command::Query(arguments) => cmd::query::run(&arguments, output),
+        Command::Calibrate(arguments) => cmd::calibrate::run(&arguments, output),
+        Command::Selftest(arguments) => cmd::selftest::run(&arguments, output),
+        Command::Trajectory(arguments) => cmd::trajectory::run(&arguments, output),
+        Command::Classify(arguments) => cmd::classify::run(&arguments, output),
+        Command::Samples(arguments) => cmd::samples::run(&arguments, output),
+        Command::Push(arguments) => cmd::push::run(&arguments, output),
+        Command::Models(arguments) => cmd::models::run(&arguments, output),
+        Command::Bench(arguments) => cmd::bench::run(&arguments, output),
+        Command::Inspect(arguments) => cmd::inspect::run(&arguments, output),
+        Command::Completions(arguments) => cmd::completions::run(&arguments, Cli::command(), output),
+        Command::Man(arguments) => cmd::man::run(&arguments, Cli::command(), output),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.status())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_command_shows_examples() {
+        Cli::command().debug_assert();
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Examples:"), "{}", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! The host's side of the serial protocol: one request, one answer, over a line that may lose or add bytes.
+//!
+//! Every attempt begins with a zero byte, which ends whatever the device had half received, and has a fresh sequence
+//! number, so that a late answer to an earlier attempt is recognised and dropped.
+
+use crate::transport::Transport;
+use sirocco::bundle::Certificate;
+use sirocco::calibrate::{Calibration, Forecast, Observation, Task};
+use sirocco::limits::MAX_FRAME;
+use sirocco::query::{Prediction, Query, QueryError};
+use sirocco::trajectory::{Point, Trajectory};
+use sirocco::wire::store::{ModelAnswer, ModelRequest};
+use sirocco::wire::{
+    self, DeviceError, FrameBuffer, FrameError, Info, Message, ModelKind, PROTOCOL_VERSION, Request, Response,
+    SelfTest, Statistics,
+};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// After a frame that either side could not read, how long the right answer may still be under way.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// How long to wait, and how often to ask.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Time for one answer.
+    pub timeout: Duration,
+    /// Attempts after the first.
+    pub retries: u32,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience { timeout: Duration::from_secs(2), retries: 2 }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The line itself failed.
+    #[error("{port}: {source}; check that the device is connected and powered")]
+    Line {
+        /// The port.
+        port: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Nothing came back.
+    #[error("{port}: no answer to {attempts} requests within {} ms each; check port, baud rate and power, or raise --timeout", timeout.as_millis())]
+    Timeout {
+        /// The port.
+        port: String,
+        /// Requests sent.
+        attempts: u32,
+        /// Time for each.
+        timeout: Duration,
+    },
+    /// Bytes came back, but no answer.
+    #[error("{port}: only unreadable frames in {attempts} attempts ({last}); check the baud rate and the wiring")]
+    Noise {
+        /// The port.
+        port: String,
+        /// Requests sent.
+        attempts: u32,
+        /// The last defect.
+        last: FrameError,
+    },
+    /// The device speaks another protocol version.
+    #[error(
+        "{port}: the device speaks protocol version {device}, these tools {PROTOCOL_VERSION}; build firmware and tools from the same release"
+    )]
+    Version {
+        /// The port.
+        port: String,
+        /// The device's version.
+        device: u8,
+    },
+    /// The device answered with an error.
+    #[error("{port}: {source}; {}", remedy(source))]
+    Device {
+        /// The port.
+        port: String,
+        /// The device's error.
+        source: DeviceError,
+    },
+    /// The device answered something else than what was asked.
+    #[error("{port}: the answer does not belong to the request; build firmware and tools from the same release")]
+    Unexpected {
+        /// The port.
+        port: String,
+    },
+}
+
+/// What to do about a device's error.
+fn remedy(error: &DeviceError) -> &'static str {
+    match error {
+        DeviceError::Frame(_) => "check the baud rate and the wiring",
+        DeviceError::Version { .. } => "build firmware and tools from the same release",
+        DeviceError::Query(QueryError::NotFinite(_)) => "give finite numbers",
+        DeviceError::Query(QueryError::NegativeTime) => "give a time of zero or later",
+        DeviceError::Query(_) => "see the model's domain with `sirocco info`",
+        DeviceError::Calibration(_) => "see the model's domain with `sirocco info`, and what is observed",
+        DeviceError::Place { .. } => "clear the observations, or add them in their order",
+        DeviceError::NotCalibrated => "calibrate first",
+        DeviceError::UnknownRequest { .. } => "build firmware and tools from the same release",
+        DeviceError::Trajectory { .. } => "ask for fewer points",
+        DeviceError::Store(_) => "check the file with `sirocco inspect`, and the slots with `sirocco models`",
+        DeviceError::Kind { held: ModelKind::Image } => "ask it with `sirocco classify`, or push a solution bundle",
+        DeviceError::Kind { held: ModelKind::Bundle } => "ask it with `sirocco query`, or push an image network",
+        DeviceError::Image(_) => "see what the network takes with `sirocco info`",
+        DeviceError::NoGolden => "export the model again with golden queries",
+    }
+}
+
+/// Sets a query's own error apart from the line's.
+///
+/// # Errors
+/// All but [`DeviceError::Query`].
+pub fn answered<T>(result: Result<T, ClientError>) -> Result<Result<T, QueryError>, ClientError> {
+    match result {
+        Ok(answer) => Ok(Ok(answer)),
+        Err(ClientError::Device { source: DeviceError::Query(error), .. }) => Ok(Err(error)),
+        Err(error) => Err(error),
+    }
+}
+
+/// A conversation with a device.
+pub struct Client {
+    transport: Box<dyn Transport>,
+    port: String,
+    patience: Patience,
+    sequence: u16,
+    frames: FrameBuffer,
+    received: VecDeque<u8>,
+}
+
+/// What one attempt came to, short of an answer or an error.
+enum Nothing {
+    Silence,
+    Noise(FrameError),
+}
+
+impl Client {
+    /// A conversation over `transport`; `port` is its name in messages.
+    pub fn new(transport: Box<dyn Transport>, port: impl Into<String>, patience: Patience) -> Self {
+        let (frames, received) = (FrameBuffer::new(), VecDeque::new());
+        Client { transport, port: port.into(), patience, sequence: 0, frames, received }
+    }
+
+    /// Asks who the device is. The first thing to do: it also finds out whether both speak the same version.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn info(&mut self) -> Result<Info, ClientError> {
+        match self.request(Request::Info)? {
+            Response::Info(info) => Ok(info),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    /// Asks for a prediction.
+    ///
+    /// # Errors
+    /// [`ClientError`]; a query without an answer is [`ClientError::Device`].
+    pub fn predict(&mut self, query: &Query) -> Result<Prediction, ClientError> {
+        match self.request(Request::Predict(*query))? {
+            Response::Prediction(prediction) => Ok(prediction),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    /// Asks for a prediction and how far it can be trusted.
+    ///
+    /// # Errors
+    /// As for [`Self::predict`].
+    pub fn certify(&mut self, query: &Query) -> Result<Certificate, ClientError> {
+        match self.request(Request::Certify(*query))? {
+            Response::Certificate(certificate) => Ok(certificate),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    /// Asks the device to replay its model's golden queries.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn self_test(&mut self) -> Result<SelfTest, ClientError> {
+        match self.request(Request::SelfTest)? {
+            Response::SelfTest(result) => Ok(result),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    /// Gives the device these observations, in place of any it had.
+    ///
+    /// # Errors
+    /// [`ClientError`]; more than the device keeps is [`DeviceError::Place`].
+    pub fn observe(&mut self, observations: &[Observation]) -> Result<(), ClientError> {
+        self.kept(Request::ObservationsClear)?;
+        for (place, observation) in (0u16..).zip(observations) {
+            self.kept(Request::ObservationAdd { place, observation: *observation })?;
+        }
+        Ok(())
+    }
+
+    fn kept(&mut self, request: Request) -> Result<u16, ClientError> {
+        match self.request(request)? {
+            Response::Observations { kept } => Ok(kept),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    /// Asks for estimates from the observations that the device has; also how many ticks of its clock they took.
+    ///
+    /// # Errors
+    /// [`ClientError`]; a question without an estimate is [`DeviceError::Calibration`].
+    pub fn calibrate(&mut self, task: &Task) -> Result<(Calibration, Option<u32>), ClientError> {
+        match self.request(Request::Calibrate(*task))? {
+            Response::Calibration { calibration, ticks } => Ok((calibration, ticks)),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    /// Asks what the last calibration means.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn forecast(&mut self, now: f32, horizon: f32) -> Result<Forecast, ClientError> {
+        match self.request(Request::Forecast { now, horizon })? {
+            Response::Forecast(forecast) => Ok(forecast),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    /// Asks what happened since the device's reset, and how much memory it uses.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn statistics(&mut self) -> Result<Statistics, ClientError> {
+        match self.request(Request::Statistics)? {
+            Response::Statistics(statistics) => Ok(statistics),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    /// Asks for the states of a problem at many times. What is lost on the way is asked for again.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn trajectory(&mut self, trajectory: &Trajectory) -> Result<Vec<Point>, ClientError> {
+        let (mut all, mut next) = (Vec::new(), 0u16);
+        loop {
+            let mut answer = Some(self.request(Request::Trajectory { trajectory: *trajectory, first: next })?);
+            while let Some(response) = answer {
+                match response {
+                    Response::Trajectory { first, points } if first == next => {
+                        next = next.saturating_add(points.len() as u16);
+                        all.extend(points);
+                    }
+                    other => return Err(self.unexpected(other)),
+                }
+                if next >= trajectory.points {
+                    return Ok(all);
+                }
+                answer = self.another()?;
+            }
+        }
+    }
+
+    /// One more answer to the last request, if it comes whole and in time.
+    fn another(&mut self) -> Result<Option<Response>, ClientError> {
+        let deadline = Instant::now() + self.patience.timeout;
+        match self.next_message(deadline)? {
+            Some(Ok(message)) if message.sequence == self.sequence => self.accept(message.body).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// One question about models in flash, one answer.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn model(&mut self, request: ModelRequest) -> Result<ModelAnswer, ClientError> {
+        match self.request(Request::Model(request))? {
+            Response::Model(answer) => Ok(answer),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    /// The error for an answer that does not belong to its request.
+    pub(crate) fn mismatch(&self) -> ClientError {
+        ClientError::Unexpected { port: self.port.clone() }
+    }
+
+    /// One request, one answer, with retries.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn request(&mut self, request: Request) -> Result<Response, ClientError> {
+        let mut last = Nothing::Silence;
+        for _ in 0..=self.patience.retries {
+            match self.attempt(&request)? {
+                Ok(response) => return Ok(response),
+                Err(nothing) => last = nothing,
+            }
+        }
+        let (port, attempts) = (self.port.clone(), self.patience.retries + 1);
+        Err(match last {
+            Nothing::Silence => ClientError::Timeout { port, attempts, timeout: self.patience.timeout },
+            Nothing::Noise(last) => ClientError::Noise { port, attempts, last },
+        })
+    }
+
+    fn attempt(&mut self, request: &Request) -> Result<Result<Response, Nothing>, ClientError> {
+        // Zero stands for "a request that could not be read".
+        self.sequence = self.sequence.checked_add(1).unwrap_or(1);
+        let mut buffer = [0; MAX_FRAME];
+        let message = Message { version: PROTOCOL_VERSION, sequence: self.sequence, body: request };
+        let frame = wire::encode(&message, &mut buffer).map_err(|_| self.mismatch())?;
+        let bytes = [&[0], frame].concat();
+        self.transport.send(&bytes).map_err(|source| self.line(source))?;
+
+        let mut deadline = Instant::now() + self.patience.timeout;
+        let mut noise = None;
+        while let Some(received) = self.next_message(deadline)? {
+            let defect = match received {
+                Ok(message) if message.sequence == self.sequence => return self.accept(message.body).map(Ok),
+                Ok(Message { sequence: 0, body: Response::Error(DeviceError::Frame(defect)), .. }) => defect,
+                Ok(_) => continue,
+                Err(FrameError::Version { version: device, .. }) => {
+                    return Err(ClientError::Version { port: self.port.clone(), device });
+                }
+                Err(defect) => defect,
+            };
+            noise = Some(defect);
+            deadline = deadline.min(Instant::now() + GRACE);
+        }
+        Ok(Err(noise.map_or(Nothing::Silence, Nothing::Noise)))
+    }
+
+    fn accept(&self, response: Response) -> Result<Response, ClientError> {
+        match response {
+            Response::Error(DeviceError::Version { device }) => {
+                Err(ClientError::Version { port: self.port.clone(), device })
+            }
+            Response::Error(source) => Err(ClientError::Device { port: self.port.clone(), source }),
+            response => Ok(response),
+        }
+    }
+
+    /// The next message, or `None` at the deadline.
+    fn next_message(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<Option<Result<Message<Response>, FrameError>>, ClientError> {
+        loop {
+            while let Some(byte) = self.received.pop_front() {
+                if let Some(message) = self.frames.push(byte) {
+                    return Ok(Some(message));
+                }
+            }
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
+                return Ok(None);
+            }
+            let mut buffer = [0; MAX_FRAME];
+            let count = self.transport.receive(&mut buffer, remaining).map_err(|source| self.line(source))?;
+            self.received.extend(buffer.iter().take(count));
+        }
+    }
+
+    fn line(&self, source: std::io::Error) -> ClientError {
+        ClientError::Line { port: self.port.clone(), source }
+    }
+
+    fn unexpected(&self, response: Response) -> ClientError {
+        match response {
+            Response::Error(source) => ClientError::Device { port: self.port.clone(), source },
+            _ => self.mismatch(),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! `sirocco bench`
+
+use crate::board::Board;
+use crate::output::Output;
+use crate::qemu::{self, Image};
+use crate::{Error, cargo};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// The emulated board that instructions are counted on: a Cortex-M4F.
+pub const BOARD: &str = "qemu-mps2-an386";
+/// The package that counts them.
+const PACKAGE: &str = "sirocco-bench";
+
+/// Count the executed instructions of a model on an emulated Cortex-M4F
+///
+/// An image network is counted layer by layer, with the portable kernel and with the one in DSP instructions, which have
+/// to agree in every bit; a bundle by what it answers. Instructions are no cycles: a division takes up to 14, a load 1 to
+/// 2, a taken branch up to 3.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sirocco bench --port qemu:qemu-mps2-an386 --model resnet8.safetensors
+  sirocco bench --port qemu:qemu-mps2-an386 --model sir-full.safetensors --json")]
+pub struct Arguments {
+    /// Where to count: qemu:qemu-mps2-an386
+    #[arg(long, value_name = "PORT", default_value = "qemu:qemu-mps2-an386")]
+    port: String,
+    /// The model file
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+}
+
+/// What was counted.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Report {
+    /// Of an image network, one entry per kernel.
+    pub kernels: Vec<KernelReport>,
+    /// Of a bundle, one entry per question.
+    pub bundle: Vec<Row>,
+}
+
+/// One kernel's counts.
+#[derive(Debug, Clone, Serialize)]
+pub struct KernelReport {
+    /// `portable` or `dsp`.
+    pub kernel: String,
+    /// One row per layer.
+    pub layers: Vec<Row>,
+    /// Multiply-accumulates of all layers.
+    pub macs: u64,
+    /// Instructions of all layers.
+    pub instructions: u64,
+}
+
+/// The count of a piece of work.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// What was done: an operation and the shape it leaves, or a question.
+    pub what: String,
+    /// Multiply-accumulates.
+    pub macs: u64,
+    /// Executed instructions, to the nearest 40.
+    pub instructions: u64,
+}
+
+/// Counts and shows.
+///
+/// # Errors
+/// See [`count`].
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    if arguments.port != format!("qemu:{BOARD}") {
+        return Err(Error::Usage(format!("instructions are counted on qemu:{BOARD} only, not on {}", arguments.port)));
+    }
+    let report = count(&arguments.model, output)?;
+    output.result(&report, |report| {
+        for kernel in &report.kernels {
+            println!("{} kernel", kernel.kernel);
+            kernel.layers.iter().for_each(show);
+            show(&Row { what: "all".into(), macs: kernel.macs, instructions: kernel.instructions });
+        }
+        report.bundle.iter().for_each(show);
+    });
+    Ok(())
+}
+
+fn show(row: &Row) {
+    let Row { what, macs, instructions } = row;
+    match macs {
+        0 => println!("  {what:<24} {:>10} {instructions:>12} instructions", ""),
+        _ => {
+            let each = *instructions as f64 / *macs as f64;
+            println!("  {what:<24} {macs:>10} MACs {instructions:>7} instructions, {each:.2} per MAC");
+        }
+    }
+}
+
+/// Counts the instructions of a model.
+///
+/// # Errors
+/// [`Error::Program`] without cargo or QEMU, [`Error::Emulator`] if the model does not run or the kernels disagree.
+pub fn count(model: &Path, output: Output) -> Result<Report, Error> {
+    let board = Board { name: PACKAGE.into(), ..Board::find(BOARD)? };
+    let elf = cargo::build(&board, output)?;
+    parse(&qemu::output(Image { board: &board, elf: &elf, model: Some(model), flash: None })?)
+}
+
+/// Reads the lines of `firmware/support/bench`.
+fn parse(text: &str) -> Result<Report, Error> {
+    let failed = |line: &str| Error::Emulator {
+        what: format!("said `{line}`"),
+        remedy: "the model needs more memory than the bench has, or `sirocco inspect` says what is wrong with it",
+    };
+    let mut report = Report::default();
+    for line in text.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let number = |word: &str| word.parse::<u64>().map_err(|_| failed(line));
+        let row = |what: &[&str], macs, instructions| -> Result<Row, Error> {
+            Ok(Row { what: what.join(" "), macs: number(macs)?, instructions: number(instructions)? })
+        };
+        match (words.as_slice(), report.kernels.last_mut()) {
+            (["done"], _) => return Ok(report),
+            (["kernel", name], _) => {
+                report.kernels.push(KernelReport { kernel: (*name).into(), layers: vec![], macs: 0, instructions: 0 });
+            }
+            (["layer", index, operation, shape, macs, instructions], Some(kernel)) => {
+                kernel.layers.push(row(&[index, operation, shape], macs, instructions)?);
+            }
+            (["total", macs, instructions], Some(kernel)) => {
+                (kernel.macs, kernel.instructions) = (number(macs)?, number(instructions)?);
+            }
+            (["bundle", what, macs, instructions], _) => report.bundle.push(row(&[what], macs, instructions)?),
+            _ => return Err(failed(line)),
+        }
+    }
+    Err(failed("nothing more before it was done"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_become_rows() {
+        let text = "kernel dsp\nlayer 0 conv 2x2x8 72 120\nlayer 1 logits 1x1x2 64 80\ntotal 136 200\ndone\n";
+        let report = parse(text).unwrap();
+        assert_eq!((report.kernels[0].macs, report.kernels[0].instructions), (136, 200));
+        assert_eq!(report.kernels[0].layers[0].what, "0 conv 2x2x8");
+        assert_eq!(parse("bundle predict 640 4000\ndone").unwrap().bundle[0].instructions, 4000);
+    }
+
+    #[test]
+    fn anything_else_is_an_error() {
+        for bad in
+            ["", "kernel dsp", "mismatch block of 3\ndone", "layer 0 conv 2x2x8 72 120\ndone", "bundle x 1 y\ndone"]
+        {
+            assert!(matches!(parse(bad), Err(Error::Emulator { .. })), "{bad}");
+        }
+    }
+}

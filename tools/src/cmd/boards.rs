@@ -1,0 +1,63 @@
+//! `sirocco boards`
+
+use crate::Error;
+use crate::board::Board;
+use crate::output::Output;
+use serde::Serialize;
+
+/// List the boards that firmware is built for
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sirocco boards
+  sirocco boards --quiet     only the names
+  sirocco boards --json")]
+pub struct Arguments {}
+
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    description: String,
+    target: String,
+    /// How its serial port reaches the PC.
+    serial: String,
+    /// QEMU's machine, if it is emulated.
+    emulator: Option<String>,
+    /// The chip's name for debug probes, if it is hardware.
+    chip: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Boards {
+    boards: Vec<Row>,
+}
+
+/// Lists them.
+///
+/// # Errors
+/// See [`Error`].
+pub fn run(_: &Arguments, output: Output) -> Result<(), Error> {
+    let row = |board: Board| Row {
+        name: board.name,
+        description: board.description,
+        target: board.target,
+        serial: board.serial,
+        chip: board.probe.map(|probe| probe.chip),
+        emulator: board.qemu.map(|q| q.machine),
+    };
+    let boards = Boards { boards: Board::all()?.into_iter().map(row).collect() };
+    output.result(&boards, |boards| {
+        for board in &boards.boards {
+            if output.quiet {
+                println!("{}", board.name);
+            } else {
+                println!("{}\n  {}\n  serial  {}", board.name, board.description, board.serial);
+                let emulator = board.emulator.as_ref().map(|machine| format!("QEMU {machine}"));
+                let chip = board.chip.as_ref().map(|chip| format!("probe-rs {chip}"));
+                let runs: Vec<String> = emulator.into_iter().chain(chip).collect();
+                println!("  runs    {}, Rust target {}", runs.join(", "), board.target);
+            }
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,304 @@
+//! `sirocco calibrate`
+
+use crate::client::Client;
+use crate::model_file::ModelFile;
+use crate::observations::{self, Observed};
+use crate::output::{Output, finite, map};
+use crate::port::{HELP, PortArguments};
+use crate::quantities::{self, Named};
+use crate::{Error, quantities::system};
+use serde::Serialize;
+use sirocco::bundle::Range;
+use sirocco::calibrate::{self, Calibration, Forecast, Forward, Free, Numerical, Task, Uncertain};
+use sirocco::ode::Ode;
+use sirocco::query::Query;
+use std::path::PathBuf;
+
+/// Estimate rates and initial values from observations, and what will come
+///
+/// On a device with --port, which keeps the observations and estimates by itself; on this machine with --model alone
+/// (the same bits), or with --domain by Runge-Kutta, where no model covers the problem.
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("\
+Examples:
+  sirocco calibrate --model sir.safetensors --observations seen.csv --free beta,gamma --fix I0=0.3,R0=0.1
+  sirocco calibrate --port qemu:qemu-mps2-an386 --observations seen.csv --free beta,gamma,I0 --fix R0=0.1 --json
+  sirocco calibrate --domain t=0:14,I0=0.001:0.02,R0=0:0.05,beta=1:2.5,gamma=0.2:0.8 \\
+    --observations tests/data/influenza-boarding-school-1978.csv --population 763 --free I0,beta,gamma --fix R0=0
+
+The first line of the CSV file names its columns: t, component, value or count, and perhaps sigma, the standard
+deviation. Without sigma, all observations weigh the same and the residuals tell their error.
+
+{HELP}"))]
+pub struct Arguments {
+    /// Serial port, pty, tcp:HOST:PORT or qemu:BOARD
+    #[arg(long, value_name = "PORT", conflicts_with = "domain")]
+    port: Option<String>,
+    /// Model file; with a qemu: port it goes into the board's slot
+    #[arg(long, value_name = "FILE", conflicts_with = "domain")]
+    model: Option<PathBuf>,
+    /// Baud rate of a serial port
+    #[arg(long, default_value_t = 115_200)]
+    baud: u32,
+    /// Milliseconds to wait for an answer
+    #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
+    /// CSV file of what was observed
+    #[arg(long, value_name = "FILE")]
+    observations: PathBuf,
+    /// What to estimate
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', required = true)]
+    free: Vec<String>,
+    /// What is known; what the model holds fixed may be left out
+    #[arg(long, value_name = "NAME=VALUE,...", value_parser = quantities::parse)]
+    fix: Option<::std::vec::Vec<(String, f32)>>,
+    /// Standard deviation of every observation, for files without one
+    #[arg(long)]
+    sigma: Option<f32>,
+    /// Values are counts of so many
+    #[arg(long, value_name = "N")]
+    population: Option<f32>,
+    /// When the effective reproduction number is wanted; the last observation if left out
+    #[arg(long, value_name = "T")]
+    now: Option<f32>,
+    /// When the state is wanted; the end of the model's times if left out
+    #[arg(long, value_name = "T")]
+    horizon: Option<f32>,
+    /// Solve by Runge-Kutta within this domain, instead of a model
+    #[arg(long, value_name = "NAME=LO:HI,...", value_parser = ranges)]
+    domain: Option<::std::vec::Vec<(String, Range)>>,
+    /// System to solve with --domain
+    #[arg(long, default_value = "sir")]
+    system: String,
+    /// Largest Runge-Kutta step with --domain
+    #[arg(long, default_value_t = 0.1)]
+    step: f32,
+}
+
+/// Parses `name=lo:hi,...`.
+fn ranges(text: &str) -> Result<Vec<(String, Range)>, String> {
+    let range = |part: &str| {
+        let (name, range) = part.split_once('=')?;
+        let (lo, hi) = range.split_once(':')?;
+        Some((name.trim().to_owned(), Range { lo: lo.trim().parse().ok()?, hi: hi.trim().parse().ok()? }))
+    };
+    text.split(',').map(|part| range(part).ok_or_else(|| format!("`{part}` is not NAME=LO:HI"))).collect()
+}
+
+/// An estimate.
+#[derive(Serialize)]
+struct Estimate {
+    value: f32,
+    standard_error: Option<f32>,
+    identified: bool,
+    at_bound: bool,
+}
+
+/// Something that follows from the estimates.
+#[derive(Serialize)]
+struct Derived {
+    value: Option<f32>,
+    standard_error: Option<f32>,
+}
+
+impl From<Uncertain> for Derived {
+    fn from(u: Uncertain) -> Self {
+        Derived { value: finite(u.value), standard_error: finite(u.standard_error) }
+    }
+}
+
+/// What came out.
+#[derive(Serialize)]
+struct Report {
+    #[serde(serialize_with = "map")]
+    estimates: Vec<(String, Estimate)>,
+    #[serde(serialize_with = "map")]
+    fixed: Vec<(String, f32)>,
+    covariance: Vec<Vec<Option<f32>>>,
+    chi_square: f32,
+    residual_variance: Option<f32>,
+    weights: &'static str,
+    observations: u16,
+    evaluations: u16,
+    starts: u8,
+    converged: bool,
+    condition: Option<f32>,
+    ticks: Option<u32>,
+    now: f32,
+    horizon: f32,
+    #[serde(serialize_with = "map")]
+    forecast: Vec<(String, Option<Derived>)>,
+}
+
+/// A calibration with its forecast, wherever it was made.
+struct Answer {
+    calibration: Calibration,
+    forecast: Forecast,
+    ticks: Option<u32>,
+}
+
+/// What to ask, once the system and its domain are known.
+struct Question {
+    ode: Ode,
+    observed: Observed,
+    task: Task,
+    now: f32,
+    horizon: f32,
+}
+
+impl Arguments {
+    fn question(&self, ode: Ode, domain: &[(f32, f32)]) -> Result<Question, Error> {
+        let observed = observations::read(&self.observations, ode, self.population, self.sigma)?;
+        let names: Vec<&str> = self.free.iter().map(|name| name.trim()).collect();
+        let choices = ode.quantity_names().skip(1).collect::<Vec<_>>().join(", ");
+        let unknown = || Error::Usage(format!("cannot estimate `{}`; --free takes {choices}", names.join(",")));
+        let free = Free::of(ode, &names).ok_or_else(unknown)?;
+        let known: Named = self.fix.iter().flatten().cloned().collect();
+        let mut values = Vec::new();
+        for ((name, (lo, hi)), index) in ode.quantity_names().zip(domain).zip(0u8..) {
+            let given = known.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
+            let fixed = (lo == hi || index == 0 || free.contains(index)).then_some(*lo);
+            let missing = || Error::Usage(format!("`{name}` is neither free nor known; add --fix {name}=..."));
+            values.push(given.or(fixed).ok_or_else(missing)?);
+        }
+        let stranger = known.iter().find(|(name, _)| !ode.quantity_names().any(|known| known == name));
+        if let Some((name, _)) = stranger {
+            return Err(Error::Usage(format!("the system has no quantity `{name}`; it has {choices}")));
+        }
+        let last = observed.observations.iter().fold(0.0, |last: f32, o| last.max(o.t));
+        let end = domain.first().map_or(last, |(_, end)| *end);
+        let task = Task { free, fixed: Query::from_quantities(ode, &values), relative: observed.relative };
+        let (now, horizon) = (self.now.unwrap_or(last), self.horizon.unwrap_or(end));
+        Ok(Question { ode, observed, task, now, horizon })
+    }
+
+    fn port(&self, port: &str) -> PortArguments {
+        let (port, model) = (port.to_owned(), self.model.clone());
+        PortArguments { port, model, baud: self.baud, timeout: self.timeout, retries: 2 }
+    }
+
+    fn numerical(&self, ranges: &[(String, Range)]) -> Result<Numerical, Error> {
+        let unknown = || Error::Usage(format!("no system is called `{}`", self.system));
+        let ode = Ode::from_name(&self.system).ok_or_else(unknown)?;
+        let mut domain = Vec::new();
+        for name in ode.quantity_names() {
+            let missing = || Error::Usage(format!("--domain has no range for `{name}`"));
+            domain.push(ranges.iter().find(|(n, _)| n == name).ok_or_else(missing)?.1);
+        }
+        let odd = || Error::Usage("--domain wants finite ranges with lo <= hi, and --step a positive number".into());
+        Numerical::new(ode, &domain, self.step).ok_or_else(odd)
+    }
+}
+
+/// Calibrates.
+///
+/// # Errors
+/// See [`Error`].
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    let (question, answer) = match (&arguments.port, &arguments.domain, &arguments.model) {
+        (Some(port), _, _) => {
+            let (mut client, info) = arguments.port(port).connect(output)?;
+            let question = arguments.question(system(&info.model)?, &info.model.domain)?;
+            let answer = on_device(&mut client, &question)?;
+            (question, answer)
+        }
+        (None, Some(ranges), _) => here(arguments, &arguments.numerical(ranges)?)?,
+        (None, None, Some(path)) => here(arguments, &ModelFile::read(path)?.bundle()?)?,
+        (None, None, None) => {
+            return Err(Error::Usage("give --port, --model or --domain: where to calibrate, and with what".into()));
+        }
+    };
+    output.result(&report(&question, &answer), |report| print(report, &question));
+    Ok(())
+}
+
+fn here(arguments: &Arguments, model: &impl Forward) -> Result<(Question, Answer), Error> {
+    let domain: Vec<_> = model.domain().iter().map(|range| (range.lo, range.hi)).collect();
+    let question = arguments.question(model.ode(), &domain)?;
+    let Question { observed, task, now, horizon, .. } = &question;
+    let calibration = calibrate::calibrate(model, &observed.observations, task);
+    let calibration = calibration.map_err(|source| Error::Calibration { source })?;
+    let forecast = calibrate::forecast(model, &calibration, *now, *horizon);
+    let query = quantities::text(question.ode, &Query { t: *horizon, ..calibration.problem });
+    let forecast = forecast.map_err(|source| Error::Query { query, source })?;
+    Ok((question, Answer { calibration, forecast, ticks: None }))
+}
+
+fn on_device(client: &mut Client, question: &Question) -> Result<Answer, Error> {
+    client.observe(&question.observed.observations)?;
+    let (calibration, ticks) = client.calibrate(&question.task)?;
+    let forecast = client.forecast(question.now, question.horizon)?;
+    Ok(Answer { calibration, forecast, ticks })
+}
+
+fn report(question: &Question, answer: &Answer) -> Report {
+    let Answer { calibration: c, forecast, ticks } = answer;
+    let names: Vec<&str> = question.ode.quantity_names().collect();
+    let name = |index: u8| names.get(usize::from(index)).copied().unwrap_or("?").to_owned();
+    let estimate = |e: &calibrate::Estimate| {
+        let standard_error = finite(e.standard_error);
+        let (value, identified, at_bound) = (e.value, e.identified, e.at_bound);
+        (name(e.quantity), Estimate { value, standard_error, identified, at_bound })
+    };
+    let values = (0u8..).zip(question.task.fixed.quantities(question.ode)).take(names.len()).skip(1);
+    let unknowns = 0..c.estimates.len();
+    let row = |i: usize| unknowns.clone().map(|j| finite(c.covariance.entry(i, j))).collect();
+    let state = question.ode.state_names().iter().zip(forecast.state);
+    let mut derived: Vec<_> = state.map(|(name, u)| (name.to_lowercase(), Some(u.into()))).collect();
+    if let Some(outlook) = &forecast.outlook {
+        derived.extend([
+            ("basic_reproduction_number".to_owned(), Some(outlook.basic.into())),
+            ("effective_reproduction_number".to_owned(), Some(outlook.effective.into())),
+            ("peak_day".to_owned(), outlook.peak_time.map(Derived::from)),
+            ("peak_height".to_owned(), Some(outlook.peak_height.into())),
+            ("never_infected".to_owned(), Some(outlook.never_infected.into())),
+        ]);
+    }
+    Report {
+        estimates: c.estimates.iter().map(estimate).collect(),
+        fixed: values.filter(|(i, _)| !question.task.free.contains(*i)).map(|(i, v)| (name(i), v)).collect(),
+        covariance: unknowns.clone().map(row).collect(),
+        chi_square: c.chi_square,
+        residual_variance: c.residual_variance(),
+        weights: if c.relative { "relative" } else { "absolute" },
+        observations: c.observations,
+        evaluations: c.evaluations,
+        starts: c.starts,
+        converged: c.converged,
+        condition: finite(c.condition),
+        ticks: *ticks,
+        now: question.now,
+        horizon: question.horizon,
+        forecast: derived,
+    }
+}
+
+fn print(report: &Report, question: &Question) {
+    let error = |e: Option<f32>| e.map_or_else(|| "unknown".to_owned(), |e| format!("{e:.5}"));
+    for (name, e) in &report.estimates {
+        let note = match (e.identified, e.at_bound) {
+            (_, true) => "   at the end of the model's range",
+            (false, _) => "   NOT IDENTIFIED by these data",
+            _ => "",
+        };
+        println!("{name:<16} {:>9.5} +- {}{note}", e.value, error(e.standard_error));
+    }
+    for (name, value) in &report.fixed {
+        println!("{name:<16} {value:>9.5}    as given");
+    }
+    let variance = report.residual_variance.map(|v| format!(", residual variance {v:.3e}")).unwrap_or_default();
+    println!("fit              chi-square {:.3e} of {} observations{variance}", report.chi_square, report.observations);
+    if !report.converged {
+        println!("converged        NO: take these numbers as a first guess");
+    }
+    let effective = if question.ode == Ode::Sir { format!(" (and R_t at {})", report.now) } else { String::new() };
+    println!("\nat t = {}{effective}, one standard error each", report.horizon);
+    let states = question.ode.state_names();
+    for ((name, derived), index) in report.forecast.iter().zip(0..) {
+        let name = states.get(index).map_or_else(|| name.replace('_', " "), |state| (*state).to_owned());
+        match derived {
+            Some(d) => println!("{name:<30} {:>9.5} +- {}", d.value.unwrap_or(f32::NAN), error(d.standard_error)),
+            None => println!("{name:<30} after the model's times"),
+        }
+    }
+}

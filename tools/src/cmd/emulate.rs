@@ -1,0 +1,120 @@
+//! `sirocco emulate`
+
+use crate::board::Board;
+use crate::device_log::{self, Level, Line};
+use crate::model_file::ModelFile;
+use crate::output::Output;
+use crate::qemu::{Emulator, Image};
+use crate::{Error, cargo};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Run a board's firmware in QEMU until Ctrl-C
+///
+/// Its serial port is a TCP socket or a pty, to be used as --port by the other commands; its log goes to stderr.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sirocco emulate qemu-mps2-an386
+  sirocco emulate qemu-mps2-an386 --model model.safetensors --listen 127.0.0.1:7000
+  sirocco emulate qemu-mps2-an385 --pty
+  sirocco emulate qemu-mps2-an386 --flash flash.bin")]
+pub struct Arguments {
+    /// The board; see `sirocco boards`
+    board: String,
+    /// Model file for the model slot
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Keep the models' flash in this file, made if it is not there: what is pushed is there the next time
+    #[arg(long, value_name = "FILE")]
+    flash: Option<PathBuf>,
+    /// Address of the TCP socket; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    listen: String,
+    /// A pty instead of a TCP socket
+    #[arg(long, conflicts_with = "listen")]
+    pty: bool,
+}
+
+#[derive(serde::Serialize)]
+struct Running {
+    board: String,
+    /// For `--port` of the other commands.
+    port: String,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// See [`Error`].
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    let board = Board::find(&arguments.board)?;
+    board.qemu()?;
+    if let Some(path) = &arguments.model {
+        ModelFile::read(path)?.held()?;
+    }
+    let elf = cargo::build(&board, output)?;
+    let image =
+        Image { board: &board, elf: &elf, model: arguments.model.as_deref(), flash: arguments.flash.as_deref() };
+    let log = move |line: Line| {
+        if line.level == Level::Error || !output.quiet {
+            device_log::print(&line);
+        }
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    // Another handler can only be our own, from an earlier call in this process.
+    let _ = ctrlc::set_handler(move || stopped.store(true, Ordering::SeqCst));
+    let (mut emulator, port) = if arguments.pty {
+        let (emulator, path) = Emulator::pty(image, log)?;
+        (emulator, path.display().to_string())
+    } else {
+        let refused = |e: std::io::Error| Error::Port { port: arguments.listen.clone(), reason: e.to_string() };
+        let listener = TcpListener::bind(&arguments.listen).map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        let (emulator, device) = Emulator::tcp(image, log)?;
+        bridge(listener, device).map_err(refused)?;
+        (emulator, format!("tcp:{address}"))
+    };
+    output.result(&Running { board: board.name.clone(), port }, |running| println!("port: {}", running.port));
+    output.progress("Ctrl-C ends it");
+    while !stop.load(Ordering::SeqCst) {
+        if let Some(status) = emulator.ended() {
+            let what = format!("ended by itself ({status})");
+            return Err(Error::Emulator { what, remedy: "the device's log above says why" });
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Hands the device from client to client: each new one takes the place of the last.
+fn bridge(listener: TcpListener, mut device: TcpStream) -> std::io::Result<()> {
+    let client: Arc<Mutex<Option<TcpStream>>> = Arc::default();
+    let (to_client, mut from_device) = (Arc::clone(&client), device.try_clone()?);
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = from_device.read(&mut buffer) {
+            if let Some(client) = to_client.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+                // A client that is gone hears nothing.
+                let _ = client.write_all(buffer.get(..count).unwrap_or_default());
+            }
+        }
+    });
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            *client.lock().unwrap_or_else(PoisonError::into_inner) = stream.try_clone().ok();
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                if device.write_all(buffer.get(..count).unwrap_or_default()).is_err() {
+                    return;
+                }
+            }
+        }
+    });
+    Ok(())
+}

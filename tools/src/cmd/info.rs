@@ -1,0 +1,188 @@
+//! `sirocco info`
+
+use crate::Error;
+use crate::output::{Output, finite};
+use crate::port::{HELP, PortArguments};
+use crate::quantities::system;
+use serde::Serialize;
+use sirocco::wire::image::Description;
+use sirocco::wire::{Info, Memory, ModelKind};
+
+/// Ask a device who it is and which model it holds
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("\
+Examples:
+  sirocco info --port /dev/ttyACM0
+  sirocco info --port qemu:qemu-mps2-an386 --model model.safetensors --json
+
+{HELP}"))]
+pub struct Arguments {
+    #[command(flatten)]
+    port: PortArguments,
+}
+
+#[derive(Serialize)]
+struct Report {
+    board: String,
+    firmware: String,
+    model: Model,
+    /// Of an image network: what it takes and how it is set.
+    image: Option<Image>,
+    slot_error: Option<String>,
+    stack_high_water: Option<u32>,
+    /// RAM in bytes, where the board measures it.
+    memory: Option<Ram>,
+}
+
+#[derive(Serialize)]
+struct Ram {
+    ram: u32,
+    statics: u32,
+    stack: u32,
+    stack_high_water: u32,
+}
+
+#[derive(Serialize)]
+struct Image {
+    height: u16,
+    width: u16,
+    channels: u8,
+    classes: Vec<String>,
+    threshold: Option<f32>,
+    entropy_mean: Option<f32>,
+    entropy_deviation: Option<f32>,
+    drift_score: Option<f32>,
+    drift_alarm: bool,
+    images: u32,
+    abstained: u32,
+    samples: u16,
+    samples_room: u16,
+    /// Bytes the network works in, and bytes there are.
+    memory: u32,
+    memory_room: u32,
+}
+
+#[derive(Serialize)]
+struct Model {
+    from_slot: bool,
+    ode: String,
+    form: String,
+    scheme: String,
+    bytes: u32,
+    crc32: String,
+    parameters: u32,
+    macs: u32,
+    max_error: Option<f32>,
+    #[serde(serialize_with = "crate::output::map")]
+    domain: Vec<(String, (f32, f32))>,
+    golden: u16,
+}
+
+/// Asks it.
+///
+/// # Errors
+/// See [`Error`].
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    let (mut client, info) = arguments.port.connect(output)?;
+    let image = match info.model.kind() {
+        ModelKind::Bundle => None,
+        ModelKind::Image => Some((client.describe()?, client.classes()?)),
+    };
+    let memory = client.statistics()?.memory;
+    output.result(&report(&info, image, memory)?, |report| {
+        let model = &report.model;
+        println!("board      {}, firmware {}", report.board, report.firmware);
+        if let Some(error) = &report.slot_error {
+            println!("slot       refused: {error}");
+        }
+        let origin = if model.from_slot { "slot" } else { "firmware" };
+        println!("model      {} ({}, {}), from the {origin}", model.ode, model.form, model.scheme);
+        println!("file       {} bytes, crc32 {}", model.bytes, model.crc32);
+        println!("network    {} parameters, {} MACs", model.parameters, model.macs);
+        for (name, (lo, hi)) in &model.domain {
+            println!("domain     {name:<6} {lo} to {hi}");
+        }
+        match model.max_error {
+            _ if report.image.is_some() => {}
+            Some(error) => println!("error      at most {error:e} in the domain, as measured at export"),
+            None => println!("error      not stated"),
+        }
+        println!("golden     {} queries or images", model.golden);
+        if let Some(image) = &report.image {
+            image.print();
+        }
+        if let Some(ram) = &report.memory {
+            println!("RAM        {} bytes, {} for variables, {} for the stack", ram.ram, ram.statics, ram.stack);
+            println!("stack      {} bytes used at most since reset", ram.stack_high_water);
+        }
+    });
+    Ok(())
+}
+
+impl Image {
+    fn of(d: Description, classes: Vec<String>) -> Self {
+        Image {
+            height: d.height,
+            width: d.width,
+            channels: d.channels,
+            classes,
+            threshold: d.threshold,
+            entropy_mean: d.reference.map(|r| r.mean),
+            entropy_deviation: d.reference.map(|r| r.deviation),
+            drift_score: d.drift.score.and_then(finite),
+            drift_alarm: d.drift.alarm,
+            images: d.images,
+            abstained: d.abstained,
+            samples: d.samples,
+            samples_room: d.samples_room,
+            memory: d.memory,
+            memory_room: d.memory_room,
+        }
+    }
+
+    fn print(&self) {
+        println!("images     {}x{}x{}, classes {}", self.height, self.width, self.channels, self.classes.join(", "));
+        println!("arena      {} of {} bytes", self.memory, self.memory_room);
+        match self.threshold {
+            Some(threshold) => println!("withholds  answers with an entropy above {threshold} nats"),
+            None => println!("withholds  no answers"),
+        }
+        println!("seen       {} images, {} answers withheld", self.images, self.abstained);
+        println!("drift      {}", if self.drift_alarm { "ALARM" } else { "no alarm" });
+        println!("samples    {} of at most {} kept", self.samples, self.samples_room);
+    }
+}
+
+fn report(info: &Info, image: Option<(Description, Vec<String>)>, memory: Option<Memory>) -> Result<Report, Error> {
+    let model = &info.model;
+    let names: Vec<String> = match model.kind() {
+        ModelKind::Bundle => system(model)?.quantity_names().map(str::to_owned).collect(),
+        ModelKind::Image => Vec::new(),
+    };
+    Ok(Report {
+        board: info.board.to_string(),
+        firmware: info.firmware.to_string(),
+        model: Model {
+            from_slot: model.from_slot,
+            ode: model.ode.to_string(),
+            form: model.form.to_string(),
+            scheme: model.scheme.to_string(),
+            bytes: model.bytes,
+            crc32: format!("{:08x}", model.crc32),
+            parameters: model.parameters,
+            macs: model.macs,
+            max_error: finite(model.max_error),
+            domain: names.into_iter().zip(model.domain).collect(),
+            golden: model.golden,
+        },
+        image: image.map(|(description, classes)| Image::of(description, classes)),
+        slot_error: info.slot_error.map(|e| e.to_string()),
+        stack_high_water: info.stack_high_water,
+        memory: memory.map(|m| Ram {
+            ram: m.ram,
+            statics: m.statics,
+            stack: m.stack(),
+            stack_high_water: m.stack_high_water,
+        }),
+    })
+}

@@ -1,0 +1,168 @@
+//! `sirocco inspect`
+
+mod image;
+
+use crate::Error;
+use crate::model_file::ModelFile;
+use crate::output::{Output, map};
+use serde::Serialize;
+use sirocco::bundle::Bundle;
+use sirocco::error::Key;
+use sirocco::limits::MAX_WIDTH;
+use sirocco::model::{Dtype, Tensor};
+use std::path::PathBuf;
+
+/// Show what a model file holds and what it will cost a device; verifies it completely
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sirocco inspect model.safetensors
+  sirocco inspect model.safetensors --json")]
+pub struct Arguments {
+    /// The model file
+    file: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Report {
+    file: PathBuf,
+    bytes: usize,
+    header_bytes: usize,
+    crc32: String,
+    #[serde(serialize_with = "map")]
+    metadata: Vec<(String, String)>,
+    tensors: Vec<TensorRow>,
+    #[serde(flatten)]
+    content: Content,
+}
+
+/// What the file holds.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content {
+    Bundle(BundleReport),
+    Image(image::Report),
+}
+
+#[derive(Serialize)]
+struct BundleReport {
+    ode: &'static str,
+    form: &'static str,
+    scheme: &'static str,
+    layers: Vec<usize>,
+    #[serde(serialize_with = "map")]
+    domain: Vec<(String, (f32, f32))>,
+    #[serde(serialize_with = "map")]
+    inputs: Vec<(String, (f32, f32))>,
+    golden: u16,
+    memory: Memory,
+}
+
+#[derive(Serialize)]
+struct TensorRow {
+    name: String,
+    dtype: String,
+    shape: Vec<u32>,
+    bytes: usize,
+}
+
+/// What a device needs: nothing but these, as there is no heap and the file is read in place.
+#[derive(Serialize)]
+struct Memory {
+    /// The file itself.
+    flash_bytes: usize,
+    /// Buffers of one evaluation: value and tangent, each before and after a layer.
+    stack_bytes: usize,
+    parameters: u32,
+    macs: u32,
+}
+
+/// Shows it.
+///
+/// # Errors
+/// [`Error::Model`] if the file is damaged; see [`Error`] for the rest.
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    let file = ModelFile::read(&arguments.file)?;
+    let report = report(&file)?;
+    output.result(&report, |report| {
+        println!("{}: {} bytes, crc32 {} verified", report.file.display(), report.bytes, report.crc32);
+        println!("flash  {} bytes, of which {} header\n", report.bytes, report.header_bytes);
+        match &report.content {
+            Content::Bundle(bundle) => show(bundle),
+            Content::Image(image) => image::show(image),
+        }
+        println!("\nmetadata");
+        for (key, value) in &report.metadata {
+            println!("  {key} = {value}");
+        }
+        println!("tensors");
+        for tensor in &report.tensors {
+            println!("  {:<20} {:<4} {:?} {} bytes", tensor.name, tensor.dtype, tensor.shape, tensor.bytes);
+        }
+    });
+    Ok(())
+}
+
+/// Prints what a bundle is and costs.
+fn show(bundle: &BundleReport) {
+    println!("system {}, form {}, weights {}", bundle.ode, bundle.form, bundle.scheme);
+    let layers: Vec<String> = bundle.layers.iter().map(ToString::to_string).collect();
+    println!("layers {}", layers.join(" - "));
+    for (what, ranges) in [("domain", &bundle.domain), ("input", &bundle.inputs)] {
+        for (name, (lo, hi)) in ranges {
+            println!("{what:<6} {name:<6} {lo} to {hi}");
+        }
+    }
+    println!("golden {} queries", bundle.golden);
+    println!("stack  {} bytes of buffers in an evaluation", bundle.memory.stack_bytes);
+    println!("work   {} MACs, {} parameters", bundle.memory.macs, bundle.memory.parameters);
+}
+
+fn report(file: &ModelFile) -> Result<Report, Error> {
+    let model = file.model()?;
+    let data: usize = model.tensors().iter().map(|t| t.bytes.len()).sum();
+    let content = if model.entry(Key::Kind.key()) == Some("image") {
+        Content::Image(image::report(file, &model)?)
+    } else {
+        Content::Bundle(bundle(file)?)
+    };
+    Ok(Report {
+        file: file.path().to_owned(),
+        bytes: model.file().len(),
+        header_bytes: model.file().len() - data,
+        crc32: format!("{:08x}", model.crc32()),
+        metadata: model.metadata().iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        tensors: model.tensors().iter().map(tensor).collect(),
+        content,
+    })
+}
+
+fn bundle(file: &ModelFile) -> Result<BundleReport, Error> {
+    let bundle = file.bundle()?;
+    let names = bundle.ode().quantity_names().map(str::to_owned);
+    let inputs = bundle.inputs().iter();
+    Ok(BundleReport {
+        ode: bundle.ode().name(),
+        form: bundle.form().name(),
+        scheme: bundle.network().scheme().name(),
+        layers: bundle.network().widths().to_vec(),
+        domain: names.zip(bundle.domain().iter().map(|r| (r.lo, r.hi))).collect(),
+        inputs: inputs.map(|i| (i.source().name(bundle.ode()).to_owned(), (i.range().lo, i.range().hi))).collect(),
+        golden: bundle.model_info(false).golden,
+        memory: memory(&bundle, file.bytes().len()),
+    })
+}
+
+fn memory(bundle: &Bundle<'_>, flash_bytes: usize) -> Memory {
+    let (parameters, macs) = (bundle.network().parameters(), bundle.network().macs());
+    Memory { flash_bytes, stack_bytes: 4 * MAX_WIDTH * size_of::<f32>(), parameters, macs }
+}
+
+fn tensor(tensor: &Tensor<'_>) -> TensorRow {
+    let dtype = match tensor.dtype {
+        Dtype::Other(bytes) => format!("other, {bytes} B"),
+        known => format!("{known:?}"),
+    };
+    let (name, bytes) = (tensor.name.to_owned(), tensor.bytes.len());
+    TensorRow { name, dtype, shape: tensor.shape.to_vec(), bytes }
+}

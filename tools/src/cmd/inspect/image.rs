@@ -1,0 +1,108 @@
+//! What an image network is and what it costs a device.
+
+use crate::Error;
+use crate::model_file::ModelFile;
+use serde::Serialize;
+use sirocco::error::Key;
+use sirocco::image::Network;
+use sirocco::image::architecture::{Architecture, Operation, Step};
+use sirocco::image::cost::{self, Processor};
+use sirocco::image::shape::Shape;
+use sirocco::model::Model;
+
+/// An image network.
+#[derive(Serialize)]
+pub struct Report {
+    /// Rows, columns and channels of an image.
+    pub image: [usize; 3],
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// What each node computes, leaves and costs.
+    pub nodes: Vec<Node>,
+    /// Bytes of working memory the caller gives: values that are still read, and scratch.
+    pub arena_bytes: usize,
+    /// Multiply-accumulates of one image.
+    pub macs: u32,
+    /// Instructions of one image.
+    pub instructions: Instructions,
+    /// Predictive entropy in nats above which an answer is withheld.
+    pub abstain: Option<f32>,
+}
+
+/// One node.
+#[derive(Serialize)]
+pub struct Node {
+    /// What it computes.
+    pub operation: &'static str,
+    /// Rows, columns and channels of what it leaves.
+    pub output: [usize; 3],
+    /// Multiply-accumulates.
+    pub macs: u32,
+    /// Instructions.
+    pub instructions: Instructions,
+}
+
+/// Executed instructions on a Cortex-M4, predicted (`sirocco::image::cost`); `sirocco bench` counts them.
+#[derive(Serialize)]
+pub struct Instructions {
+    /// With the portable kernel.
+    pub portable: u64,
+    /// With the kernel in DSP instructions.
+    pub dsp: u64,
+}
+
+impl Instructions {
+    fn of(count: impl Fn(Processor) -> u64) -> Self {
+        Instructions { portable: count(Processor::Portable), dsp: count(Processor::Dsp) }
+    }
+}
+
+fn sides(shape: Shape) -> [usize; 3] {
+    [shape.height, shape.width, shape.channels]
+}
+
+/// The image network in a file.
+///
+/// # Errors
+/// [`Error::Model`] if it is none.
+pub fn report(file: &ModelFile, model: &Model<'_>) -> Result<Report, Error> {
+    let refused = |source| Error::Model { path: file.path().to_owned(), source };
+    let network = Network::open(model).map_err(refused)?;
+    let text = |key| model.require(key).map_err(refused);
+    let architecture = Architecture::parse(text(Key::Image)?, text(Key::Nodes)?).map_err(refused)?;
+    let node = |((operation, output, macs), step): ((Operation, Shape, u32), &Step)| Node {
+        operation: operation.name(),
+        output: sides(output),
+        macs,
+        instructions: Instructions::of(|processor| cost::instructions(step, processor)),
+    };
+    Ok(Report {
+        image: sides(network.image()),
+        classes: network.classes().map(str::to_owned).collect(),
+        nodes: network.nodes().zip(&architecture.steps).map(node).collect(),
+        arena_bytes: 4 * network.arena(),
+        macs: network.macs(),
+        instructions: Instructions::of(|processor| cost::total(&architecture, processor)),
+        abstain: network.abstain(),
+    })
+}
+
+/// Prints it.
+pub fn show(report: &Report) {
+    let shape = |[height, width, channels]: [usize; 3]| format!("{height}x{width}x{channels}");
+    println!("image  {}, {} classes: {}", shape(report.image), report.classes.len(), report.classes.join(", "));
+    for (index, node) in report.nodes.iter().enumerate() {
+        let Node { operation, output, macs, instructions } = node;
+        let output = shape(*output);
+        println!(
+            "node   {index:>2} {operation:<10} {output:<12} {macs:>10} MACs {:>11} instructions",
+            instructions.dsp
+        );
+    }
+    println!("arena  {} bytes of working memory", report.arena_bytes);
+    let Instructions { portable, dsp } = report.instructions;
+    println!("work   {} MACs, predicted {dsp} instructions on a Cortex-M4 with DSP, {portable} without", report.macs);
+    if let Some(abstain) = report.abstain {
+        println!("abstain above an entropy of {abstain} nats");
+    }
+}

@@ -1,0 +1,22 @@
+//! One file per subcommand, each with its arguments and `fn run`.
+
+pub mod bench;
+pub mod boards;
+pub mod build;
+pub mod calibrate;
+pub mod classify;
+pub mod completions;
+pub mod emulate;
+pub mod flash;
+pub mod info;
+pub mod inspect;
+pub mod man;
+pub mod models;
+pub mod push;
+pub mod query;
+pub mod run;
+pub mod samples;
+pub mod selftest;
+pub mod setup;
+pub mod size;
+pub mod trajectory;

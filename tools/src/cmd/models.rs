@@ -1,0 +1,96 @@
+//! `sirocco models`
+
+use crate::Error;
+use crate::output::Output;
+use crate::port::{HELP, PortArguments};
+use crate::push::activate;
+use serde::Serialize;
+use sirocco::wire::store::{ModelAnswer, ModelRequest, Origin, SlotContent};
+
+/// List the models in a device's flash, or let another one answer
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("\
+Examples:
+  sirocco models --port /dev/ttyACM0
+  sirocco models --port tcp:127.0.0.1:7000 --activate 1
+  sirocco models --port tcp:127.0.0.1:7000 --activate built-in --json
+
+{HELP}"))]
+pub struct Arguments {
+    #[command(flatten)]
+    port: PortArguments,
+    /// The model to answer from now on: a slot's number, or built-in
+    #[arg(long, value_name = "SLOT", value_parser = origin)]
+    activate: Option<Origin>,
+}
+
+fn origin(text: &str) -> Result<Origin, String> {
+    match text {
+        "built-in" => Ok(Origin::BuiltIn),
+        slot => slot.parse().map(Origin::Slot).map_err(|_| "neither a slot's number nor `built-in`".into()),
+    }
+}
+
+#[derive(Serialize)]
+struct Report {
+    /// A slot's number; null for the built-in model.
+    running: Option<u8>,
+    slot_bytes: u32,
+    slots: Vec<Slot>,
+}
+
+#[derive(Default, Serialize)]
+struct Slot {
+    ode: Option<String>,
+    scheme: Option<String>,
+    bytes: Option<u32>,
+    crc32: Option<String>,
+    /// Why the slot's content is refused, where it is not empty.
+    error: Option<String>,
+}
+
+impl From<&SlotContent> for Slot {
+    fn from(content: &SlotContent) -> Self {
+        match content {
+            SlotContent::Empty => Slot::default(),
+            SlotContent::Refused(error) => Slot { error: Some(error.to_string()), ..Slot::default() },
+            SlotContent::Model { ode, scheme, bytes, crc32 } => Slot {
+                ode: Some(ode.to_string()),
+                scheme: Some(scheme.to_string()),
+                bytes: Some(*bytes),
+                crc32: Some(format!("{crc32:08x}")),
+                error: None,
+            },
+        }
+    }
+}
+
+/// Lists them.
+///
+/// # Errors
+/// See [`Error`].
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    let (mut client, _) = arguments.port.connect(output)?;
+    if let Some(origin) = arguments.activate {
+        activate(&mut client, origin)?;
+    }
+    let ModelAnswer::List(list) = client.model(ModelRequest::List)? else { return Err(client.mismatch().into()) };
+    let running = match list.running {
+        Origin::BuiltIn => None,
+        Origin::Slot(slot) => Some(slot),
+    };
+    let report = Report { running, slot_bytes: list.slot_bytes, slots: list.slots.iter().map(Slot::from).collect() };
+    output.result(&report, |report| {
+        let mark = |here: bool| if here { "*" } else { " " };
+        println!("{} built-in", mark(report.running.is_none()));
+        for (number, slot) in (0u8..).zip(&report.slots) {
+            let content = match (&slot.error, &slot.ode, &slot.crc32) {
+                (Some(error), ..) => format!("refused: {error}"),
+                (None, Some(ode), Some(crc32)) => format!("{ode}, crc32 {crc32}"),
+                _ => "empty".into(),
+            };
+            println!("{} slot {number}   {content}", mark(report.running == Some(number)));
+        }
+    });
+    Ok(())
+}

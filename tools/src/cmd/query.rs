@@ -1,0 +1,192 @@
+//! `sirocco query`
+
+use crate::client::{Client, ClientError, answered};
+use crate::output::{Output, map};
+use crate::port::{HELP, PortArguments};
+use crate::quantities::{self, Named, QuantityOptions};
+use crate::{Error, quantities::system};
+use serde::Serialize;
+use sirocco::bundle::Certificate;
+use sirocco::ode::Ode;
+use sirocco::query::{Prediction, Query};
+use std::path::PathBuf;
+
+/// Ask a device for the state of a problem at a time
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("\
+Examples:
+  sirocco query --port /dev/ttyACM0 --t 10 --I0 0.3 --R0 0.2 --beta 0.6 --gamma 0.5
+  sirocco query --port qemu:qemu-mps2-an386 --at t=10,I0=0.3,R0=0.2,beta=0.6,gamma=0.5 --json
+  sirocco query --port qemu:qemu-mps2-an386 --model decay.safetensors --t 2 --y0 1 --k 0.5
+  sirocco query --port tcp:127.0.0.1:7000 --queries many.csv > answers.csv
+
+A model takes the quantities of its system; `sirocco info` lists them. What it holds fixed may be left out.
+The first line of a CSV file names the quantities.
+
+{HELP}"))]
+pub struct Arguments {
+    #[command(flatten)]
+    port: PortArguments,
+    /// Quantities by name, all in one
+    #[arg(long, value_name = "NAME=VALUE,...", value_parser = quantities::parse)]
+    at: Option<::std::vec::Vec<(String, f32)>>,
+    #[command(flatten)]
+    quantities: QuantityOptions,
+    /// Leave out error estimate and bound: 33 times less work for the device
+    #[arg(long)]
+    no_certificate: bool,
+    /// Many queries from a CSV file; prints CSV
+    #[arg(long, value_name = "FILE", conflicts_with = "at")]
+    queries: Option<PathBuf>,
+}
+
+/// An answer. What belongs to its certificate is null without one; the bound also where the answer is not trusted.
+#[derive(Serialize)]
+struct Answer {
+    #[serde(flatten, serialize_with = "map")]
+    state: Vec<(String, f32)>,
+    error_estimate: Option<f32>,
+    error_bound: Option<f32>,
+    trusted: Option<bool>,
+    #[serde(serialize_with = "optional_map")]
+    corrected: Option<Vec<(String, f32)>>,
+    in_domain: bool,
+    plausible: bool,
+    #[serde(serialize_with = "map")]
+    derivative: Vec<(String, f32)>,
+    #[serde(serialize_with = "map")]
+    residual: Vec<(String, f32)>,
+}
+
+/// One of many: the query and its answer, or why it has none.
+#[derive(Serialize)]
+struct Row {
+    #[serde(serialize_with = "map")]
+    query: Vec<(String, f32)>,
+    answer: Option<Answer>,
+    error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Rows {
+    answers: Vec<Row>,
+}
+
+/// Columns of the CSV output after the query and the state.
+const CSV_COLUMNS: [&str; 5] = ["error_estimate", "error_bound", "in_domain", "plausible", "error"];
+
+impl Arguments {
+    fn named(&self) -> Named {
+        self.at.iter().flatten().chain(self.quantities.named()).cloned().collect()
+    }
+
+    fn ask(&self, client: &mut Client, ode: Ode, query: &Query) -> Result<Answer, ClientError> {
+        if self.no_certificate {
+            return Ok(answer(ode, &client.predict(query)?, None));
+        }
+        let certificate = client.certify(query)?;
+        Ok(answer(ode, &certificate.prediction, Some(&certificate)))
+    }
+}
+
+/// Asks it.
+///
+/// # Errors
+/// See [`Error`].
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    let rows = arguments.queries.as_ref().map(|path| quantities::read_csv(path)).transpose()?;
+    let (mut client, info) = arguments.port.connect(output)?;
+    let ode = system(&info.model)?;
+    if let Some(rows) = rows {
+        let named = rows.iter().map(|named| quantities::query(ode, &info.model, named));
+        let queries = named.collect::<Result<Vec<_>, _>>()?;
+        return many(&mut client, ode, &queries, arguments, output);
+    }
+    let query = quantities::query(ode, &info.model, &arguments.named())?;
+    let answer = arguments.ask(&mut client, ode, &query)?;
+    output.result(&answer, |answer| {
+        for (name, value) in ode.state_names().iter().zip(&answer.state).map(|(name, (_, value))| (name, value)) {
+            println!("{name:<10} {value}");
+        }
+        let worst = answer.residual.iter().fold(0.0f32, |worst, (_, r)| worst.max(r.abs()));
+        println!("residual   {worst:e} at most, per unit of time");
+        match (answer.error_estimate, answer.error_bound) {
+            (Some(estimate), Some(bound)) => println!("error      about {estimate:e}, at most {bound:e}"),
+            (Some(estimate), None) => println!("error      about {estimate:e}, no bound"),
+            _ => {}
+        }
+        if answer.trusted == Some(false) {
+            println!("trusted    NO: the error is too large to be estimated well");
+        }
+        println!("domain     {}", if answer.in_domain { "inside" } else { "OUTSIDE what the model was trained on" });
+        if !answer.plausible {
+            println!("plausible  NO: no solution passes through this state");
+        }
+    });
+    Ok(())
+}
+
+fn many(client: &mut Client, ode: Ode, queries: &[Query], by: &Arguments, output: Output) -> Result<(), Error> {
+    let mut rows = Vec::new();
+    for query in queries {
+        let (answer, error) = match answered(by.ask(client, ode, query))? {
+            Ok(answer) => (Some(answer), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        rows.push(Row { query: named_values(ode, query), answer, error });
+    }
+    output.result(&Rows { answers: rows }, |rows| {
+        let states = ode.state_names().iter().copied();
+        let columns = ode.quantity_names().chain(states).chain(CSV_COLUMNS);
+        println!("{}", columns.collect::<Vec<_>>().join(","));
+        for row in &rows.answers {
+            println!("{}", csv(ode, row));
+        }
+    });
+    Ok(())
+}
+
+fn csv(ode: Ode, row: &Row) -> String {
+    let mut fields: Vec<String> = row.query.iter().map(|(_, value)| value.to_string()).collect();
+    match &row.answer {
+        Some(answer) => {
+            fields.extend(answer.state.iter().map(|(_, value)| value.to_string()));
+            let number = |value: Option<f32>| value.map(|v| v.to_string()).unwrap_or_default();
+            fields.extend([number(answer.error_estimate), number(answer.error_bound)]);
+            fields.extend([answer.in_domain.to_string(), answer.plausible.to_string()]);
+        }
+        None => fields.extend(std::iter::repeat_n(String::new(), ode.state_names().len() + CSV_COLUMNS.len() - 1)),
+    }
+    fields.push(row.error.clone().unwrap_or_default());
+    fields.join(",")
+}
+
+/// Names a system's components, as JSON keys.
+fn named(ode: Ode, values: &[f32]) -> Vec<(String, f32)> {
+    ode.state_names().iter().map(|name| name.to_lowercase()).zip(values.iter().copied()).collect()
+}
+
+fn answer(ode: Ode, prediction: &Prediction, certificate: Option<&Certificate>) -> Answer {
+    Answer {
+        state: named(ode, &prediction.state),
+        error_estimate: certificate.map(|c| c.estimate),
+        error_bound: certificate.and_then(|c| c.bound),
+        trusted: certificate.map(|c| c.trusted),
+        corrected: certificate.map(|c| named(ode, &c.corrected)),
+        in_domain: prediction.in_domain,
+        plausible: prediction.plausible,
+        derivative: named(ode, &prediction.derivative),
+        residual: named(ode, &prediction.residual),
+    }
+}
+
+fn optional_map<S: serde::Serializer>(pairs: &Option<Vec<(String, f32)>>, serializer: S) -> Result<S::Ok, S::Error> {
+    match pairs {
+        Some(pairs) => map(pairs, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+fn named_values(ode: Ode, query: &Query) -> Vec<(String, f32)> {
+    ode.quantity_names().map(str::to_owned).zip(query.quantities(ode)).collect()
+}

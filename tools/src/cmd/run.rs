@@ -1,0 +1,38 @@
+//! `sirocco run`
+
+use crate::Error;
+use crate::output::Output;
+use crate::probe::{ProbeArguments, Target};
+
+/// Write a board's firmware through a debug probe and show its log until Ctrl-C
+///
+/// Uses the program `probe-rs` from probe.rs. The log goes to stderr; meanwhile the board answers on its serial
+/// port as always. With --json, the one object on stdout comes at the end.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sirocco run nrf52840-dk
+  sirocco run stm32f405 --model model.safetensors")]
+pub struct Arguments {
+    #[command(flatten)]
+    target: ProbeArguments,
+}
+
+#[derive(serde::Serialize)]
+struct Ran<'a> {
+    board: &'a str,
+    /// The commands that were run.
+    ran: Vec<String>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// See [`Error`].
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    let target = Target::prepare(&arguments.target, output)?;
+    let mut ran = target.download_model()?;
+    ran.push(target.run()?);
+    output.result(&Ran { board: &target.board.name, ran }, |_| {});
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! `sirocco samples`
+
+use crate::Error;
+use crate::output::Output;
+use crate::port::{HELP, PortArguments};
+use crate::sample_files::{Fetched, write};
+use serde::Serialize;
+use sirocco::retain::Sample;
+use std::path::PathBuf;
+
+/// List, fetch or clear the most entropic images that a device keeps
+///
+/// A fetch writes the images as PNG files, and all of them as samples.safetensors and samples.csv. Fill in the column
+/// `label` of the CSV file, and `sirocco-train image finetune --samples DIR` learns from them (docs/samples.md).
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("\
+Examples:
+  sirocco samples list --port /dev/ttyACM0
+  sirocco samples fetch --port /dev/ttyACM0 --out samples
+  sirocco samples clear --port /dev/ttyACM0 --json
+
+{HELP}"))]
+pub struct Arguments {
+    /// What to do
+    #[arg(value_enum)]
+    action: Action,
+    #[command(flatten)]
+    port: PortArguments,
+    /// Folder to write to, for fetch
+    #[arg(long, value_name = "DIR", required_if_eq("action", "fetch"))]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Action {
+    /// Show which are kept
+    List,
+    /// Write them to a folder
+    Fetch,
+    /// Forget them
+    Clear,
+}
+
+#[derive(Serialize)]
+struct Report {
+    samples: Vec<Row>,
+    /// Images that can be kept.
+    room: u16,
+    /// Images classified since the model was opened.
+    images: u32,
+    abstained: u32,
+    /// Folder written to.
+    out: Option<PathBuf>,
+    cleared: bool,
+}
+
+#[derive(Serialize)]
+struct Row {
+    number: u32,
+    class: String,
+    entropy: f32,
+    abstained: bool,
+}
+
+/// Does it.
+///
+/// # Errors
+/// See [`Error`].
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    let (mut client, info) = arguments.port.connect(output)?;
+    let description = client.describe()?;
+    let classes = client.classes()?;
+    let samples = client.samples()?;
+    let mut out = None;
+    match (arguments.action, &arguments.out) {
+        (Action::Fetch, Some(folder)) => {
+            let (height, width) = (description.height.into(), description.width.into());
+            let channels = description.channels.into();
+            let mut images = Vec::new();
+            for sample in &samples {
+                images.push(client.fetch_sample(sample.number, height * width * channels)?);
+            }
+            let fetched = Fetched {
+                shape: [height, width, channels],
+                classes: &classes,
+                samples: &samples,
+                images: &images,
+                board: &info.board,
+                crc32: info.model.crc32,
+            };
+            write(folder, &fetched)?;
+            out = Some(folder.clone());
+        }
+        (Action::Clear, _) => client.clear_samples()?,
+        _ => {}
+    }
+    let row = |sample: &Sample| Row {
+        number: sample.number,
+        class: classes.get(usize::from(sample.class)).cloned().unwrap_or_default(),
+        entropy: sample.entropy,
+        abstained: sample.abstained,
+    };
+    let report = Report {
+        samples: samples.iter().map(row).collect(),
+        room: description.samples_room,
+        images: description.images,
+        abstained: description.abstained,
+        out,
+        cleared: arguments.action == Action::Clear,
+    };
+    output.result(&report, |report| report.print());
+    Ok(())
+}
+
+impl Report {
+    fn print(&self) {
+        let Report { samples, room, images, .. } = self;
+        if self.cleared {
+            println!("{} samples forgotten", samples.len());
+            return;
+        }
+        println!("{} of at most {room} samples kept, of {images} images", samples.len());
+        for Row { number, class, entropy, abstained } in samples {
+            let note = if *abstained { ", withheld" } else { "" };
+            println!("image {number:>6}  {class:<12} entropy {entropy:.3} nats{note}");
+        }
+        if let Some(out) = &self.out {
+            println!("written to {}; fill in the column `label` of samples.csv", out.display());
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! `sirocco size`
+
+use crate::board::Board;
+use crate::elf::{Firmware, Sizes};
+use crate::output::Output;
+use crate::{Error, cargo};
+use serde::Serialize;
+
+/// Flash and RAM that firmware takes, read from its ELF file
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sirocco size                       a line per board
+  sirocco size qemu-mps2-an386       with its sections
+  sirocco size qemu-mps2-an385 --json")]
+pub struct Arguments {
+    /// The board; all if none is given; see `sirocco boards`
+    board: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Report {
+    board: String,
+    #[serde(flatten)]
+    sizes: Sizes,
+}
+
+#[derive(Serialize)]
+struct Reports {
+    boards: Vec<Report>,
+}
+
+/// Builds what is not built yet and measures.
+///
+/// # Errors
+/// See [`Error`].
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    if let Some(name) = &arguments.board {
+        output.result(&measure(Board::find(name)?, output)?, |report| print(report, output));
+        return Ok(());
+    }
+    let boards = Board::all()?.into_iter().map(|board| measure(board, output)).collect::<Result<_, _>>()?;
+    output.result(&Reports { boards }, |Reports { boards }| {
+        println!("{:<16} {:>8} {:>10} {:>8} {:>10}", "board", "flash", "of", "RAM", "of, bytes");
+        for Report { board, sizes } in boards {
+            let Sizes { flash, flash_capacity, ram, ram_capacity, .. } = sizes;
+            println!("{board:<16} {flash:>8} {flash_capacity:>10} {ram:>8} {ram_capacity:>10}");
+        }
+    });
+    Ok(())
+}
+
+fn measure(board: Board, output: Output) -> Result<Report, Error> {
+    let path = cargo::build(&board, output)?;
+    let elf = std::fs::read(&path).map_err(Error::file(&path))?;
+    let sizes = Firmware::parse(&path, &elf)?.sizes()?;
+    Ok(Report { board: board.name, sizes })
+}
+
+fn print(Report { sizes, .. }: &Report, output: Output) {
+    println!("flash {:>8} of {:>8} bytes", sizes.flash, sizes.flash_capacity);
+    println!("RAM   {:>8} of {:>8} bytes, {} left for the stack", sizes.ram, sizes.ram_capacity, sizes.stack);
+    if !output.quiet {
+        for section in &sizes.sections {
+            println!("  {:<16} {:#010x} {:>8}", section.name, section.address, section.bytes);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! `sirocco trajectory`
+
+use crate::Error;
+use crate::output::{Output, map};
+use crate::port::{HELP, PortArguments};
+use crate::quantities::{self, Named, system};
+use serde::Serialize;
+use sirocco::limits::MAX_TRAJECTORY;
+use sirocco::trajectory::Trajectory;
+
+/// Ask a device for the states of a problem at many times
+///
+/// Prints CSV: the time, the state, and whether it can be trusted.
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("\
+Examples:
+  sirocco trajectory --port /dev/ttyACM0 --at I0=0.3,R0=0.2,beta=0.6,gamma=0.5 --until 20 --points 100 > curve.csv
+  sirocco trajectory --port qemu:qemu-mps2-an386 --at t=5,I0=0.3,R0=0.2,beta=0.6,gamma=0.5 --until 10 --json
+
+{HELP}"))]
+pub struct Arguments {
+    #[command(flatten)]
+    port: PortArguments,
+    /// Quantities by name; t is the first time, 0 if it is left out
+    #[arg(long, value_name = "NAME=VALUE,...", value_parser = quantities::parse)]
+    at: ::std::vec::Vec<(String, f32)>,
+    /// The last time
+    #[arg(long, allow_negative_numbers = true)]
+    until: f32,
+    /// How many states
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_TRAJECTORY)))]
+    points: u16,
+}
+
+#[derive(Serialize)]
+struct Row {
+    t: f32,
+    #[serde(flatten, serialize_with = "map")]
+    state: Vec<(String, f32)>,
+    in_domain: bool,
+    plausible: bool,
+}
+
+#[derive(Serialize)]
+struct Rows {
+    points: Vec<Row>,
+}
+
+/// Asks it.
+///
+/// # Errors
+/// See [`Error`].
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    let (mut client, info) = arguments.port.connect(output)?;
+    let ode = system(&info.model)?;
+    let mut named: Named = arguments.at.clone();
+    if !named.iter().any(|(name, _)| name == "t") {
+        named.push(("t".to_owned(), 0.0));
+    }
+    let problem = quantities::query(ode, &info.model, &named)?;
+    let trajectory = Trajectory { problem, until: arguments.until, points: arguments.points };
+    let points = client.trajectory(&trajectory)?;
+    let times = (0..arguments.points).filter_map(|k| trajectory.query(k)).map(|query| query.t);
+    let rows = times.zip(points).map(|(t, point)| Row {
+        t,
+        state: ode.state_names().iter().map(|name| name.to_lowercase()).zip(point.state).collect(),
+        in_domain: point.in_domain,
+        plausible: point.plausible,
+    });
+    output.result(&Rows { points: rows.collect() }, |rows| {
+        println!("t,{},in_domain,plausible", ode.state_names().join(","));
+        for Row { t, state, in_domain, plausible } in &rows.points {
+            let state: Vec<String> = state.iter().map(|(_, value)| value.to_string()).collect();
+            println!("{t},{},{in_domain},{plausible}", state.join(","));
+        }
+    });
+    Ok(())
+}

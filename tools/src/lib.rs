@@ -1,0 +1,27 @@
+//! Builds, emulates and talks to boards. Host only; depends on the evaluator, never on the trainer.
+//!
+//! [`cli`] parses and dispatches, [`cmd`] has one file per subcommand; what they share is below.
+
+pub mod board;
+pub mod cargo;
+pub mod cli;
+pub mod client;
+pub mod cmd;
+pub mod device_log;
+pub mod elf;
+pub mod error;
+pub mod images;
+pub mod model_file;
+pub mod observations;
+pub mod output;
+pub mod picture;
+pub mod port;
+pub mod probe;
+pub mod program;
+pub mod push;
+pub mod qemu;
+pub mod quantities;
+pub mod sample_files;
+pub mod transport;
+
+pub use error::Error;

@@ -1,0 +1,5 @@
+//! The `sirocco` command; everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    sirocco_tools::cli::main()
+}

@@ -1,0 +1,98 @@
+//! Observations in a CSV file: `t,component,value[,sigma]`, or `t,component,count` of a population.
+
+use crate::Error;
+use sirocco::calibrate::Observation;
+use sirocco::ode::Ode;
+use std::path::Path;
+
+/// What was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    /// The observations, in the file's order.
+    pub observations: Vec<Observation>,
+    /// Whether no standard deviations are known, so that they come from the residuals.
+    pub relative: bool,
+}
+
+/// Reads observations of `ode`. Lines that begin with `#` are comments; the first other line names the columns.
+///
+/// Counts are divided by `population`, as are their standard deviations. Without a column `sigma`, every observation
+/// has standard deviation `sigma`; without that too, all weigh the same and their error is judged by the residuals.
+///
+/// # Errors
+/// [`Error::File`], or [`Error::Usage`] with the line that is wrong.
+pub fn read(path: &Path, ode: Ode, population: Option<f32>, sigma: Option<f32>) -> Result<Observed, Error> {
+    let text = std::fs::read_to_string(path).map_err(Error::file(path))?;
+    let wrong = |line: usize, what: String| {
+        Error::Usage(format!("{}:{}: {what}; columns are t,component,value[,sigma]", path.display(), line + 1))
+    };
+    let lines = text.lines().enumerate().map(|(number, line)| (number, line.trim()));
+    let mut lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    let (number, header) = lines.next().ok_or_else(|| wrong(0, "no observations".into()))?;
+    let columns: Vec<&str> = header.split(',').map(str::trim).collect();
+    let column = |names: &[&str]| columns.iter().position(|column| names.contains(column));
+    let need = |names: &[&str]| column(names).ok_or_else(|| wrong(number, format!("no column `{}`", names[0])));
+    let (t, component, value) = (need(&["t"])?, need(&["component"])?, need(&["value", "count"])?);
+    let sigma_column = column(&["sigma"]);
+    let unit = match (columns[value], population) {
+        ("count", None) => return Err(Error::Usage("counts need --population".into())),
+        (_, population) => population.unwrap_or(1.0),
+    };
+    let mut observations = Vec::new();
+    for (number, line) in lines {
+        let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+        if fields.len() != columns.len() {
+            return Err(wrong(number, format!("{} fields, not {}", fields.len(), columns.len())));
+        }
+        let parse = |at: usize| {
+            let field = fields.get(at).copied().unwrap_or_default();
+            field.parse::<f32>().map_err(|_| wrong(number, format!("`{field}` is not a number")))
+        };
+        let name = fields[component];
+        let known = ode.state_names().iter().zip(0u8..).find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let (_, component) = known.ok_or_else(|| wrong(number, format!("the system has no component `{name}`")))?;
+        let sigma = match sigma_column {
+            Some(at) => parse(at)? / unit,
+            None => sigma.unwrap_or(1.0),
+        };
+        observations.push(Observation { t: parse(t)?, component, value: parse(value)? / unit, sigma });
+    }
+    Ok(Observed { observations, relative: sigma_column.is_none() && sigma.is_none() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(text: &str, population: Option<f32>) -> Result<Observed, Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("seen.csv");
+        std::fs::write(&path, text).unwrap();
+        read(&path, Ode::Sir, population, None)
+    }
+
+    #[test]
+    fn columns_come_in_any_order_and_comments_are_skipped() {
+        let seen = written("# a comment\nsigma,t,value,component\n0.01,3,0.25,I\n\n0.02,4,0.5,r\n", None).unwrap();
+        assert!(!seen.relative);
+        assert_eq!(seen.observations[0], Observation { t: 3.0, component: 1, value: 0.25, sigma: 0.01 });
+        assert_eq!(seen.observations[1].component, 2);
+    }
+
+    #[test]
+    fn counts_are_shares_of_a_population() {
+        let seen = written("t,component,count\n3,I,50\n", Some(200.0)).unwrap();
+        assert!(seen.relative && seen.observations[0].value == 0.25);
+        assert!(written("t,component,count\n3,I,50\n", None).unwrap_err().to_string().contains("--population"));
+    }
+
+    #[test]
+    fn errors_name_file_and_line() {
+        let error = |text| written(text, None).unwrap_err().to_string();
+        assert!(error("t,component,value\n1,X,0.1\n").contains("seen.csv:2: the system has no component `X`"));
+        assert!(error("t,component,value\n1,I\n").contains("seen.csv:2: 2 fields"));
+        assert!(error("t,component,value\n1,I,many\n").contains("`many`"));
+        assert!(error("t,value\n1,2\n").contains("no column `component`"));
+        assert!(error("").contains("no observations"));
+    }
+}

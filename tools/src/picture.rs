@@ -1,0 +1,215 @@
+//! Images as files: PNG, PGM and PPM, and data sets of many in one IDX file, as MNIST comes in. 8 bits per channel.
+
+use crate::Error;
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+/// An image: rows x columns x channels bytes, channels last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// 1 for grey, 3 for colour.
+    pub channels: usize,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// What is wrong with a file of images; displayed after its name.
+fn bad(path: &Path, what: impl Into<String>) -> Error {
+    Error::Picture { path: path.to_owned(), what: what.into() }
+}
+
+impl Picture {
+    /// Reads a PNG, PGM (P5) or PPM (P6) file.
+    ///
+    /// # Errors
+    /// [`Error::File`] or [`Error::Picture`].
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let file = std::fs::read(path).map_err(Error::file(path))?;
+        match file.get(..2) {
+            Some(b"P5") => netpbm(&file, 1).ok_or_else(|| bad(path, "is no whole 8-bit PGM file")),
+            Some(b"P6") => netpbm(&file, 3).ok_or_else(|| bad(path, "is no whole 8-bit PPM file")),
+            _ if file.starts_with(b"\x89PNG") => png(&file).map_err(|e| bad(path, format!("is no PNG file: {e}"))),
+            _ => Err(bad(path, "is neither PNG nor PGM nor PPM")),
+        }
+    }
+
+    /// The same image with as many channels as a network wants: colour to grey by ITU-R BT.601, grey to colour three times.
+    #[must_use]
+    pub fn with_channels(self, channels: usize) -> Self {
+        let bytes = match (self.channels, channels) {
+            (3, 1) => {
+                let luma = |p: &[u8]| {
+                    p.iter().zip([77u32, 150, 29]).map(|(c, weight)| u32::from(*c) * weight).sum::<u32>() + 128
+                };
+                self.bytes.chunks_exact(3).map(|p| (luma(p) >> 8) as u8).collect()
+            }
+            (1, 3) => self.bytes.iter().flat_map(|grey| [*grey; 3]).collect(),
+            _ => return self,
+        };
+        Picture { channels, bytes, ..self }
+    }
+
+    /// The bytes of a PNG file with this image.
+    ///
+    /// # Errors
+    /// What the encoder says: not for images of 1 or 3 channels and the right number of bytes.
+    pub fn png(&self) -> Result<Vec<u8>, png::EncodingError> {
+        let mut file = Vec::new();
+        let mut encoder = png::Encoder::new(&mut file, self.width as u32, self.height as u32);
+        encoder.set_color(if self.channels == 3 { png::ColorType::Rgb } else { png::ColorType::Grayscale });
+        encoder.set_depth(png::BitDepth::Eight);
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(&self.bytes)?;
+        writer.finish()?;
+        Ok(file)
+    }
+}
+
+/// Alpha is dropped, palettes become colours.
+fn png(file: &[u8]) -> Result<Picture, png::DecodingError> {
+    let mut decoder = png::Decoder::new(Cursor::new(file));
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info()?;
+    let mut bytes = vec![0; reader.output_buffer_size().unwrap_or_default()];
+    let info = reader.next_frame(&mut bytes)?;
+    bytes.truncate(info.buffer_size());
+    let (height, width, samples) = (info.height as usize, info.width as usize, info.color_type.samples());
+    let channels = if samples < 3 { 1 } else { 3 };
+    let bytes = bytes.chunks_exact(samples).flat_map(|pixel| pixel.iter().take(channels).copied()).collect();
+    Ok(Picture { height, width, channels, bytes })
+}
+
+/// `P5 WIDTH HEIGHT 255`, one white space, then the bytes; lines that begin with # are comments.
+fn netpbm(file: &[u8], channels: usize) -> Option<Picture> {
+    let mut rest = file.get(2..)?;
+    let mut number = || -> Option<usize> {
+        loop {
+            rest = rest.trim_ascii_start();
+            match rest {
+                [b'#', ..] => rest = rest.get(rest.iter().position(|b| *b == b'\n')?..)?,
+                _ => break,
+            }
+        }
+        let digits = rest.iter().position(|byte| !byte.is_ascii_digit())?;
+        let (digits, after) = rest.split_at(digits);
+        rest = after;
+        std::str::from_utf8(digits).ok()?.parse().ok()
+    };
+    let (width, height, largest) = (number()?, number()?, number()?);
+    let size = width.checked_mul(height)?.checked_mul(channels)?;
+    let bytes = rest.get(1..)?.get(..size)?;
+    (largest == 255 && size > 0).then(|| Picture { height, width, channels, bytes: bytes.to_vec() })
+}
+
+/// A file's content, unpacked if it is gzip.
+fn unpacked(path: &Path) -> Result<Vec<u8>, Error> {
+    let file = std::fs::read(path).map_err(Error::file(path))?;
+    if !file.starts_with(&[0x1F, 0x8B]) {
+        return Ok(file);
+    }
+    let mut content = Vec::new();
+    let decoded = flate2::read::MultiGzDecoder::new(file.as_slice()).read_to_end(&mut content);
+    decoded.map_err(|e| bad(path, format!("is no whole gzip file: {e}")))?;
+    Ok(content)
+}
+
+/// The images of an IDX file (magic number 2051: count, rows, columns, then bytes), perhaps packed with gzip.
+///
+/// # Errors
+/// [`Error::File`] or [`Error::Picture`].
+pub fn idx_images(path: &Path) -> Result<Vec<Picture>, Error> {
+    let content = unpacked(path)?;
+    let word = |k: usize| -> Option<usize> {
+        Some(u32::from_be_bytes(content.get(4 * k..4 * k + 4)?.try_into().ok()?) as usize)
+    };
+    let header = (word(0), word(1), word(2), word(3));
+    let (Some(2051), Some(count), Some(height), Some(width)) = header else {
+        return Err(bad(path, "is no IDX file of images: the first number is not 2051"));
+    };
+    let size = height * width;
+    let bytes = content.get(16..).and_then(|rest| rest.get(..count.checked_mul(size)?)).filter(|_| size > 0);
+    let Some(bytes) = bytes else {
+        let needs = count.saturating_mul(size).saturating_add(16);
+        return Err(bad(path, format!("has {} bytes, {count} images of {height}x{width} take {needs}", content.len())));
+    };
+    let picture = |bytes: &[u8]| Picture { height, width, channels: 1, bytes: bytes.to_vec() };
+    Ok(bytes.chunks_exact(size).map(picture).collect())
+}
+
+/// The labels of an IDX file (magic number 2049: count, then bytes), perhaps packed with gzip.
+///
+/// # Errors
+/// [`Error::File`] or [`Error::Picture`].
+pub fn idx_labels(path: &Path) -> Result<Vec<u8>, Error> {
+    let content = unpacked(path)?;
+    match content.split_first_chunk::<8>() {
+        Some(([0, 0, 8, 1, count @ ..], labels)) if labels.len() >= u32::from_be_bytes(*count) as usize => {
+            Ok(labels.get(..u32::from_be_bytes(*count) as usize).unwrap_or_default().to_vec())
+        }
+        _ => Err(bad(path, "is no whole IDX file of labels: the first number is not 2049, or bytes are missing")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(name: &str, bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn png_files_come_back_as_they_were_written() {
+        for channels in [1, 3] {
+            let bytes = (0..2 * 3 * channels).map(|k| (40 * k % 251) as u8).collect();
+            let picture = Picture { height: 2, width: 3, channels, bytes };
+            let (_folder, path) = written("a.png", &picture.png().unwrap());
+            assert_eq!(Picture::read(&path).unwrap(), picture);
+        }
+    }
+
+    #[test]
+    fn grey_and_colour_become_each_other() {
+        let grey = Picture { height: 1, width: 2, channels: 1, bytes: vec![10, 255] };
+        let colour = grey.clone().with_channels(3);
+        assert_eq!(colour.bytes, [10, 10, 10, 255, 255, 255]);
+        assert_eq!(colour.with_channels(1), grey);
+    }
+
+    #[test]
+    fn netpbm_files_with_comments() {
+        let (_folder, path) = written("a.pgm", b"P5\n# by hand\n2 1\n255\n\x07\x08");
+        assert_eq!(Picture::read(&path).unwrap().bytes, [7, 8]);
+        let (_folder, path) = written("a.ppm", b"P6 1 1 255\nabc");
+        assert_eq!(Picture::read(&path).unwrap().channels, 3);
+        for bad in [&b"P5 2 1 255\n\x07"[..], b"P5 2", b"P5 2 1 65535 \x07\x08", b"GIF89a", b"", b"\x89PNG\r\n"] {
+            let (_folder, path) = written("bad", bad);
+            assert!(Picture::read(&path).unwrap_err().to_string().contains("bad"), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn idx_files_packed_and_not() {
+        use std::io::Write;
+        let images = [&[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2][..], &[1, 2, 3, 4]].concat();
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(&images).unwrap();
+        for bytes in [images.clone(), packed.finish().unwrap()] {
+            let (_folder, path) = written("images", &bytes);
+            let pictures = idx_images(&path).unwrap();
+            assert_eq!((pictures.len(), &pictures[1].bytes), (2, &vec![3, 4]));
+        }
+        let (_folder, path) = written("cut", &images[..19]);
+        assert!(idx_images(&path).unwrap_err().to_string().contains("2 images of 1x2 take 20"));
+        let (_folder, path) = written("labels", &[0, 0, 8, 1, 0, 0, 0, 2, 7, 9]);
+        assert_eq!(idx_labels(&path).unwrap(), [7, 9]);
+        assert!(idx_images(&path).is_err());
+    }
+}

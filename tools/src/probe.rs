@@ -1,0 +1,140 @@
+//! Hardware through a debug probe, by the program `probe-rs`: it knows the chips' flash and decodes the log.
+
+use crate::board::Board;
+use crate::elf::Firmware;
+use crate::model_file::ModelFile;
+use crate::output::Output;
+use crate::{Error, cargo, program};
+use std::io::Write;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The program, looked for on the PATH.
+const PROGRAM: &str = "probe-rs";
+const INSTALL: &str = "install it as https://probe.rs/docs/getting-started/installation says";
+const CHECK: &str = "check the probe and its cable with `probe-rs list`, and that the board has power";
+
+/// What `flash` and `run` have in common.
+#[derive(Debug, clap::Args)]
+pub struct ProbeArguments {
+    /// The board; see `sirocco boards`
+    pub board: String,
+    /// Model file for the model slot
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// Which debug probe, where there are several: VID:PID or VID:PID:SERIAL, as `probe-rs list` names them
+    #[arg(long, value_name = "PROBE")]
+    pub probe: Option<String>,
+}
+
+/// A board within reach of a probe, with its firmware built and its model checked.
+pub struct Target<'a> {
+    /// The board.
+    pub board: Board,
+    /// Its firmware.
+    pub elf: PathBuf,
+    model: Option<Model<'a>>,
+    selector: Option<&'a str>,
+    output: Output,
+}
+
+/// A model and where it goes.
+struct Model<'a> {
+    file: &'a Path,
+    /// Address of slot 0.
+    slot: u64,
+    /// Addresses of the records that say which model answers. Without any, it is the one in slot 0.
+    records: Range<u64>,
+}
+
+impl<'a> Target<'a> {
+    /// Builds the firmware if needed and checks that the model is one and fits its slot.
+    ///
+    /// # Errors
+    /// Errors of the board and the build, [`Error::Model`] or [`Error::Firmware`] for the model.
+    pub fn prepare(arguments: &'a ProbeArguments, output: Output) -> Result<Self, Error> {
+        let board = Board::find(&arguments.board)?;
+        board.probe()?;
+        if let Some(path) = &arguments.model {
+            ModelFile::read(path)?.held()?;
+        }
+        let elf = cargo::build(&board, output)?;
+        let model = match &arguments.model {
+            Some(path) => Some(place(&elf, path)?),
+            None => None,
+        };
+        Ok(Target { board, elf, model, selector: arguments.probe.as_deref(), output })
+    }
+
+    /// Writes the model into slot 0, if there is one, and forgets which one was activated before.
+    ///
+    /// # Errors
+    /// [`Error::Program`] without probe-rs, [`Error::Failed`] if it fails.
+    pub fn download_model(&self) -> Result<Vec<String>, Error> {
+        let Some(model) = &self.model else { return Ok(Vec::new()) };
+        // Old records first: whenever this is interrupted, the board has a model that it can trust.
+        let bytes = model.records.end.saturating_sub(model.records.start);
+        let mut blank = tempfile::NamedTempFile::new().map_err(Error::file(std::env::temp_dir()))?;
+        let written = blank.write_all(&vec![0xFF; bytes as usize]).and_then(|()| blank.flush());
+        written.map_err(Error::file(blank.path()))?;
+        Ok(vec![self.download_at(model.records.start, blank.path())?, self.download_at(model.slot, model.file)?])
+    }
+
+    fn download_at(&self, address: u64, file: &Path) -> Result<String, Error> {
+        let mut command = self.command("download")?;
+        command.args(["--binary-format", "bin", "--base-address", &format!("{address:#x}")]).arg(file);
+        self.execute(command)
+    }
+
+    /// Writes the firmware.
+    ///
+    /// # Errors
+    /// As for [`Self::download_model`].
+    pub fn download_firmware(&self) -> Result<String, Error> {
+        let mut command = self.command("download")?;
+        command.arg(&self.elf);
+        self.execute(command)
+    }
+
+    /// Starts what was written.
+    ///
+    /// # Errors
+    /// As for [`Self::download_model`].
+    pub fn reset(&self) -> Result<String, Error> {
+        self.execute(self.command("reset")?)
+    }
+
+    /// Writes the firmware, starts it and shows its log until Ctrl-C.
+    ///
+    /// # Errors
+    /// As for [`Self::download_model`].
+    pub fn run(&self) -> Result<String, Error> {
+        let mut command = self.command("run")?;
+        command.arg(&self.elf);
+        self.execute(command)
+    }
+
+    fn command(&self, subcommand: &str) -> Result<Command, Error> {
+        let mut command = Command::new(PROGRAM);
+        command.args([subcommand, "--chip", &self.board.probe()?.chip, "--non-interactive"]);
+        if let Some(selector) = self.selector {
+            command.args(["--probe", selector]);
+        }
+        Ok(command)
+    }
+
+    fn execute(&self, command: Command) -> Result<String, Error> {
+        program::execute(command, CHECK, self.output).map_err(|error| match error {
+            Error::Program { program, source, .. } => Error::Program { program, source, remedy: INSTALL },
+            other => other,
+        })
+    }
+}
+
+/// Where the model goes, if it fits.
+fn place<'a>(elf: &Path, file: &'a Path) -> Result<Model<'a>, Error> {
+    let bytes = std::fs::read(elf).map_err(Error::file(elf))?;
+    let firmware = Firmware::parse(elf, &bytes)?;
+    Ok(Model { file, slot: firmware.model_slot_for(file)?.start, records: firmware.model_records()? })
+}

@@ -1,0 +1,19 @@
+//! Other programs that do part of the work: said before they run, with their output on stderr.
+
+use crate::output::Output;
+use crate::{Error, cargo};
+use std::process::{Command, Stdio};
+
+/// Says a command, runs it to its end with its output on stderr, and returns its command line.
+///
+/// # Errors
+/// [`Error::Program`] if it cannot be started, [`Error::Failed`] if it fails; both say `remedy`.
+pub fn execute(mut command: Command, remedy: &'static str, output: Output) -> Result<String, Error> {
+    // A password may be asked for.
+    command.stdin(Stdio::inherit()).stdout(std::io::stderr());
+    let line = cargo::line(&command);
+    output.progress(format_args!("running: {line}"));
+    let program = command.get_program().to_string_lossy().into_owned();
+    let status = command.status().map_err(|source| Error::Program { program, source, remedy })?;
+    if status.success() { Ok(line) } else { Err(Error::Failed { command: line, status, remedy }) }
+}

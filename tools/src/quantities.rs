@@ -1,0 +1,203 @@
+//! Queries by the names of their quantities: options such as `--t 10 --I0 0.3`, one list
+//! `t=10,I0=0.3,R0=0.2,beta=0.6,gamma=0.5`, or columns of a CSV file.
+
+use crate::Error;
+use clap::{Arg, ArgMatches, Command, value_parser};
+use sirocco::ode::Ode;
+use sirocco::query::Query;
+use sirocco::wire::ModelInfo;
+use std::path::Path;
+
+/// Values by name, in the order they were given.
+pub type Named = Vec<(String, f32)>;
+
+/// Parses `name=value,...`.
+///
+/// # Errors
+/// What is wrong, for a usage message.
+pub fn parse(text: &str) -> Result<Named, String> {
+    let pair = |part: &str| {
+        let (name, value) = part.split_once('=').ok_or_else(|| format!("`{part}` is not NAME=VALUE"))?;
+        let value = value.trim().parse().map_err(|_| format!("`{value}` is not a number"))?;
+        Ok((name.trim().to_owned(), value))
+    };
+    text.split(',').map(pair).collect()
+}
+
+/// One option per quantity of any system, of its name: which of them a model takes is known only once it is asked.
+#[derive(Debug, Clone, Default)]
+pub struct QuantityOptions(Named);
+
+/// Each quantity once, with the systems that have it.
+fn choices() -> Vec<(&'static str, Vec<&'static str>)> {
+    let mut choices: Vec<(&str, Vec<&str>)> = Vec::new();
+    for ode in Ode::ALL {
+        for name in ode.quantity_names() {
+            match choices.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, systems)) => systems.push(ode.name()),
+                None => choices.push((name, vec![ode.name()])),
+            }
+        }
+    }
+    choices
+}
+
+impl QuantityOptions {
+    /// The values given, by name.
+    pub fn named(&self) -> &Named {
+        &self.0
+    }
+}
+
+impl clap::FromArgMatches for QuantityOptions {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut options = Self::default();
+        options.update_from_arg_matches(matches)?;
+        Ok(options)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        let given = choices().into_iter().filter_map(|(name, _)| Some((name.to_owned(), *matches.get_one(name)?)));
+        self.0 = given.collect();
+        Ok(())
+    }
+}
+
+impl clap::Args for QuantityOptions {
+    fn augment_args(command: Command) -> Command {
+        let option = |(name, systems): (&'static str, Vec<&'static str>)| {
+            let what = if name == "t" { "Time".to_owned() } else { format!("Quantity of {}", systems.join(", ")) };
+            let option = Arg::new(name).long(name).help(what).value_name("VALUE").value_parser(value_parser!(f32));
+            option.allow_negative_numbers(true).conflicts_with("queries").help_heading("Quantities")
+        };
+        command.args(choices().into_iter().map(option))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+/// The system of a device's model.
+///
+/// # Errors
+/// [`Error::Usage`] if these tools do not know it.
+pub fn system(model: &ModelInfo) -> Result<Ode, Error> {
+    let unknown = || Error::Usage(format!("the device's system `{}` is unknown; update these tools", model.ode));
+    Ode::from_name(&model.ode).ok_or_else(unknown)
+}
+
+/// A query of all the quantities of a model. What the model holds fixed need not be named.
+///
+/// # Errors
+/// [`Error::Usage`] for unknown, repeated or missing names.
+pub fn query(ode: Ode, model: &ModelInfo, named: &Named) -> Result<Query, Error> {
+    let names: Vec<&str> = ode.quantity_names().collect();
+    let list = names.join(", ");
+    for (position, (name, _)) in named.iter().enumerate() {
+        if !names.contains(&name.as_str()) {
+            return Err(Error::Usage(format!("the model has no quantity `{name}`; it takes {list}")));
+        }
+        if named.iter().take(position).any(|(earlier, _)| earlier == name) {
+            return Err(Error::Usage(format!("`{name}` is given twice; give it once")));
+        }
+    }
+    let mut values = Vec::new();
+    for (name, (lo, hi)) in names.iter().zip(model.domain) {
+        let given = named.iter().find(|(n, _)| n == name).map(|(_, value)| *value);
+        let fixed = (lo == hi).then_some(lo);
+        let missing =
+            || Error::Usage(format!("`{name}` is missing; give --{name}, or all in one: --at {}", template(&names)));
+        values.push(given.or(fixed).ok_or_else(missing)?);
+    }
+    Ok(Query::from_quantities(ode, &values))
+}
+
+fn template(names: &[&str]) -> String {
+    names.iter().map(|name| format!("{name}=...")).collect::<Vec<_>>().join(",")
+}
+
+/// A query as text, with every digit that matters.
+pub fn text(ode: Ode, query: &Query) -> String {
+    let values = ode.quantity_names().zip(query.quantities(ode));
+    values.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
+}
+
+/// Reads a CSV file whose first line names the quantities.
+///
+/// # Errors
+/// [`Error::File`], or [`Error::Usage`] with the line that is wrong.
+pub fn read_csv(path: &Path) -> Result<Vec<Named>, Error> {
+    let text = std::fs::read_to_string(path).map_err(Error::file(path))?;
+    let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let header: Vec<&str> = lines.next().map(|(_, line)| line.split(',').map(str::trim).collect()).unwrap_or_default();
+    let wrong = |line: usize, what: String| {
+        Error::Usage(format!("{}:{}: {what}; name the quantities in the first line", path.display(), line + 1))
+    };
+    let row = |(number, line): (usize, &str)| {
+        let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+        if fields.len() != header.len() {
+            return Err(wrong(number, format!("{} fields, not {}", fields.len(), header.len())));
+        }
+        let value = |(name, field): (&&str, &str)| match field.parse() {
+            Ok(value) => Ok(((*name).to_owned(), value)),
+            Err(_) => Err(wrong(number, format!("`{field}` is not a number"))),
+        };
+        header.iter().zip(fields).map(value).collect()
+    };
+    lines.map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sirocco::limits::MAX_QUANTITIES;
+    use sirocco::wire::Name;
+
+    fn model() -> ModelInfo {
+        let mut domain = [(0.0, 0.0); MAX_QUANTITIES];
+        domain[..5].copy_from_slice(&[(0.0, 20.0), (0.2, 0.4), (0.1, 0.3), (0.4, 0.8), (0.5, 0.5)]);
+        ModelInfo {
+            from_slot: false,
+            ode: Name::try_from("sir").unwrap(),
+            form: Name::new(),
+            scheme: Name::new(),
+            bytes: 0,
+            crc32: 0,
+            parameters: 0,
+            macs: 0,
+            max_error: f32::NAN,
+            domain,
+            golden: 0,
+        }
+    }
+
+    #[test]
+    fn names_come_in_any_order_and_fixed_ones_may_be_left_out() {
+        let named = parse("beta=0.6, I0=0.3,t=10,R0=0.2").unwrap();
+        let query = query(Ode::Sir, &model(), &named).unwrap();
+        assert_eq!(text(Ode::Sir, &query), "t=10,I0=0.3,R0=0.2,beta=0.6,gamma=0.5");
+    }
+
+    #[test]
+    fn unknown_repeated_and_missing_names_are_named() {
+        let error = |text: &str| query(Ode::Sir, &model(), &parse(text).unwrap()).unwrap_err().to_string();
+        assert!(error("t=1,delta=2").contains("`delta`"));
+        assert!(error("t=1,t=2").contains("twice"));
+        assert!(error("t=1,I0=.3,R0=.2").contains("`beta` is missing"));
+        assert!(parse("t").unwrap_err().contains("NAME=VALUE"));
+        assert!(parse("t=ten").unwrap_err().contains("`ten`"));
+    }
+
+    #[test]
+    fn csv_errors_name_file_and_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("q.csv");
+        std::fs::write(&path, "t,I0\n1,0.2\n\n2,0.3\n").unwrap();
+        assert_eq!(read_csv(&path).unwrap()[1], [("t".to_owned(), 2.0), ("I0".to_owned(), 0.3)]);
+        std::fs::write(&path, "t,I0\n1\n").unwrap();
+        assert!(read_csv(&path).unwrap_err().to_string().contains("q.csv:2: 1 fields"));
+        std::fs::write(&path, "t\n1\nx\n").unwrap();
+        assert!(read_csv(&path).unwrap_err().to_string().contains("q.csv:3: `x`"));
+    }
+}

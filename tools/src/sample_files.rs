@@ -1,0 +1,138 @@
+//! Kept images as files, to be labelled and learnt from: the format of `docs/samples.md`.
+
+use crate::Error;
+use crate::picture::Picture;
+use safetensors::tensor::{Dtype, TensorView};
+use sirocco::retain::Sample;
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+/// The table, one row per image.
+pub const TABLE: &str = "samples.csv";
+/// The pixels, in the order of the table's rows.
+pub const TENSORS: &str = "samples.safetensors";
+
+/// Images and what is known about them.
+#[derive(Debug, Clone, Copy)]
+pub struct Fetched<'a> {
+    /// Rows, columns and channels of an image.
+    pub shape: [usize; 3],
+    /// Names of the classes.
+    pub classes: &'a [String],
+    /// What is known about each.
+    pub samples: &'a [Sample],
+    /// The images: rows x columns x channels bytes each.
+    pub images: &'a [Vec<u8>],
+    /// Board that they come from.
+    pub board: &'a str,
+    /// Checksum of the model that kept them.
+    pub crc32: u32,
+}
+
+/// Writes the folder. Labels are work, so a table that is there already is never written over.
+///
+/// # Errors
+/// [`Error::Samples`] if there is a table, [`Error::File`] if something cannot be written.
+pub fn write(folder: &Path, fetched: &Fetched<'_>) -> Result<(), Error> {
+    std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
+    let table = folder.join(TABLE);
+    if table.exists() {
+        return Err(Error::Samples(table));
+    }
+    let [height, width, channels] = fetched.shape;
+    let mut rows = String::from("file,number,class,entropy,abstained,label\n");
+    for (sample, image) in fetched.samples.iter().zip(fetched.images) {
+        let file = format!("image-{:06}.png", sample.number);
+        let class = fetched.classes.get(usize::from(sample.class)).map_or("", String::as_str);
+        let Sample { number, entropy, abstained, .. } = sample;
+        // Writing to a string cannot fail.
+        let _ = writeln!(rows, "{file},{number},{},{entropy},{abstained},", quoted(class));
+        let picture = Picture { height, width, channels, bytes: image.clone() };
+        let picture = picture.png().map_err(|e| std::io::Error::other(e.to_string()));
+        save(&folder.join(&file), &picture.map_err(Error::file(folder.join(&file)))?)?;
+    }
+    save(&folder.join(TENSORS), &tensors(fetched).map_err(Error::file(folder.join(TENSORS)))?)?;
+    // The table last: where it is, all of it is.
+    save(&table, rows.as_bytes())
+}
+
+/// A field of a CSV file.
+fn quoted(text: &str) -> String {
+    if text.contains(['"', ',', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into() }
+}
+
+fn tensors(fetched: &Fetched<'_>) -> std::io::Result<Vec<u8>> {
+    let Fetched { shape: [height, width, channels], classes, samples, images, board, crc32 } = *fetched;
+    let pixels: Vec<u8> = images.iter().flatten().copied().collect();
+    let numbers: Vec<u8> = samples.iter().flat_map(|s| s.number.to_le_bytes()).collect();
+    let entropies: Vec<u8> = samples.iter().flat_map(|s| s.entropy.to_le_bytes()).collect();
+    let given: Vec<u8> = samples.iter().map(|s| s.class).collect();
+    let n = samples.len();
+    let view = |dtype, shape: &[usize], bytes| TensorView::new(dtype, shape.to_vec(), bytes);
+    let failed = |e: safetensors::SafeTensorError| std::io::Error::other(e.to_string());
+    let tensors = [
+        ("images", view(Dtype::U8, &[n, height, width, channels], &pixels).map_err(failed)?),
+        ("number", view(Dtype::U32, &[n], &numbers).map_err(failed)?),
+        ("entropy", view(Dtype::F32, &[n], &entropies).map_err(failed)?),
+        ("class", view(Dtype::U8, &[n], &given).map_err(failed)?),
+    ];
+    let metadata = [
+        ("kind", "samples".to_owned()),
+        ("format", "1".to_owned()),
+        ("classes", classes.join(",")),
+        ("board", board.to_owned()),
+        ("model.crc32", format!("{crc32:08x}")),
+    ];
+    let metadata: HashMap<String, String> = metadata.map(|(key, value)| (key.to_owned(), value)).into();
+    safetensors::serialize(tensors, Some(metadata)).map_err(failed)
+}
+
+/// Writes a file whole or not at all.
+fn save(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(Error::file(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_holds_what_was_fetched_and_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("samples");
+        let sample = |number, class| Sample { number, entropy: 0.5, class, abstained: true };
+        let (samples, images) = ([sample(3, 1), sample(12, 0)], [vec![1, 2, 3, 4, 5, 6], vec![6, 5, 4, 3, 2, 1]]);
+        let fetched = Fetched {
+            shape: [1, 2, 3],
+            classes: &["cat".into(), "dog, small".into()],
+            samples: &samples,
+            images: &images,
+            board: "qemu-mps2-an386",
+            crc32: 0xABC,
+        };
+        write(&folder, &fetched).unwrap();
+        let table = std::fs::read_to_string(folder.join(TABLE)).unwrap();
+        let rows = "file,number,class,entropy,abstained,label\nimage-000003.png,3,\"dog, small\",0.5,true,\n\
+            image-000012.png,12,cat,0.5,true,\n";
+        assert_eq!(table, rows);
+        assert_eq!(Picture::read(&folder.join("image-000012.png")).unwrap().bytes, images[1]);
+        let bytes = std::fs::read(folder.join(TENSORS)).unwrap();
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let pixels = tensors.tensor("images").unwrap();
+        assert_eq!((pixels.shape(), pixels.data()), (&[2, 1, 2, 3][..], images.concat().as_slice()));
+        let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+        assert_eq!(header.metadata().as_ref().unwrap()["model.crc32"], "00000abc");
+        let again = write(&folder, &fetched).unwrap_err().to_string();
+        assert!(again.contains(TABLE) && again.contains(';'), "{again}");
+    }
+}

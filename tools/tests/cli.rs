@@ -1,0 +1,164 @@
+//! The command line's contract, without a device: exit status, one line per error, JSON keys.
+
+mod common;
+
+use common::{built_in, failure, json, sirocco};
+
+#[test]
+fn inspect_shows_everything_about_a_good_file() {
+    let path = built_in();
+    let report = json(&sirocco(&["inspect", path.to_str().unwrap(), "--json"]));
+    assert_eq!(report["bytes"], std::fs::metadata(&path).unwrap().len());
+    assert_eq!(report["memory"]["flash_bytes"], report["bytes"]);
+    for key in ["header_bytes", "metadata", "tensors", "domain", "layers", "golden"] {
+        assert!(!report[key].is_null(), "{key}");
+    }
+    assert_eq!(report["domain"].as_object().unwrap().len(), 5);
+    let text = sirocco(&["inspect", path.to_str().unwrap()]);
+    assert!(text.status.success() && String::from_utf8_lossy(&text.stdout).contains("verified"));
+}
+
+#[test]
+fn inspect_refuses_damaged_files_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = std::fs::read(built_in()).unwrap();
+    let mut flipped = good.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    let long = [good.as_slice(), &[0]].concat();
+    let cases: [(&str, &[u8], &str); 5] = [
+        ("short", &good[..good.len() / 2], "truncated"),
+        ("empty", &[], "truncated"),
+        ("flipped", &flipped, "checksum"),
+        ("long", &long, "follow the last tensor"),
+        ("text", b"this is no model file at all", "header"),
+    ];
+    for (name, bytes, reason) in cases {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let line = failure(&sirocco(&["inspect", path.to_str().unwrap()]), 1);
+        assert!(line.contains(reason) && line.contains(name) && line.contains(';'), "{line}");
+    }
+}
+
+#[test]
+fn files_that_are_not_there_are_named() {
+    let line = failure(&sirocco(&["inspect", "/no/such/file"]), 1);
+    assert!(line.contains("/no/such/file"), "{line}");
+}
+
+#[test]
+fn boards_are_listed() {
+    let boards = json(&sirocco(&["boards", "--json"]));
+    let names: Vec<&str> = boards["boards"].as_array().unwrap().iter().map(|b| b["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"qemu-mps2-an385") && names.contains(&"qemu-mps2-an386"));
+    for board in boards["boards"].as_array().unwrap() {
+        assert!(board["serial"].as_str().unwrap().len() > 10, "{board}");
+        assert!(!board["emulator"].is_null() || !board["chip"].is_null(), "{board}");
+    }
+    let quiet = sirocco(&["boards", "--quiet"]);
+    assert_eq!(String::from_utf8(quiet.stdout).unwrap().lines().collect::<Vec<_>>(), names);
+}
+
+#[test]
+fn unknown_boards_and_ports_say_what_there_is() {
+    for command in ["build", "size", "emulate", "flash", "run"] {
+        assert!(failure(&sirocco(&[command, "none"]), 1).contains("qemu-mps2-an386"));
+    }
+    assert!(failure(&sirocco(&["info", "--port", "qemu:none"]), 1).contains("qemu-mps2-an386"));
+    assert!(failure(&sirocco(&["info", "--port", "/dev/no-such-port"]), 1).contains("/dev/no-such-port"));
+    // Bound, then closed: nobody listens there.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    assert!(failure(&sirocco(&["info", "--port", &format!("tcp:{port}")]), 1).contains("cannot open port"));
+}
+
+#[test]
+fn a_port_that_never_answers_times_out() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = format!("tcp:{}", listener.local_addr().unwrap());
+    let line = failure(&sirocco(&["info", "--port", &port, "--timeout", "50", "--retries", "1"]), 1);
+    assert!(line.contains("no answer to 2 requests within 50 ms"), "{line}");
+}
+
+#[test]
+fn missing_programs_are_named_with_a_remedy() {
+    let nothing = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sirocco"));
+        command.args(arguments).arg("--quiet").env("PATH", nothing.path()).output().unwrap()
+    };
+    let line = failure(&run(&["setup", "qemu-mps2-an386"]), 1);
+    assert!(line.contains("`rustup`") && line.contains("https://rustup.rs"), "{line}");
+    let line = failure(&run(&["build", "qemu-mps2-an386"]), 1);
+    assert!(line.contains("`cargo`") && line.contains("https://rustup.rs"), "{line}");
+}
+
+#[test]
+fn wrong_usage_has_status_two() {
+    for arguments in [&["query"][..], &["query", "--port", "x", "--at", "t"], &["nonsense"], &["build"], &[]] {
+        assert_eq!(sirocco(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("q.csv");
+    std::fs::write(&path, "t\nnow\n").unwrap();
+    failure(&sirocco(&["query", "--port", "x", "--queries", path.to_str().unwrap()]), 2);
+}
+
+#[test]
+fn help_has_examples() {
+    for command in [
+        "setup",
+        "boards",
+        "build",
+        "size",
+        "emulate",
+        "flash",
+        "run",
+        "info",
+        "query",
+        "calibrate",
+        "selftest",
+        "trajectory",
+        "push",
+        "models",
+        "completions",
+        "man",
+        "inspect",
+    ] {
+        let help = sirocco(&[command, "--help"]);
+        assert!(help.status.success());
+        let text = String::from_utf8(help.stdout).unwrap();
+        assert!(text.contains("Examples:") && !text.contains('\x1b'), "{command}");
+    }
+}
+
+#[test]
+fn completions_and_manual_know_every_command() {
+    let script = String::from_utf8(sirocco(&["completions", "bash"]).stdout).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    assert!(sirocco(&["man", "--out", folder.path().to_str().unwrap()]).status.success());
+    for command in ["push", "models", "trajectory", "query"] {
+        assert!(script.contains(&format!("sirocco__subcmd__{command}")), "{command}");
+        let page = std::fs::read_to_string(folder.path().join(format!("sirocco-{command}.1"))).unwrap();
+        assert!(page.contains(&format!("sirocco\\-{command}")) && page.contains("Examples:"), "{page}");
+    }
+}
+
+#[test]
+fn an_outbreak_is_calibrated_from_its_published_counts() {
+    let data = common::root().join("tests/data/influenza-boarding-school-1978.csv");
+    let domain = "t=0:14,I0=0.001:0.02,R0=0:0.05,beta=1:2.5,gamma=0.2:0.8";
+    let common = ["calibrate", "--observations", data.to_str().unwrap(), "--population", "763", "--fix", "R0=0"];
+    let report = json(&sirocco(&[&common[..], &["--domain", domain, "--free", "I0,beta,gamma", "--json"]].concat()));
+    let estimate = |name: &str| report["estimates"][name]["value"].as_f64().unwrap();
+    assert!((estimate("gamma") - 0.456).abs() < 0.01 && (estimate("beta") - 1.79).abs() < 0.05, "{report}");
+    assert!((report["forecast"]["peak_day"]["value"].as_f64().unwrap() - 5.3).abs() < 0.2);
+    assert_eq!((&report["converged"], &report["weights"]), (&true.into(), &"relative".into()));
+    let model = built_in();
+    let with_model = [&common[..], &["--model", model.to_str().unwrap()]].concat();
+    // R0 = 0 lies outside sir-full.
+    let line = failure(&sirocco(&[&with_model[..], &["--free", "I0,beta,gamma"]].concat()), 1);
+    assert!(line.contains("outside the model's domain"), "{line}");
+    assert!(failure(&sirocco(&[&with_model[..], &["--free", "delta"]].concat()), 2).contains("delta"));
+    assert!(failure(&sirocco(&[&with_model[..], &["--free", "beta"]].concat()), 2).contains("`I0`"));
+    assert!(failure(&sirocco(&[&common[..], &["--free", "beta"]].concat()), 2).contains("--model"));
+}

@@ -1,0 +1,53 @@
+//! What the tests of the tools share: the built-in model, and a variant of it.
+#![allow(dead_code, reason = "each test program uses its own part")]
+
+use sirocco::model;
+use sirocco_tools::model_file::ModelFile;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The model that the firmware is built with.
+pub fn built_in() -> PathBuf {
+    root().join("firmware/app/assets/sir-full.safetensors")
+}
+
+/// Runs `sirocco` to its end.
+pub fn sirocco(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sirocco")).args(arguments).output().unwrap()
+}
+
+/// The JSON object that `sirocco` printed.
+pub fn json(output: &Output) -> serde_json::Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Checks status and the one line on stderr of a failure, and returns the line.
+pub fn failure(output: &Output, status: i32) -> String {
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(status), "{text}");
+    assert!(text.starts_with("error: "), "{text}");
+    assert_eq!(text.trim_end().lines().count(), 1, "{text}");
+    text
+}
+
+/// The built-in file with one bit of its first layer's bias flipped and a checksum that fits: a valid model whose
+/// golden answers are wrong.
+pub fn variant() -> Vec<u8> {
+    let file = ModelFile::read(&built_in()).unwrap();
+    let model = file.model().unwrap();
+    let bias = model.tensor("layers.0.bias").unwrap().bytes;
+    let at = bias.as_ptr() as usize - model.file().as_ptr() as usize;
+    let digits = model.entry("sirocco.crc32").unwrap().as_ptr() as usize - model.file().as_ptr() as usize;
+    let mut bytes = file.bytes().to_vec();
+    bytes[at + 2] ^= 0x40;
+    let digits = digits..digits + model::CRC_DIGITS;
+    let crc32 = model::crc_of(&bytes, digits.clone());
+    bytes[digits].copy_from_slice(format!("{crc32:08x}").as_bytes());
+    bytes
+}

@@ -1,0 +1,257 @@
+//! `bundle study`: experiments on bundles, each with tables, plots and its page of the report.
+
+use super::training::{FormChoice, Optimizer};
+use crate::clock;
+use crate::cmd::Error;
+use crate::cmd::options::{Output, Threads};
+use crate::interrupt::{EXIT_STATUS, Interrupt};
+use crate::load;
+use crate::optimise::adam;
+use crate::problem::Form;
+use crate::report::html::{Highlight, Page};
+use crate::study::bench::{Bench, Cost};
+use crate::study::setting::{Effort, Setting};
+use crate::study::{self, Study, StudyError, findings};
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use serde::Serialize;
+use sirocco::ode::Ode;
+use sirocco::query::Query;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Name that means every study.
+const EVERY: &str = "all";
+
+/// Study what training, transfer and distance do to loss and error.
+///
+/// Each study writes tables (CSV, JSON) and plots (SVG) into its folder, and all that are in DIR are collected in
+/// DIR/report.html. Finished training runs are kept in DIR/pieces: an interrupted command, repeated, goes on where it
+/// was, and studies share the networks they have in common. Other options mean other pieces.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Which study
+    #[arg(value_parser = names())]
+    name: String,
+    /// Folder for the report, tables, plots and finished pieces
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Seeds of training, from --seed on
+    #[arg(long, value_name = "N", default_value_t = 5,
+          value_parser = clap::builder::RangedU64ValueParser::<u64>::new().range(1..=1000))]
+    seeds: u64,
+    /// First seed
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Form of the trial solution; each study's own unless given (adam: generic)
+    #[arg(long, value_enum)]
+    form: Option<FormChoice>,
+    /// How weights are found; adam only for `finetune`
+    #[arg(long, value_enum, default_value_t = Optimizer::Lm)]
+    optimizer: Optimizer,
+    /// Learning rate and points of adam; the thesis' unless given
+    #[arg(long, value_enum)]
+    recipe: Option<adam::Recipe>,
+    /// A look at everything in seconds, with small networks that are hardly trained
+    #[arg(long)]
+    quick: bool,
+    /// Model file whose curves are shown, for `curves`
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Problem whose curve is shown, such as I0=0.3,R0=0.2,beta=0.6,gamma=0.5; may be repeated, with --model
+    #[arg(long, value_name = "NAME=VALUE,...", requires = "model")]
+    query: Vec<String>,
+    #[command(flatten)]
+    threads: Threads,
+    #[command(flatten)]
+    output: Output,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Everything, with a report to look at:
+    sirocco-train bundle study all --out studies
+  How much sooner does a pretrained network arrive, by the recipe of the literature?
+    sirocco-train bundle study finetune --optimizer adam --out studies-adam
+  Curves of a model file:
+    sirocco-train bundle study curves --model full.safetensors \\
+        --query I0=0.3,R0=0.2,beta=0.6,gamma=0.5 --out curves";
+
+fn names() -> PossibleValuesParser {
+    let every = PossibleValue::new(EVERY).help("Every one of these");
+    let values = study::ALL.iter().map(|s| PossibleValue::new(s.name).help(s.what));
+    PossibleValuesParser::new(values.chain([every]))
+}
+
+/// One study's part of what is printed.
+#[derive(Debug, Serialize)]
+struct Done {
+    study: &'static str,
+    seen: Vec<String>,
+    figures: serde_json::Value,
+    #[serde(flatten)]
+    cost: Cost,
+    folder: PathBuf,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    studies: Vec<Done>,
+    seeds: Vec<u64>,
+    effort: &'static str,
+    optimizer: &'static str,
+    cpu_seconds: Option<f64>,
+    report: PathBuf,
+}
+
+impl Args {
+    /// Runs the studies and writes the report.
+    ///
+    /// # Errors
+    /// Options that do not go together; a model file that cannot be used; folders that cannot be written.
+    pub fn run(self) -> Result<ExitCode, Error> {
+        let setting = self.setting()?;
+        self.threads.apply()?;
+        let interrupt = Interrupt::on_ctrl_c()?;
+        let studies = study::ALL.iter().filter(|s| self.name == EVERY || s.name == self.name);
+        let mut done = Vec::new();
+        for study in studies {
+            match self.study(study, &setting, &interrupt) {
+                Ok(result) => done.push(result),
+                Err(StudyError::Interrupted) => {
+                    eprintln!("error: {}", StudyError::Interrupted);
+                    return Ok(ExitCode::from(EXIT_STATUS as u8));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let report = self.out.join("report.html");
+        self.page(&setting).write(&report)?;
+        let report = Report {
+            studies: done,
+            seeds: setting.seeds,
+            effort: setting.effort.name,
+            optimizer: self.optimizer.name(),
+            cpu_seconds: clock::cpu_seconds(),
+            report,
+        };
+        self.output.print(&report, || report.text())?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn study(&self, study: &Study, setting: &Setting, interrupt: &Interrupt) -> Result<Done, StudyError> {
+        let mut bench = Bench::new(setting, study.name, &self.out, interrupt.clone(), self.output.verbosity())?;
+        let found = (study.run)(&mut bench)?;
+        found.write(study, setting, bench.cost(), &bench.folder)?;
+        let folder = bench.folder.clone();
+        Ok(Done { study: study.name, cost: bench.cost(), seen: found.seen, figures: found.figures, folder })
+    }
+
+    /// The options, checked against one another.
+    fn setting(&self) -> Result<Setting, Error> {
+        let adam = self.optimizer == Optimizer::Adam;
+        if adam && self.name != study::finetune::STUDY.name {
+            return Err(
+                format!("--optimizer adam is for the study `finetune`, not `{}`; leave it out", self.name).into()
+            );
+        }
+        if adam && self.form == Some(FormChoice::Reduced) {
+            return Err("--optimizer adam studies the generic form; leave out --form reduced".into());
+        }
+        if self.recipe.is_some() && !adam {
+            return Err("--recipe is adam's; leave it out or add --optimizer adam".into());
+        }
+        if self.model.is_some() && self.name != study::curves::STUDY.name {
+            return Err(format!("--model is for the study `curves`, not `{}`; leave it out", self.name).into());
+        }
+        let model = match &self.model {
+            Some(path) => Some((path.clone(), load::bundle(path)?)),
+            None => None,
+        };
+        let ode = model.as_ref().map_or(Ode::Sir, |(_, loaded)| loaded.problem.ode);
+        let queries = self.query.iter().map(|text| query(ode, text)).collect::<Result<_, Error>>()?;
+        Ok(Setting {
+            seeds: (self.seed..self.seed.saturating_add(self.seeds)).collect(),
+            form: self.form.map(|form| match form {
+                FormChoice::Generic => Form::general(ode),
+                FormChoice::Reduced => Form::Reduced,
+            }),
+            adam: adam.then(|| self.recipe.unwrap_or_default()),
+            effort: if self.quick { Effort::QUICK } else { Effort::FULL },
+            model,
+            queries,
+        })
+    }
+
+    /// The report: every study that has left its section in the folder.
+    fn page(&self, setting: &Setting) -> Page {
+        let sections: Vec<_> = study::ALL.iter().filter_map(|s| findings::section(&self.out.join(s.name))).collect();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let cpu = clock::cpu_seconds().map_or("unknown".to_owned(), |s| format!("{s:.0} s"));
+        let pair = |key: &str, value: String| (key.to_owned(), value);
+        Page {
+            title: "Studies of solution bundles".to_owned(),
+            lead: "What is seen when networks that solve whole families of epidemics are trained, moved and pushed \
+                   beyond their box. LogLoss is the natural logarithm of the squared residual of the equations, averaged \
+                   over points and summed over the components; errors are against a high-order reference."
+                .to_owned(),
+            highlights: vec![
+                Highlight::new("Studies", sections.len().to_string(), "in this folder"),
+                Highlight::new("Seeds", setting.seeds.len().to_string(), "of every training run"),
+                Highlight::new("CPU time", cpu, format!("of the last command, on {cores} cores")),
+            ],
+            provenance: vec![
+                pair("last command", format!("bundle study {}", self.name)),
+                pair("software", concat!("sirocco-trainer ", env!("CARGO_PKG_VERSION")).to_owned()),
+                pair("effort", setting.effort.name.to_owned()),
+                pair("optimiser", self.optimizer.name().to_owned()),
+                pair("machine", format!("{} {}, {cores} cores", std::env::consts::OS, std::env::consts::ARCH)),
+            ],
+            sections,
+        }
+    }
+}
+
+/// A problem from `name=value,...`: every quantity of the system but time.
+fn query(ode: Ode, text: &str) -> Result<Query, Error> {
+    let names: Vec<_> = ode.quantity_names().skip(1).collect();
+    let remedy =
+        || format!("--query {text}: give every one of {} as name=value, separated by commas", names.join(", "));
+    let mut quantities = vec![None; names.len()];
+    for part in text.split(',') {
+        let (name, value) = part.split_once('=').ok_or_else(remedy)?;
+        let at = names.iter().position(|n| *n == name.trim()).ok_or_else(remedy)?;
+        quantities[at] = Some(value.trim().parse::<f32>().map_err(|_| remedy())?);
+    }
+    let quantities: Option<Vec<f32>> = std::iter::once(Some(0.0)).chain(quantities).collect();
+    let query = Query::from_quantities(ode, &quantities.ok_or_else(remedy)?);
+    query.check(ode).map_err(|e| format!("--query {text}: {e}; choose another problem"))?;
+    Ok(query)
+}
+
+impl Report {
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for done in &self.studies {
+            text += &format!("{}\n", done.study);
+            done.seen.iter().for_each(|sentence| text += &format!("  {sentence}\n"));
+        }
+        let cpu = self.cpu_seconds.map_or(String::new(), |s| format!(" in {s:.1} CPU seconds"));
+        let (seeds, report) = (self.seeds.len(), self.report.display());
+        text + &format!("{seeds} seeds, effort {}{cpu}; open {report}", self.effort)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_read_in_any_order_and_must_be_whole() {
+        let read = query(Ode::Sir, "gamma=0.5, beta=0.6,R0=0.2,I0=0.3").unwrap();
+        assert_eq!((read.initial[..2].to_vec(), read.rates[..2].to_vec()), (vec![0.3, 0.2], vec![0.6, 0.5]));
+        for bad in ["I0=0.3", "I0=0.3,R0=0.2,beta=0.6,gamma=x", "I0=0.9,R0=0.9,beta=1,gamma=1", "I=0.3", ""] {
+            assert!(query(Ode::Sir, bad).unwrap_err().to_string().contains("--query"), "{bad}");
+        }
+    }
+}

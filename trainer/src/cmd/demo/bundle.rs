@@ -1,0 +1,258 @@
+//! The bundle part of the demo: train `sir-full`, export it twice, measure the files, show them.
+
+use super::compare::{self, Row};
+use super::{Interrupted, Part, Setting, transfer};
+use crate::cmd::Error;
+use crate::evaluate::{self, QUERIES, Sample};
+use crate::export::{Candidate, Exported};
+use crate::mlp::{Activation, Mlp};
+use crate::model_file::Metadata;
+use crate::optimise::{Budget, Ending, lm};
+use crate::preset::{self, Preset};
+use crate::problem::{Form, Problem};
+use crate::progress::Progress;
+use crate::quantise::{Grid, rounding};
+use crate::reference;
+use crate::report::ReportError;
+use crate::report::bundle::{Curve, Errors, Subject, section};
+use crate::report::csv::Table;
+use crate::report::figure;
+use crate::report::html::{Block, Highlight, Section};
+use serde::Serialize;
+use sirocco::bundle::Bundle;
+use sirocco::network::Scheme;
+use sirocco::query::Query;
+use std::path::PathBuf;
+
+/// Iterations of Levenberg-Marquardt: what half a minute on two cores allows.
+const ITERATIONS: usize = 500;
+/// Queries whose certificates are compared with the truth.
+const CERTIFIED: usize = 1000;
+
+/// Figures of the bundle part.
+#[derive(Debug, Serialize)]
+pub struct Results {
+    pub logloss: f64,
+    pub max_error: f64,
+    pub rms_error: f64,
+    pub queries: usize,
+    pub parameters: u32,
+    pub macs: u32,
+    pub iterations: usize,
+    pub seconds: f64,
+    pub file: PathBuf,
+    pub bytes: usize,
+    pub i16: Quantised,
+    pub certificate: Certificate,
+    pub finetuned: transfer::Results,
+}
+
+/// Figures of the file in 16-bit integers.
+#[derive(Debug, Serialize)]
+pub struct Quantised {
+    pub logloss: f64,
+    pub max_error: f64,
+    pub rms_error: f64,
+    pub file: PathBuf,
+    pub bytes: usize,
+}
+
+/// How well certificates cover the errors they speak of.
+#[derive(Debug, Serialize)]
+pub struct Certificate {
+    pub covered: f64,
+    pub median_ratio: f64,
+    pub queries: usize,
+}
+
+/// A network, its problem and its training curve.
+pub struct Trained {
+    pub problem: Problem,
+    pub mlp: Mlp,
+    pub curve: Curve,
+    pub iterations: usize,
+    pub seconds: f64,
+}
+
+pub fn run(setting: &Setting<'_>) -> Result<Part<Results>, Error> {
+    let preset = preset::find("sir-full")?;
+    let trained = train(setting, preset)?;
+    let single = export(setting, &trained.problem, &trained.mlp, preset, Scheme::F32)?;
+    let integer = export(setting, &trained.problem, &trained.mlp, preset, Scheme::I16)?;
+    let file = setting.out.join("sir-full.safetensors");
+    let integer_file = setting.out.join("sir-full-i16.safetensors");
+    single.write(&file)?;
+    integer.write(&integer_file)?;
+    let bundle = Bundle::open(&single.bytes)?;
+    let coverage = evaluate::coverage(&bundle, &evaluate::own_domain(&bundle), CERTIFIED, setting.seed, 0.0);
+    let moved = transfer::run(setting, &trained)?;
+
+    let shown = show(setting, preset, &bundle, std::slice::from_ref(&trained.curve))?;
+    let rows = compare::rows(&bundle, &Bundle::open(&integer.bytes)?, setting.seed)?;
+    let highlights = highlights(&single, &integer, &rows);
+    let results = Results {
+        logloss: single.measurement.logloss,
+        max_error: single.measurement.max_error,
+        rms_error: single.measurement.rms_error,
+        queries: single.measurement.queries,
+        parameters: single.parameters,
+        macs: single.macs,
+        iterations: trained.iterations,
+        seconds: trained.seconds,
+        bytes: single.bytes.len(),
+        i16: Quantised {
+            logloss: integer.measurement.logloss,
+            max_error: integer.measurement.max_error,
+            rms_error: integer.measurement.rms_error,
+            bytes: integer.bytes.len(),
+            file: integer_file,
+        },
+        certificate: Certificate {
+            covered: coverage.covered,
+            median_ratio: coverage.median_ratio,
+            queries: coverage.queries,
+        },
+        finetuned: moved.results,
+        file,
+    };
+    let provenance = provenance(&results, preset, &trained.problem);
+    let trust = trust(&coverage);
+    Ok(Part { results, highlights, sections: vec![shown, trust, compare::section(&rows), moved.section], provenance })
+}
+
+/// Trains from random weights and writes the curve.
+fn train(setting: &Setting<'_>, preset: &Preset) -> Result<Trained, Error> {
+    let problem = preset.problem(Form::Reduced)?;
+    let recipe = preset.recipe(Form::Reduced);
+    let budget = Budget { iterations: ITERATIONS, seconds: None };
+    let start = Mlp::random(&problem.widths(recipe.hidden), Activation::Tanh, problem.last_bias(), setting.seed);
+    let settings = lm::Settings::new(&problem, recipe.points, budget, setting.seed);
+    let mut state = lm::State::new(start, 1.0);
+    let mut progress = Progress::new("training sir-full", budget, setting.output.verbosity());
+    let mut points = Vec::new();
+    let ending = lm::run(&problem, &settings, &mut state, &setting.interrupt, |state| {
+        progress.update(state.iteration, state.best_score);
+        points.push((state.iteration as f64, state.best_score));
+        Ok::<(), Error>(())
+    })?;
+    progress.finish();
+    if ending == Ending::Interrupted {
+        return Err(Interrupted.into());
+    }
+    let mut table = Table::new(["iteration", "logloss"]);
+    points.iter().for_each(|(iteration, loss)| table.row([(*iteration).into(), (*loss).into()]));
+    table.write(&setting.out.join("training.csv"))?;
+    let curve = Curve { name: "best LogLoss on held-out points".to_owned(), points };
+    Ok(Trained { mlp: state.best, curve, iterations: state.iteration, seconds: state.seconds, problem })
+}
+
+/// Encodes, checks and measures a network.
+pub fn export(
+    setting: &Setting<'_>,
+    problem: &Problem,
+    mlp: &Mlp,
+    preset: &Preset,
+    scheme: Scheme,
+) -> Result<Exported, Error> {
+    let entries = [("preset", preset.name.to_string()), ("optimizer", "lm".into()), ("seed", setting.seed.to_string())];
+    let provenance: Metadata = entries.map(|(key, value)| (key.to_string(), value)).into();
+    let seed = setting.seed;
+    let rounded = Grid::of(scheme).map(|grid| rounding::second_order(problem, mlp, grid, seed, |_, _| ()));
+    let (mlp, scales) = rounded.as_ref().map_or((mlp, None), |r| (&r.mlp, Some(r.scales.as_slice())));
+    Ok(Candidate { problem, mlp, scheme, scales, provenance: &provenance, seed, queries: QUERIES }.export()?)
+}
+
+/// Curves, errors, maps and training curve of the exported file.
+fn show(setting: &Setting<'_>, preset: &Preset, bundle: &Bundle<'_>, training: &[Curve]) -> Result<Section, Error> {
+    let predict = |query: &Query| bundle.predict(query).ok();
+    let ode = bundle.ode();
+    let solve = |query: &Query, times: &[f64]| reference::trajectory(ode, query, times);
+    let subject = Subject { ode, domain: preset.domain, time_unit: "days", predict: &predict, reference: &solve };
+    // The very queries that the exporter measured, so that every figure of the report agrees with the file's own.
+    let samples = evaluate::samples(bundle, &evaluate::own_domain(bundle), QUERIES, setting.seed)?;
+    let errors = errors(&samples, ode.state_names().len()).ok_or(ReportError::NothingToShow("bundle"))?;
+    let mut section = section(&subject, "The network", training, &errors, setting.seed)?;
+    section.blocks.insert(
+        0,
+        Block::Prose(format!(
+            "The problem is the preset {}: {}. The network reads the reduced form of SIR, which is exact and gives \
+             S + I + R = 1 by construction.",
+            preset.name, preset.what
+        )),
+    );
+    Ok(section)
+}
+
+fn errors(samples: &[Sample], components: usize) -> Option<Errors> {
+    let worst = samples.iter().max_by(|a, b| a.error.total_cmp(&b.error))?.query;
+    let square = |s: &Sample| -> f64 {
+        s.state.iter().zip(s.reference).take(components).map(|(a, b)| (f64::from(*a) - b).powi(2)).sum()
+    };
+    let mean = samples.iter().map(square).sum::<f64>() / (samples.len() * components) as f64;
+    Some(Errors { each: samples.iter().map(|s| s.error).collect(), rms: mean.sqrt(), worst })
+}
+
+fn highlights(single: &Exported, integer: &Exported, rows: &[Row]) -> Vec<Highlight> {
+    let time = rows.first().map_or(f64::NAN, |row| row.nanoseconds);
+    vec![
+        Highlight::new("LogLoss", format!("{:.2}", single.measurement.logloss), "of the exported file"),
+        Highlight::new(
+            "Maximum error",
+            figure(single.measurement.max_error),
+            format!("{QUERIES} random queries; {} in 16-bit integers", figure(integer.measurement.max_error)),
+        ),
+        Highlight::new(
+            "Parameters",
+            single.parameters.to_string(),
+            format!("{} multiplications, {:.0} ns an answer here", single.macs, time),
+        ),
+    ]
+}
+
+fn trust(coverage: &evaluate::Coverage) -> Section {
+    let text = format!(
+        "With an answer the device can give a certificate: it propagates the network's residual through the \
+         linearised equations and bounds the error, without knowing the solution. Of {} random queries, {} were \
+         refused; of the others, {:.2} % have an error below the bound. Half of the bounds are within {:.1} times \
+         the true error. Subtracting the estimate corrects the answer: the largest error falls from {} to {}.",
+        coverage.queries,
+        coverage.refused,
+        100.0 * coverage.covered,
+        coverage.median_ratio,
+        figure(coverage.max_error),
+        figure(coverage.max_corrected_error),
+    );
+    Section { heading: "How far an answer can be trusted".to_owned(), blocks: vec![Block::Prose(text)] }
+}
+
+fn provenance(results: &Results, preset: &Preset, problem: &Problem) -> Vec<(String, String)> {
+    let pair = |key: &str, value: String| (key.to_owned(), value);
+    let names = preset.ode.quantity_names().zip(preset.domain);
+    let domain = names.map(|(name, (lo, hi))| format!("{name} {lo} to {hi}")).collect::<Vec<_>>().join(", ");
+    vec![
+        pair("preset", preset.name.to_owned()),
+        pair("domain", domain),
+        pair("form of the trial solution", problem.form.name().to_owned()),
+        pair("training", format!("Levenberg-Marquardt, {} iterations, {:.1} s", results.iterations, results.seconds)),
+        pair("model, 32-bit floats", format!("{} ({} bytes)", results.file.display(), results.bytes)),
+        pair("model, 16-bit integers", format!("{} ({} bytes)", results.i16.file.display(), results.i16.bytes)),
+        pair("model, moved box", results.finetuned.file.display().to_string()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_the_worst_query() {
+        let sample = |t: f32, error: f64| {
+            let query = Query { t, initial: [0.0; 4], rates: [0.0; 4] };
+            Sample { query, state: [error as f32, 0.0, 0.0, 0.0], reference: [0.0; 4], error }
+        };
+        let errors = errors(&[sample(1.0, 0.25), sample(2.0, 0.5), sample(3.0, 0.0)], 3).unwrap();
+        assert_eq!((errors.worst.t, errors.max()), (2.0, 0.5));
+        assert!((errors.rms - (0.3125f64 / 9.0).sqrt()).abs() < 1e-12);
+        assert!(super::errors(&[], 3).is_none());
+    }
+}

@@ -1,0 +1,159 @@
+//! `sirocco-train demo`: the main job from nothing, offline, in under two minutes, with a report to look at.
+
+mod bundle;
+mod compare;
+mod image;
+mod transfer;
+
+use super::Error;
+use super::options::{Output, Threads};
+use crate::atomic;
+use crate::interrupt::{EXIT_STATUS, Interrupt};
+use crate::report::figure;
+use crate::report::html::{Highlight, Page, Section};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Do the whole job once: train, quantise, export, check, move to another domain, report.
+///
+/// Trains a network that answers every SIR epidemic of a box of parameters, writes the files a board runs, evaluates
+/// exactly these bytes with the device's evaluator, and takes the network to a moved box. Then trains networks on the
+/// digits inside the program, takes them to digits of another hand with the labels of few chosen ones, and writes one of
+/// them in 8-bit integers. Ends with a report with plots.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Folder for the report, the models and the tables
+    #[arg(long, value_name = "DIR", default_value = "sirocco-demo")]
+    out: PathBuf,
+    /// Seed of weights, points and measurement: the same seed gives the same files
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    threads: Threads,
+    #[command(flatten)]
+    output: Output,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sirocco-train demo
+  sirocco-train demo --out /tmp/demo --json";
+
+/// What every part of the demo needs.
+struct Setting<'a> {
+    out: &'a Path,
+    seed: u64,
+    output: Output,
+    interrupt: Interrupt,
+}
+
+/// What a part of the demo leaves behind.
+struct Part<T> {
+    results: T,
+    highlights: Vec<Highlight>,
+    sections: Vec<Section>,
+    provenance: Vec<(String, String)>,
+}
+
+#[derive(Debug, Serialize)]
+struct Results {
+    bundle: bundle::Results,
+    image: image::Results,
+    report: PathBuf,
+    seconds: f64,
+}
+
+/// The user asked to stop before there was anything to show.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted; the demo writes its report only when all of it is done, run it again")]
+struct Interrupted;
+
+impl Args {
+    /// Runs every part and writes the report.
+    ///
+    /// # Errors
+    /// A folder that cannot be written to; a failed export.
+    pub fn run(self) -> Result<ExitCode, Error> {
+        let start = Instant::now();
+        atomic::create_directory(&self.out)?;
+        self.threads.apply()?;
+        let interrupt = Interrupt::on_ctrl_c()?;
+        let setting = Setting { out: &self.out, seed: self.seed, output: self.output, interrupt };
+        let parts = bundle::run(&setting).and_then(|bundle| Ok((bundle, image::run(&setting)?)));
+        let (bundle, image) = match parts {
+            Err(error) if error.is::<Interrupted>() => {
+                eprintln!("error: {error}");
+                return Ok(ExitCode::from(EXIT_STATUS as u8));
+            }
+            other => other?,
+        };
+        let report = self.out.join("report.html");
+        let seconds = start.elapsed().as_secs_f64();
+        page(
+            [bundle.highlights, image.highlights].concat(),
+            [bundle.sections, image.sections].concat(),
+            [bundle.provenance, image.provenance].concat(),
+            (self.seed, seconds),
+        )
+        .write(&report)?;
+        let seconds = start.elapsed().as_secs_f64();
+        let results = Results { bundle: bundle.results, image: image.results, report, seconds };
+        self.output.print(&results, || results.text())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn page(
+    mut highlights: Vec<Highlight>,
+    sections: Vec<Section>,
+    mut provenance: Vec<(String, String)>,
+    (seed, seconds): (u64, f64),
+) -> Page {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    highlights.push(Highlight::new("Time", format!("{seconds:.0} s"), format!("all of it, on {cores} cores")));
+    provenance.extend([
+        ("software".to_owned(), concat!("sirocco-trainer ", env!("CARGO_PKG_VERSION")).to_owned()),
+        ("seed".to_owned(), seed.to_string()),
+        ("machine".to_owned(), format!("{} {}, {cores} cores", std::env::consts::OS, std::env::consts::ARCH)),
+    ]);
+    Page {
+        title: "Sirocco demo".to_owned(),
+        lead: "A small network learned to solve every SIR epidemic of a box of parameters, from the equations alone; \
+               another learned to read digits of a new hand from few labels. The files they became are the files a \
+               microcontroller runs, and the figures here are measured on them."
+            .to_owned(),
+        highlights,
+        provenance,
+        sections,
+    }
+}
+
+impl Results {
+    fn text(&self) -> String {
+        let (b, digits) = (&self.bundle, &self.image);
+        format!(
+            "sir-full: {} parameters, LogLoss {:.2}, maximum error {}, RMS error {} (the file, by the device \
+             evaluator)\n16-bit integers: maximum error {}\nmoved box: LogLoss {:.2} before, {:.2} after {} \
+             iterations; {:.2} from scratch with as many\ndigits: {:.1} % of another hand's right in 8-bit \
+             integers (by the device evaluator), {:.1} % in floats, {:.1} % before adaptation\nfiles and report in {:.0} \
+             s; open {}",
+            b.parameters,
+            b.logloss,
+            figure(b.max_error),
+            figure(b.rms_error),
+            figure(b.i16.max_error),
+            b.finetuned.logloss_before,
+            b.finetuned.logloss,
+            b.finetuned.iterations,
+            b.finetuned.logloss_scratch,
+            digits.accuracy,
+            digits.accuracy_f32,
+            digits.accuracy_source_only,
+            self.seconds,
+            self.report.display()
+        )
+    }
+}

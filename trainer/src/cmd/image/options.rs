@@ -1,0 +1,168 @@
+//! Options and results that the image commands share.
+
+use crate::cmd::Error;
+use crate::dataset::{self, Folder, Geometry, Images, Prepare, Split};
+use crate::image::training::{Optimizer, Schedule, Settings};
+use crate::net::architecture::Architecture;
+use crate::progress::{Progress, Verbosity};
+use crate::shift::Shift;
+use crate::study::statistics::{deviation, mean};
+use serde::Serialize;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Where images come from and how they become the network's input.
+#[derive(Debug, clap::Args)]
+pub struct Data {
+    /// Folder with the data sets; SIROCCO_DATA or ./data unless given
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Part of MNIST's images that is used: `box` aligns its digits with those of USPS
+    #[arg(long, value_enum, default_value_t = Geometry::Whole)]
+    pub geometry: Geometry,
+}
+
+impl Data {
+    /// A split of the data set `name`, as the network wants it.
+    ///
+    /// # Errors
+    /// Data that are missing, damaged, or of another number of channels.
+    pub fn load(&self, name: &str, split: Split, network: &Architecture) -> Result<Images, Error> {
+        self.load_as(name, split, &network.name, network.input)
+    }
+
+    /// A split of the data set `name` for `network`, which takes images of `input`: channels, rows, columns.
+    ///
+    /// # Errors
+    /// Data that are missing, damaged, or of another number of channels.
+    pub fn load_as(
+        &self,
+        name: &str,
+        split: Split,
+        network: &str,
+        [channels, size, _]: [usize; 3],
+    ) -> Result<Images, Error> {
+        let set = dataset::find(name)?;
+        if set.shape[0] != channels {
+            let remedy = "choose a network and a data set that fit";
+            return Err(
+                format!("`{network}` wants {channels} channels, `{name}` has {}; {remedy}", set.shape[0]).into()
+            );
+        }
+        let images = set.load(&Folder::named(self.data.as_deref()), split)?;
+        Ok(Prepare { geometry: self.geometry, size: Some(size) }.apply(&images)?)
+    }
+}
+
+/// What happens to images between the training and the network's work.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Shifting {
+    /// Shift that all images undergo, such as `blur:2.5` or `awgn:0.5`; several are joined by `+`
+    #[arg(long, value_name = "SHIFT")]
+    shift: Option<Shift>,
+}
+
+impl Shifting {
+    /// The shifted images; noise on test images is other noise than on training images.
+    pub fn apply(&self, images: Images, split: Split) -> Images {
+        match &self.shift {
+            None => images,
+            Some(shift) => shift.apply(&images, u64::from(split == Split::Test)),
+        }
+    }
+}
+
+impl fmt::Display for Shifting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.shift {
+            None => f.write_str("none"),
+            Some(shift) => shift.fmt(f),
+        }
+    }
+}
+
+/// How a network is trained.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Recipe {
+    /// Images of a batch
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub batch: u32,
+    /// Learning rate
+    #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
+    pub rate: f64,
+    /// How the learning rate changes
+    #[arg(long, value_enum, default_value_t = Schedule::Constant)]
+    pub schedule: Schedule,
+    /// How steps follow gradients
+    #[arg(long, value_enum, default_value_t = Optimizer::Adam)]
+    pub optimizer: Optimizer,
+    /// Weight decay
+    #[arg(long, value_name = "DECAY", default_value_t = 0.0)]
+    pub decay: f64,
+}
+
+impl Recipe {
+    /// The settings for a seed.
+    pub fn settings(&self, seed: u64) -> Settings {
+        let Recipe { batch, rate, schedule, optimizer, decay } = *self;
+        Settings { batch: batch as usize, rate, schedule, optimizer, decay, seed }
+    }
+}
+
+/// What the image commands print.
+#[derive(Debug, Serialize)]
+pub struct Report<'a> {
+    /// Test accuracy in percent, the mean over seeds.
+    pub accuracy: f64,
+    /// Standard deviation over seeds.
+    pub accuracy_std: f64,
+    /// Test accuracy of every seed.
+    pub accuracies: &'a [f64],
+    /// Distinct labels anyone looked at, the mean over seeds.
+    pub labels_seen: f64,
+    /// Steps of every seed.
+    pub steps: usize,
+    /// The file written; that of the first seed.
+    pub file: Option<&'a Path>,
+    /// First seed.
+    pub seed: u64,
+    /// CPU seconds of the process.
+    pub cpu_seconds: Option<f64>,
+}
+
+impl<'a> Report<'a> {
+    /// A report on the accuracies of seeds.
+    pub fn new(accuracies: &'a [f64], labels: &[usize], steps: usize, file: Option<&'a Path>, seed: u64) -> Self {
+        let labels: Vec<f64> = labels.iter().map(|l| *l as f64).collect();
+        Report {
+            accuracy: mean(accuracies),
+            accuracy_std: deviation(accuracies),
+            accuracies,
+            labels_seen: mean(&labels),
+            steps,
+            file,
+            seed,
+            cpu_seconds: crate::clock::cpu_seconds(),
+        }
+    }
+
+    /// The same for people.
+    pub fn text(&self) -> String {
+        let spread = if self.accuracies.len() > 1 { format!(" +/- {:.2}", self.accuracy_std) } else { String::new() };
+        let cpu = self.cpu_seconds.map_or(String::new(), |s| format!(", {s:.1} CPU seconds"));
+        let file = self.file.map_or(String::new(), |f| format!("\nwrote {}", f.display()));
+        format!(
+            "test accuracy {:.2} %{spread} over {} seed(s) from {}; {} steps, {:.0} labels seen{cpu}{file}",
+            self.accuracy,
+            self.accuracies.len(),
+            self.seed,
+            self.steps,
+            self.labels_seen
+        )
+    }
+}
+
+/// A progress bar for this many steps.
+pub fn progress(what: &str, steps: usize, verbosity: Verbosity) -> Progress {
+    Progress::new(what, crate::optimise::Budget { iterations: steps, seconds: None }, verbosity)
+}

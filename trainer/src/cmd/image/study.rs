@@ -1,0 +1,186 @@
+//! `image study`: every arm of a study with several seeds, as tables, plots and one page.
+
+use super::options::{Data, progress};
+use crate::atomic;
+use crate::cmd::Error;
+use crate::cmd::options::Output;
+use crate::dataset::Split;
+use crate::image::study::digits;
+use crate::image::study::findings::Findings;
+use crate::image::study::work::{Finished, Material, Work, pieces_in};
+use crate::interrupt::Interrupt;
+use crate::net::architecture::preset;
+use crate::report::html::{Highlight, Page};
+use crate::report::{csv::Table, json};
+use crate::select;
+use serde::Serialize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Mutex;
+
+/// Run a study of label selection: MNIST to USPS.
+///
+/// Finished pieces are kept in the folder; the same command goes on where it was stopped.
+#[derive(Debug, clap::Args)]
+#[command(after_help = help())]
+pub struct Args {
+    /// Study: mnist-usps, budget
+    #[arg(value_name = "NAME", value_parser = ["mnist-usps", "budget"])]
+    name: String,
+    /// Folder for tables, plots and the page
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Source data set
+    #[arg(long, default_value = "mnist")]
+    dataset: String,
+    /// Target data set
+    #[arg(long, default_value = "usps")]
+    target: String,
+    #[command(flatten)]
+    data: Data,
+    /// Network
+    #[arg(long, default_value = "lenet16")]
+    network: String,
+    /// Steps of every arm
+    #[arg(long, value_name = "N", default_value_t = 800)]
+    steps: usize,
+    /// Steps on the source
+    #[arg(long, value_name = "N", default_value_t = 1875)]
+    pretraining: usize,
+    /// Seeds
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    seeds: u64,
+    /// Images of the target that are held out of the pool
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    validation: usize,
+    /// Only arms whose name holds this, and `random`
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// Steps between two points of a learning curve; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    curve_every: usize,
+    /// Threads, one per (arm, seed); all cores unless given
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    #[command(flatten)]
+    output: Output,
+}
+
+fn help() -> String {
+    let studies = digits::ALL.map(|s| format!("  {:<15} {}\n", s.name, s.what)).concat();
+    let criteria: String = select::ALL.iter().map(|c| format!("  {:<15} {}\n", c.name, c.what)).collect();
+    format!(
+        "Studies:\n{studies}\nCriteria:\n{criteria}\nExample:\n  sirocco-train image study mnist-usps --data data --out study"
+    )
+}
+
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    findings: &'a Findings,
+    steps: usize,
+    seeds: u64,
+    cpu_seconds: Option<f64>,
+    report: PathBuf,
+}
+
+impl Args {
+    /// Runs what is missing, and writes tables and page.
+    ///
+    /// # Errors
+    /// Data or folders that cannot be read or written; Ctrl-C.
+    pub fn run(self) -> Result<ExitCode, Error> {
+        let study = digits::ALL.into_iter().find(|s| s.name == self.name).ok_or("there is no such study")?;
+        atomic::create_directory(&self.out)?;
+        let architecture = preset(&self.network, 10)?;
+        let load = |set: &str, split| self.data.load(set, split, &architecture);
+        let (pool, validation) = load(&self.target, Split::Train)?.split(self.validation, 0)?;
+        let material = Material {
+            source: load(&self.dataset, Split::Train)?,
+            source_test: load(&self.dataset, Split::Test)?,
+            test: load(&self.target, Split::Test)?,
+            pool,
+            validation,
+        };
+        let mut arms = (study.arms)(self.steps)?;
+        if let Some(only) = &self.only {
+            arms.retain(|arm| arm.name().contains(only) || arm.name() == "random");
+        }
+        let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let work = Work {
+            architecture: &architecture,
+            material: &material,
+            pretraining: self.pretraining,
+            arms: &arms,
+            seeds: self.seeds,
+            curve_every: self.curve_every,
+            pieces: Some(pieces_in(&self.out)?),
+            threads,
+        };
+        let bar = Mutex::new(progress(study.name, arms.len() * self.seeds as usize, self.output.verbosity()));
+        let Finished { before, outcomes, .. } = work.run(&Interrupt::on_ctrl_c()?, |done, total| {
+            if let Ok(mut bar) = bar.lock() {
+                bar.advance(done as f64 / total as f64, &format!("{done} of {total}"));
+            }
+        })?;
+        let findings = Findings::new(before, &outcomes);
+        findings.csv().write(&self.out.join("table.csv"))?;
+        let mut each = Table::new([
+            "arm",
+            "fraction",
+            "seed",
+            "accuracy",
+            "source_accuracy",
+            "labels_seen",
+            "cpu_seconds",
+            "class_counts",
+        ]);
+        for o in &outcomes {
+            let counts = o.class_counts.iter().map(usize::to_string).collect::<Vec<_>>().join(" ");
+            let (labels, cpu) = (o.labels_seen.into(), o.cpu_seconds.into());
+            let (accuracy, kept) = (o.accuracy.into(), o.source_accuracy.into());
+            each.row([
+                o.arm.as_str().into(),
+                o.fraction.into(),
+                o.seed.into(),
+                accuracy,
+                kept,
+                labels,
+                cpu,
+                counts.into(),
+            ]);
+        }
+        each.write(&self.out.join("outcomes.csv"))?;
+        let page = self.page(&findings, &outcomes, study.what)?;
+        let report = self.out.join("report.html");
+        page.write(&report)?;
+        let cpu_seconds = crate::clock::cpu_seconds();
+        let result = Report { findings: &findings, steps: self.steps, seeds: self.seeds, cpu_seconds, report };
+        json::write(&self.out.join("findings.json"), &result)?;
+        self.output.print(&result, || {
+            let cpu = cpu_seconds.map_or(String::new(), |s| format!("{s:.0} CPU seconds; "));
+            format!("{}\n{cpu}open {}", findings.sentences().join("\n"), result.report.display())
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn page(&self, findings: &Findings, outcomes: &[crate::image::study::Outcome], what: &str) -> Result<Page, Error> {
+        let cpu: f64 = outcomes.iter().map(|o| o.cpu_seconds).sum();
+        let pairs = [
+            ("network", self.network.clone()),
+            ("source, target", format!("{}, {}", self.dataset, self.target)),
+            ("geometry", format!("{:?}", self.data.geometry).to_lowercase()),
+            ("steps of every arm", self.steps.to_string()),
+            ("steps on the source", self.pretraining.to_string()),
+            ("seeds", format!("0 to {}", self.seeds - 1)),
+            ("software", concat!("sirocco-trainer ", env!("CARGO_PKG_VERSION")).to_string()),
+        ];
+        Ok(Page {
+            title: format!("Label selection: {}", self.name),
+            lead: format!("{} to {}: {what}.", self.dataset, self.target),
+            highlights: vec![Highlight::new("CPU time", format!("{cpu:.0} s"), "all arms, whenever they were run")],
+            provenance: pairs.map(|(k, v)| (k.to_string(), v)).to_vec(),
+            sections: vec![findings.section("What the labels were worth", outcomes)?],
+        })
+    }
+}

@@ -1,0 +1,204 @@
+//! Labelled images in memory: `pixels[n][channel][row][column]`, one label each.
+
+use crate::random::{Purpose, Random};
+
+/// A set of labelled images of one shape.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Images {
+    /// Channels: 1 for grey, 3 for red, green, blue.
+    pub channels: usize,
+    /// Rows of an image.
+    pub height: usize,
+    /// Columns of an image.
+    pub width: usize,
+    /// Shape (n, channels, height, width), row-major. 0 to 1 as loaded; a shift may leave that range.
+    pub pixels: Vec<f32>,
+    /// Shape (n): the class of every image, below `classes`.
+    pub labels: Vec<u8>,
+    /// How many classes there are. Their names are the data set's.
+    pub classes: usize,
+}
+
+/// Why numbers are no set of images.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImagesError {
+    /// Pixels and labels do not go together.
+    #[error("{labels} labels want {expected} pixels of shape {shape:?}, but there are {pixels}")]
+    Pixels {
+        /// Channels, height, width.
+        shape: [usize; 3],
+        /// How many labels there are.
+        labels: usize,
+        /// How many pixels there are.
+        pixels: usize,
+        /// How many there should be.
+        expected: usize,
+    },
+    /// A label names no class.
+    #[error("image {index} has the label {label}, but there are {classes} classes (0 to {})", classes.saturating_sub(1))]
+    Label {
+        /// Which image.
+        index: usize,
+        /// Its label.
+        label: u8,
+        /// How many classes there are.
+        classes: usize,
+    },
+    /// A pixel is no number.
+    #[error("image {index} has a pixel that is not finite")]
+    NotFinite {
+        /// Which image.
+        index: usize,
+    },
+    /// More images were asked for than there are.
+    #[error("{wanted} images were asked for, but there are only {available}")]
+    TooFew {
+        /// How many were asked for.
+        wanted: usize,
+        /// How many there are.
+        available: usize,
+    },
+}
+
+impl Images {
+    /// Checks and takes the parts. `shape` is (channels, height, width).
+    ///
+    /// # Errors
+    /// [`ImagesError`], if counts disagree, a label names no class, or a pixel is not finite.
+    pub fn new(shape: [usize; 3], pixels: Vec<f32>, labels: Vec<u8>, classes: usize) -> Result<Self, ImagesError> {
+        let [channels, height, width] = shape;
+        let size = channels * height * width;
+        let expected = labels.len() * size;
+        if size == 0 || pixels.len() != expected {
+            return Err(ImagesError::Pixels { shape, labels: labels.len(), pixels: pixels.len(), expected });
+        }
+        if let Some(index) = labels.iter().position(|&label| usize::from(label) >= classes) {
+            return Err(ImagesError::Label { index, label: labels[index], classes });
+        }
+        if let Some(at) = pixels.iter().position(|p| !p.is_finite()) {
+            return Err(ImagesError::NotFinite { index: at / size });
+        }
+        Ok(Self { channels, height, width, pixels, labels, classes })
+    }
+
+    /// How many images there are.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Channels, height, width.
+    pub fn shape(&self) -> [usize; 3] {
+        [self.channels, self.height, self.width]
+    }
+
+    /// Numbers in one image.
+    pub fn image_len(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+
+    /// The pixels of image `index`, shape (channels, height, width).
+    pub fn image(&self, index: usize) -> &[f32] {
+        let size = self.image_len();
+        &self.pixels[index * size..][..size]
+    }
+
+    /// The images of these indices, in that order. An index may occur twice.
+    pub fn select(&self, indices: &[usize]) -> Self {
+        let pixels = indices.iter().flat_map(|&i| self.image(i)).copied().collect();
+        let labels = indices.iter().map(|&i| self.labels[i]).collect();
+        Self { pixels, labels, ..*self }
+    }
+
+    /// The first `count` images, or all if there are fewer.
+    pub fn first(&self, count: usize) -> Self {
+        self.select(&(0..count.min(self.len())).collect::<Vec<_>>())
+    }
+
+    /// Splits at random, the same way for the same seed: (the rest, `held_out` images).
+    ///
+    /// # Errors
+    /// [`ImagesError::TooFew`].
+    pub fn split(&self, held_out: usize, seed: u64) -> Result<(Self, Self), ImagesError> {
+        if held_out > self.len() {
+            return Err(ImagesError::TooFew { wanted: held_out, available: self.len() });
+        }
+        let order = permutation(self.len(), seed);
+        let (held, rest) = order.split_at(held_out);
+        Ok((self.select(rest), self.select(held)))
+    }
+
+    /// How many images each class has.
+    pub fn class_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.classes];
+        for &label in &self.labels {
+            counts[usize::from(label)] += 1;
+        }
+        counts
+    }
+
+    /// The same images with other pixels, for transformations that keep labels: `shape` is the new one.
+    pub(crate) fn with_pixels(&self, shape: [usize; 3], pixels: Vec<f32>) -> Self {
+        let [channels, height, width] = shape;
+        debug_assert_eq!(pixels.len(), self.len() * channels * height * width);
+        Self { channels, height, width, pixels, labels: self.labels.clone(), classes: self.classes }
+    }
+}
+
+/// A random order of 0..n (Fisher and Yates), the same for the same seed.
+pub fn permutation(n: usize, seed: u64) -> Vec<usize> {
+    let mut random = Random::new(seed, Purpose::Split, 0);
+    let mut order: Vec<usize> = (0..n).collect();
+    for last in (1..n).rev() {
+        order.swap(last, (random.uniform() * (last + 1) as f64) as usize);
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbered(n: usize) -> Images {
+        let pixels = (0..n * 4).map(|k| k as f32).collect();
+        Images::new([1, 2, 2], pixels, (0..n).map(|k| (k % 3) as u8).collect(), 3).unwrap()
+    }
+
+    #[test]
+    fn what_is_no_set_of_images_is_refused() {
+        let build = |pixels: Vec<f32>, labels: Vec<u8>| Images::new([1, 2, 2], pixels, labels, 3).unwrap_err();
+        assert!(matches!(build(vec![0.0; 7], vec![0, 1]), ImagesError::Pixels { expected: 8, pixels: 7, .. }));
+        assert!(matches!(build(vec![0.0; 8], vec![0, 3]), ImagesError::Label { index: 1, label: 3, classes: 3 }));
+        let mut pixels = vec![0.0; 8];
+        pixels[5] = f32::NAN;
+        assert_eq!(build(pixels, vec![0, 1]), ImagesError::NotFinite { index: 1 });
+        assert!(Images::new([0, 2, 2], vec![], vec![], 3).is_err());
+    }
+
+    #[test]
+    fn selecting_keeps_pixels_and_labels_together() {
+        let chosen = numbered(5).select(&[4, 0, 4]);
+        assert_eq!(chosen.labels, [1, 0, 1]);
+        assert_eq!(chosen.image(0), [16.0, 17.0, 18.0, 19.0]);
+        assert_eq!(chosen.image(1), [0.0, 1.0, 2.0, 3.0]);
+        assert_eq!(chosen.class_counts(), [1, 2, 0]);
+    }
+
+    #[test]
+    fn splits_are_disjoint_complete_and_repeatable() {
+        let all = numbered(50);
+        let (rest, held) = all.split(20, 7).unwrap();
+        assert_eq!((rest.len(), held.len()), (30, 20));
+        let mut firsts: Vec<f32> = rest.pixels.iter().chain(&held.pixels).copied().step_by(4).collect();
+        assert_ne!(firsts, (0..50).map(|k| (k * 4) as f32).collect::<Vec<_>>());
+        firsts.sort_by(f32::total_cmp);
+        assert_eq!(firsts, (0..50).map(|k| (k * 4) as f32).collect::<Vec<_>>());
+        assert_eq!(all.split(20, 7).unwrap().1, held);
+        assert_ne!(all.split(20, 8).unwrap().1, held);
+        assert_eq!(all.split(51, 7).unwrap_err(), ImagesError::TooFew { wanted: 51, available: 50 });
+    }
+}

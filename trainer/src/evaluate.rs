@@ -1,0 +1,241 @@
+//! How wrong is a bundle? The exported bytes, through the device evaluator, against the high-order reference.
+
+use crate::random::{Purpose, Random};
+use crate::reference;
+use rayon::prelude::*;
+use serde::Serialize;
+use sirocco::bundle::Bundle;
+use sirocco::limits::MAX_QUANTITIES;
+use sirocco::ode::{Ode, Rates, State};
+use sirocco::query::{Query, QueryError};
+
+/// Points at which the residual is averaged for LogLoss. They cost no reference solution, so there are many.
+pub const RESIDUAL_POINTS: usize = 16_384;
+
+/// Held-out queries compared with the reference unless asked otherwise.
+pub const QUERIES: usize = 2_000;
+
+/// Errors of a bundle over its domain.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Measurement {
+    /// ln of the sum over the state's components of the mean squared residual, in physical units per unit of time,
+    /// over [`RESIDUAL_POINTS`] uniform points of the domain. (A log of ten summed minibatch losses, as others print
+    /// it, is larger by 2.30.)
+    pub logloss: f64,
+    /// Largest absolute error of any component at `queries` uniform random queries.
+    pub max_error: f64,
+    /// Root mean square error over components and queries.
+    pub rms_error: f64,
+    /// Queries compared with the reference.
+    pub queries: usize,
+    /// Answers the evaluator itself calls implausible.
+    pub implausible: usize,
+}
+
+/// A held-out query without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[error("the bundle cannot answer {query:?} of its own domain: {source}")]
+pub struct Unanswered {
+    query: Query,
+    source: QueryError,
+}
+
+/// Error of one query.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample {
+    /// The query.
+    pub query: Query,
+    /// The bundle's state.
+    pub state: State<f32>,
+    /// The reference's state.
+    pub reference: State<f64>,
+    /// Largest absolute error of the components.
+    pub error: f64,
+}
+
+/// Measures a bundle over its own domain.
+///
+/// Cost: [`RESIDUAL_POINTS`] evaluations with tangent and `queries` reference solutions, on all cores.
+///
+/// # Errors
+/// [`Unanswered`] if the evaluator refuses a query of the bundle's own domain.
+pub fn measure(bundle: &Bundle<'_>, queries: usize, seed: u64) -> Result<Measurement, Unanswered> {
+    measure_over(bundle, &own_domain(bundle), queries, seed)
+}
+
+/// [`measure`] over another domain: (lo, hi) per quantity.
+///
+/// # Errors
+/// [`Unanswered`] if the evaluator refuses a query of that domain.
+pub fn measure_over(
+    bundle: &Bundle<'_>,
+    domain: &[(f64, f64)],
+    queries: usize,
+    seed: u64,
+) -> Result<Measurement, Unanswered> {
+    measure_at(bundle, domain, &samples(bundle, domain, queries, seed)?, seed)
+}
+
+/// [`measure_over`] with the reference solutions at hand: `samples` of that domain.
+///
+/// # Errors
+/// [`Unanswered`] if the evaluator refuses a query of that domain.
+pub fn measure_at(
+    bundle: &Bundle<'_>,
+    domain: &[(f64, f64)],
+    samples: &[Sample],
+    seed: u64,
+) -> Result<Measurement, Unanswered> {
+    let queries = samples.len();
+    let components = bundle.ode().state_names().len();
+    let predict = |query: &Query| bundle.predict(query).map_err(|source| Unanswered { query: *query, source });
+
+    let residuals: Vec<(f64, bool)> = (0..RESIDUAL_POINTS)
+        .into_par_iter()
+        .map(|i| {
+            let p = predict(&draw(bundle.ode(), domain, seed, (1 << 32) + i as u64, 0.0))?;
+            Ok((p.residual.iter().map(|r| f64::from(*r).powi(2)).sum(), p.plausible))
+        })
+        .collect::<Result<_, Unanswered>>()?;
+    let squares: f64 = residuals.iter().map(|(square, _)| square).sum();
+    let error_squares: f64 = samples.iter().map(|s| squared_error(s, components)).sum();
+    Ok(Measurement {
+        logloss: (squares / RESIDUAL_POINTS as f64).ln(),
+        max_error: samples.iter().map(|s| s.error).fold(0.0, f64::max),
+        rms_error: (error_squares / (queries.max(1) * components) as f64).sqrt(),
+        queries,
+        implausible: residuals.iter().filter(|(_, plausible)| !plausible).count(),
+    })
+}
+
+/// The bundle's own domain, in f64.
+pub fn own_domain(bundle: &Bundle<'_>) -> Vec<(f64, f64)> {
+    bundle.domain().iter().map(|r| (f64::from(r.lo), f64::from(r.hi))).collect()
+}
+
+/// Bundle and reference at `count` uniform random queries of a domain, in order; the same seed gives the same ones.
+///
+/// # Errors
+/// [`Unanswered`] if the evaluator refuses a query of the bundle's own domain.
+pub fn samples(bundle: &Bundle<'_>, domain: &[(f64, f64)], count: usize, seed: u64) -> Result<Vec<Sample>, Unanswered> {
+    let sample = |i: usize| {
+        let query = draw(bundle.ode(), domain, seed, i as u64, 0.0);
+        let state = bundle.state(&query).map_err(|source| Unanswered { query, source })?;
+        let reference = solve(bundle, &query);
+        let error = state.iter().zip(reference).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
+        Ok(Sample { query, state, reference, error })
+    };
+    (0..count).into_par_iter().map(sample).collect()
+}
+
+/// How well certificates cover the errors they speak of.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Coverage {
+    /// Queries certified.
+    pub queries: usize,
+    /// Queries whose answer was not trusted or not given.
+    pub refused: usize,
+    /// Of those trusted, the share whose error is at most the bound (or, for forms without one, at most
+    /// [`ESTIMATE_FACTOR`] times the estimate plus [`ESTIMATE_FLOOR`]).
+    pub covered: f64,
+    /// Largest error over bound among the trusted: above one, a certificate was broken.
+    pub worst_ratio: f64,
+    /// Median of bound over error among the trusted.
+    pub median_ratio: f64,
+    /// Median of estimate over error among the trusted.
+    pub median_estimate_ratio: f64,
+    /// Largest error of a trusted answer.
+    pub max_error: f64,
+    /// Largest error left after subtracting the estimate.
+    pub max_corrected_error: f64,
+    /// Of those trusted, the share whose error is at most [`ESTIMATE_FACTOR`] times the estimate plus
+    /// [`ESTIMATE_FLOOR`].
+    pub estimate_covered: f64,
+    /// Of the answers given, the share that is flagged as outside the domain.
+    pub flagged: f64,
+}
+
+/// An error estimate times this, plus [`ESTIMATE_FLOOR`], covers the error of all but a few in ten thousand queries.
+pub const ESTIMATE_FACTOR: f64 = 2.0;
+
+/// See [`ESTIMATE_FACTOR`].
+pub const ESTIMATE_FLOOR: f64 = 1e-5;
+
+/// Certifies `count` random queries and compares with the reference: uniform over a domain, or, with `beyond` above
+/// zero, over what surrounds it, up to that share of each range on both sides (skipping those that are no problem of
+/// the system).
+pub fn coverage(bundle: &Bundle<'_>, domain: &[(f64, f64)], count: usize, seed: u64, beyond: f64) -> Coverage {
+    let ode = bundle.ode();
+    let outside = |query: &Query| {
+        let mut sides = query.quantities(ode).into_iter().zip(domain);
+        sides.any(|(value, (lo, hi))| value < *lo as f32 || value > *hi as f32)
+    };
+    let wanted = |query: &Query| query.check(ode).is_ok() && (beyond == 0.0 || outside(query));
+    let queries: Vec<Query> = (0..).map(|i| draw(ode, domain, seed, i, beyond)).filter(wanted).take(count).collect();
+    let distance = |state: &State<f32>, truth: &State<f64>| {
+        state.iter().zip(truth).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max)
+    };
+    let certificates: Vec<_> = queries.par_iter().filter_map(|q| bundle.certify(q).ok().map(|c| (q, c))).collect();
+    let trusted: Vec<[f64; 4]> = certificates
+        .par_iter()
+        .filter(|(_, certificate)| certificate.trusted)
+        .map(|(query, certificate)| {
+            let truth = solve(bundle, query);
+            let estimate = f64::from(certificate.estimate);
+            let bound = certificate.bound.map_or(ESTIMATE_FACTOR * estimate + ESTIMATE_FLOOR, f64::from);
+            let error = distance(&certificate.prediction.state, &truth);
+            [error, bound, estimate, distance(&certificate.corrected, &truth)]
+        })
+        .collect();
+    let share = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
+    let covered = trusted.iter().filter(|[error, bound, ..]| error <= bound).count();
+    let within = |error: f64, estimate: f64| error <= ESTIMATE_FACTOR * estimate + ESTIMATE_FLOOR;
+    let estimated = trusted.iter().filter(|[error, _, estimate, _]| within(*error, *estimate)).count();
+    let flagged = certificates.iter().filter(|(_, certificate)| !certificate.prediction.in_domain).count();
+    let largest = |column: usize| trusted.iter().map(|row| row[column]).fold(0.0, f64::max);
+    Coverage {
+        queries: count,
+        refused: count - trusted.len(),
+        covered: share(covered, trusted.len()),
+        worst_ratio: trusted.iter().map(|[error, bound, ..]| error / bound).fold(0.0, f64::max),
+        median_ratio: median(trusted.iter().map(|[error, bound, ..]| bound / error)),
+        median_estimate_ratio: median(trusted.iter().map(|[error, _, estimate, _]| estimate / error)),
+        max_error: largest(0),
+        max_corrected_error: largest(3),
+        estimate_covered: share(estimated, trusted.len()),
+        flagged: share(flagged, certificates.len()),
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// The reference solution of a query, which the bundle's own f32 numbers define.
+pub fn solve(bundle: &Bundle<'_>, query: &Query) -> State<f64> {
+    let initial: State<f64> = query.initial.map(f64::from);
+    let rates: Rates<f64> = query.rates.map(f64::from);
+    reference::state(bundle.ode(), &initial, &rates, f64::from(query.t))
+}
+
+fn squared_error(sample: &Sample, components: usize) -> f64 {
+    let pairs = sample.state.iter().zip(sample.reference).take(components);
+    pairs.map(|(a, b)| (f64::from(*a) - b).powi(2)).sum()
+}
+
+/// Query number `index` of a seed: uniform in the domain stretched by `beyond` of each range on both sides, t >= 0.
+fn draw(ode: Ode, domain: &[(f64, f64)], seed: u64, index: u64, beyond: f64) -> Query {
+    let mut random = Random::new(seed, Purpose::Measurement, index);
+    let mut quantities = [0.0; MAX_QUANTITIES];
+    for (quantity, (lo, hi)) in quantities.iter_mut().zip(domain) {
+        let u = random.uniform() * (1.0 + 2.0 * beyond) - beyond;
+        let value = (lo + (hi - lo) * u) as f32;
+        *quantity = if beyond == 0.0 { value.clamp(*lo as f32, *hi as f32) } else { value };
+    }
+    if let Some(t) = quantities.first_mut() {
+        *t = t.max(0.0);
+    }
+    Query::from_quantities(ode, &quantities)
+}

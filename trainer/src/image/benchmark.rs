@@ -1,0 +1,188 @@
+//! The networks that instructions are counted on: the published shapes, with random weights.
+//!
+//! | name | layers | MACs |
+//! | --- | --- | --- |
+//! | `mnist-cnn` | 28x28x1: 3x3x8, 3x3x16 stride 2, 3x3x32 stride 2, dense 10 | 337,760 |
+//! | `dense` | 784-128-10 | 101,632 |
+//! | `resnet8` | MLPerf Tiny's for 32x32x3: 16, then residual 16, 32, 64, mean, dense 10 | 12.5 million |
+//!
+//! Counts depend on shapes and not on weights, so training would change nothing.
+
+use super::export::{self, ExportedImage, ImageExportError, Labelled, Options};
+use super::folded::{Folded, Node, Operation, Shape, Window};
+use crate::random::{Purpose, Random};
+
+/// Images that random networks are calibrated on.
+const IMAGES: usize = 4;
+
+/// Names of the benchmark networks.
+pub const NAMES: [&str; 3] = ["mnist-cnn", "dense", "resnet8"];
+
+/// The benchmark network of that name, quantised, with random weights.
+///
+/// # Errors
+/// [`ImageExportError`]; never for the shapes above.
+pub fn network(name: &str, seed: u64) -> Option<Result<ExportedImage, ImageExportError>> {
+    let folded = match name {
+        "mnist-cnn" => mnist_cnn(seed),
+        "dense" => dense(seed),
+        "resnet8" => resnet8(seed),
+        _ => return None,
+    };
+    Some(export_random(&folded, seed))
+}
+
+/// Exports a network with random weights, calibrated on noise, whose labels are its own answers.
+///
+/// # Errors
+/// [`ImageExportError`].
+pub fn export_random(folded: &Folded, seed: u64) -> Result<ExportedImage, ImageExportError> {
+    let mut random = Random::new(seed, Purpose::Measurement, 0);
+    let pixels: Vec<f32> =
+        (0..IMAGES * folded.input.size()).map(|_| f32::from((random.bits() >> 56) as u8) / 255.0).collect();
+    let noise = Labelled { pixels: &pixels, labels: &[0; IMAGES] };
+    let options = Options { tolerance: 1.0, ..Options::default() };
+    export::export(folded, noise, noise, &options)
+}
+
+/// A network under construction: every layer gets normal weights of variance 2 / inputs.
+#[derive(Debug)]
+pub struct Builder {
+    folded: Folded,
+    shape: Shape,
+    random: Random,
+}
+
+impl Builder {
+    /// Nothing but an image, centred.
+    pub fn new(input: Shape, seed: u64) -> Self {
+        let (mean, deviation) = (vec![0.5; input.channels], vec![0.25; input.channels]);
+        let folded = Folded { input, mean, deviation, nodes: vec![], classes: vec![] };
+        Builder { folded, shape: input, random: Random::new(seed, Purpose::Weights, 0) }
+    }
+
+    /// Number of the last value.
+    pub fn value(&self) -> usize {
+        self.folded.nodes.len()
+    }
+
+    /// Shape of the last value.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    fn weights(&mut self, outputs: usize, inputs: usize) -> (Vec<f32>, Vec<f32>) {
+        let deviation = (2.0 / inputs as f64).sqrt();
+        let weight = (0..outputs * inputs).map(|_| (deviation * self.random.normal()) as f32).collect();
+        (weight, (0..outputs).map(|_| (0.1 * self.random.normal()) as f32).collect())
+    }
+
+    /// Any operation on a value.
+    #[must_use]
+    pub fn node(mut self, input: usize, operation: Operation) -> Self {
+        self.folded.nodes.push(Node { input, operation });
+        self
+    }
+
+    /// A convolution of the value `input`, of this shape.
+    #[must_use]
+    pub fn conv_of(mut self, input: usize, shape: Shape, outputs: usize, window: Window, relu: bool) -> Self {
+        let (weight, bias) = self.weights(outputs, shape.channels * window.kernel[0] * window.kernel[1]);
+        let [height, width] = window.output(shape.height, shape.width).unwrap_or([0, 0]);
+        self.shape = Shape::new(outputs, height, width);
+        self.node(input, Operation::Conv { weight, bias, window, groups: 1, relu })
+    }
+
+    /// A convolution of the last value.
+    #[must_use]
+    pub fn conv(self, outputs: usize, window: Window, relu: bool) -> Self {
+        let (input, shape) = (self.value(), self.shape);
+        self.conv_of(input, shape, outputs, window, relu)
+    }
+
+    /// A depthwise convolution of the last value.
+    #[must_use]
+    pub fn depthwise(mut self, window: Window, relu: bool) -> Self {
+        let (input, channels) = (self.value(), self.shape.channels);
+        let (weight, bias) = self.weights(channels, window.kernel[0] * window.kernel[1]);
+        let [height, width] = window.output(self.shape.height, self.shape.width).unwrap_or([0, 0]);
+        self.shape = Shape::new(channels, height, width);
+        self.node(input, Operation::Conv { weight, bias, window, groups: channels, relu })
+    }
+
+    /// A pool of the last value.
+    #[must_use]
+    pub fn pool(mut self, window: Window, average: bool) -> Self {
+        let [height, width] = window.output(self.shape.height, self.shape.width).unwrap_or([0, 0]);
+        self.shape = Shape { height, width, ..self.shape };
+        let input = self.value();
+        self.node(input, if average { Operation::AveragePool(window) } else { Operation::MaxPool(window) })
+    }
+
+    /// The mean of every channel.
+    #[must_use]
+    pub fn global_average(mut self) -> Self {
+        self.shape = Shape { height: 1, width: 1, ..self.shape };
+        let input = self.value();
+        self.node(input, Operation::GlobalAverage)
+    }
+
+    /// The sum of the last value and another.
+    #[must_use]
+    pub fn add(self, other: usize, relu: bool) -> Self {
+        let input = self.value();
+        self.node(input, Operation::Add { other, relu })
+    }
+
+    /// A dense layer.
+    #[must_use]
+    pub fn dense(mut self, outputs: usize, relu: bool) -> Self {
+        let (weight, bias) = self.weights(outputs, self.shape.size());
+        self.shape = Shape::new(outputs, 1, 1);
+        let input = self.value();
+        self.node(input, Operation::Dense { weight, bias, relu })
+    }
+
+    /// The network, with a last dense layer.
+    pub fn logits(self, classes: usize) -> Folded {
+        let mut folded = self.dense(classes, false).folded;
+        folded.classes = (0..classes).map(|class| class.to_string()).collect();
+        folded
+    }
+}
+
+fn mnist_cnn(seed: u64) -> Folded {
+    let net = Builder::new(Shape::new(1, 28, 28), seed).conv(8, Window::square(3, 1, 0), true);
+    net.conv(16, Window::square(3, 2, 0), true).conv(32, Window::square(3, 2, 0), true).logits(10)
+}
+
+fn dense(seed: u64) -> Folded {
+    Builder::new(Shape::new(1, 28, 28), seed).dense(128, true).logits(10)
+}
+
+fn resnet8(seed: u64) -> Folded {
+    let same = Window::square(3, 1, 1);
+    let mut net = Builder::new(Shape::new(3, 32, 32), seed).conv(16, same, true);
+    let skip = net.value();
+    net = net.conv(16, same, true).conv(16, same, false).add(skip, true);
+    for channels in [32, 64] {
+        let (input, shape) = (net.value(), net.shape());
+        net = net.conv(channels, Window::square(3, 2, 1), true).conv(channels, same, false);
+        let main = net.value();
+        net = net.conv_of(input, shape, channels, Window::square(1, 2, 0), false).add(main, true);
+    }
+    net.global_average().logits(10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shapes_are_the_published_ones() {
+        assert_eq!(mnist_cnn(0).macs().unwrap(), 337_760);
+        assert_eq!(dense(0).macs().unwrap(), 101_632);
+        assert_eq!(resnet8(0).macs().unwrap(), 12_501_632);
+        assert_eq!(resnet8(0).parameters(), 77_706);
+    }
+}

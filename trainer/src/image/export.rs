@@ -1,0 +1,398 @@
+//! From a folded image network to a file that can be flashed: quantise, pack, check with the device evaluator, measure.
+//!
+//! As for bundles, the exporter believes nothing but the bytes it is about to write: it opens them with the device's
+//! evaluator, compares class by class with the f32 network on labelled images, puts both accuracies and golden
+//! answers into the file, and refuses a file that loses more than [`Options::tolerance`].
+
+use super::answers::{self, Answer, image_bytes};
+use super::folded::{Folded, Window};
+use crate::model_file::{self, Metadata, ModelBytes, OwnedTensor};
+use crate::quantise::image::{Coding, ImageQuantiseError, Integers, Layer, Node, Quantised, quantise};
+use crate::quantise::range::{Range, ranges};
+use crate::study::statistics::{deviation, mean};
+use rayon::prelude::*;
+use safetensors::Dtype;
+use sirocco::bundle::FORMAT_VERSION;
+use sirocco::error::{Key, ModelError};
+use sirocco::image::architecture::Architecture;
+use sirocco::image::cost::{self, Processor};
+use sirocco::image::golden::Golden;
+use sirocco::image::plan::Plan;
+use sirocco::image::{self, ImageError, Network};
+use sirocco::layer::kernel::Portable;
+use sirocco::model::Model;
+
+/// Golden images put into a file.
+const GOLDEN: usize = 4;
+
+/// Images and what they show.
+#[derive(Debug, Clone, Copy)]
+pub struct Labelled<'a> {
+    /// Pixels \[n, c, h, w\] in 0 to 1.
+    pub pixels: &'a [f32],
+    /// A class per image.
+    pub labels: &'a [u8],
+}
+
+impl<'a> Labelled<'a> {
+    /// The images one by one, with their labels.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a [f32], u8)> + use<'a> {
+        let size = self.pixels.len() / self.labels.len().max(1);
+        self.pixels.chunks_exact(size.max(1)).zip(self.labels.iter().copied())
+    }
+}
+
+/// How a network is exported.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// Which numbers of the calibration count.
+    pub range: Range,
+    /// Largest loss of accuracy, as a fraction; two images are always allowed.
+    pub tolerance: f64,
+    /// Share of the calibration images whose answers a device would withhold: the threshold on the predictive entropy is
+    /// their quantile.
+    pub withhold: Option<f64>,
+    /// Network, data, seed and the like, for the file's metadata.
+    pub provenance: Metadata,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { range: Range::MinMax, tolerance: 0.003, withhold: None, provenance: Metadata::new() }
+    }
+}
+
+/// Why a network was not exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageExportError {
+    /// It does not fit integers.
+    #[error(transparent)]
+    Quantise(#[from] ImageQuantiseError),
+    /// The file cannot be put together.
+    #[error(transparent)]
+    File(#[from] model_file::ModelFileError),
+    /// The device evaluator refuses the file.
+    #[error("a device would refuse this network: {0}; use fewer or smaller layers")]
+    Refused(#[from] ModelError),
+    /// The device evaluator cannot evaluate the images.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// Images and labels do not go together.
+    #[error("{images} images of {size} numbers do not make {pixels} pixels; check the data set")]
+    Images {
+        /// Labels.
+        images: usize,
+        /// Numbers in an image.
+        size: usize,
+        /// Numbers there are.
+        pixels: usize,
+    },
+    /// The integers lose too much.
+    #[error("accuracy falls from {before:.4} to {after:.4}; calibrate on more images or on a percentile, or finetune")]
+    Loses {
+        /// Of the f32 network.
+        before: f64,
+        /// Of the file.
+        after: f64,
+    },
+}
+
+/// A checked and measured file.
+#[derive(Debug, Clone)]
+pub struct ExportedImage {
+    /// The file.
+    pub bytes: ModelBytes,
+    /// Accuracy of the f32 network on the check images.
+    pub accuracy_before: f64,
+    /// Accuracy of the file, as the device would reach it.
+    pub accuracy: f64,
+    /// Fraction of the check images to which both give the same class.
+    pub agreement: f64,
+    /// Largest difference of a logit from the f32 network's.
+    pub max_difference: f64,
+    /// Predictive entropy in nats above which the device withholds its answer.
+    pub abstain: Option<f32>,
+    /// Fraction of the check images whose answers are withheld.
+    pub withheld: f64,
+    /// Accuracy of the answers that are not.
+    pub accuracy_answered: f64,
+    /// Bytes of working memory.
+    pub arena: usize,
+    /// Multiply-accumulates of one image.
+    pub macs: u32,
+    /// Predicted instructions of one image on a Cortex-M4, with DSP instructions and without.
+    pub instructions: [u64; 2],
+}
+
+/// Quantises with the ranges seen on `calibration`, checks and measures on `check`; writes nothing.
+///
+/// # Errors
+/// [`ImageExportError`], the first check that fails.
+pub fn export(
+    folded: &Folded,
+    calibration: Labelled<'_>,
+    check: Labelled<'_>,
+    options: &Options,
+) -> Result<ExportedImage, ImageExportError> {
+    export_watched(folded, calibration, check, options, &|| ())
+}
+
+/// [`export`]; `seen` hears of every check image twice, once for each network, on any thread.
+///
+/// # Errors
+/// [`ImageExportError`], the first check that fails.
+pub fn export_watched(
+    folded: &Folded,
+    calibration: Labelled<'_>,
+    check: Labelled<'_>,
+    options: &Options,
+    seen: &(dyn Fn() + Sync),
+) -> Result<ExportedImage, ImageExportError> {
+    for set in [calibration, check] {
+        let (images, size, pixels) = (set.labels.len(), folded.input.size(), set.pixels.len());
+        if images * size != pixels || images == 0 {
+            return Err(ImageExportError::Images { images, size, pixels });
+        }
+    }
+    let images: Vec<&[f32]> = calibration.iter().map(|(image, _)| image).collect();
+    let quantised = quantise(folded, &ranges(folded, &images, options.range)?)?;
+    let tensors = tensors(&quantised);
+    let architecture = architecture(&quantised)?;
+    let instructions = [Processor::Dsp, Processor::Portable].map(|p| cost::total(&architecture, p));
+    let mut metadata = metadata(&quantised, &Plan::new(&architecture), options);
+    let draft = model_file::assemble(&tensors, &metadata)?;
+    let network = Network::open(&Model::open(&draft)?)?;
+
+    let known = answers::answers(&network, calibration.pixels, &|| ())?;
+    let mut entropies: Vec<f32> = known.iter().map(|answer| answer.entropy).collect();
+    entropies.sort_by(f32::total_cmp);
+    let abstain = options.withhold.map(|share| {
+        let rank = ((1.0 - share) * entropies.len() as f64).ceil() as usize;
+        entropies[rank.clamp(1, entropies.len()) - 1]
+    });
+    let comparison = Comparison::of(folded, &network, check, seen)?;
+    let (accuracy_before, accuracy) = (comparison.right_before, comparison.right);
+    // Two images of 400 are .005, and .895 - .890 is a little more than that in binary.
+    if accuracy_before - accuracy > options.tolerance.max(2.0 / check.labels.len() as f64) + 1e-9 {
+        return Err(ImageExportError::Loses { before: accuracy_before, after: accuracy });
+    }
+    let answered: Vec<_> = comparison.answers.iter().zip(check.labels).collect();
+    let answered: Vec<_> = answered.into_iter().filter(|(a, _)| abstain.is_none_or(|t| a.entropy <= t)).collect();
+    let right = answered.iter().filter(|(a, label)| a.class == usize::from(**label)).count();
+    // What a device's drift alarm compares with: images that the network did not learn from, on which it is less sure.
+    let unseen: Vec<f64> = comparison.answers.iter().map(|a| f64::from(a.entropy)).collect();
+    let (usual, spread) = (mean(&unseen), deviation(&unseen));
+
+    let mut set = |key: &str, value: String| metadata.insert(key.into(), value);
+    set("accuracy", format!("{:.2}", 100.0 * accuracy));
+    set("accuracy.f32", format!("{:.2}", 100.0 * accuracy_before));
+    set("accuracy.images", check.labels.len().to_string());
+    set("instructions", format!("dsp={} portable={}", instructions[0], instructions[1]));
+    if spread > 0.0 {
+        set(Key::EntropyMean.key(), format!("{:e}", usual as f32));
+        set(Key::EntropyDeviation.key(), format!("{:e}", spread as f32));
+    }
+    if let Some(threshold) = abstain {
+        set(Key::Abstain.key(), threshold.to_string());
+    }
+    let golden = golden(&network, check)?;
+    let bytes = model_file::assemble(&[tensors, golden].concat(), &metadata)?;
+    verify(&bytes)?;
+    Ok(ExportedImage {
+        accuracy_before,
+        accuracy,
+        agreement: comparison.same,
+        max_difference: comparison.difference,
+        abstain,
+        withheld: 1.0 - answered.len() as f64 / check.labels.len() as f64,
+        accuracy_answered: right as f64 / answered.len().max(1) as f64,
+        arena: 4 * network.arena(),
+        macs: network.macs(),
+        instructions,
+        bytes,
+    })
+}
+
+/// Opens the file as a device would, and replays its golden images.
+fn verify(bytes: &[u8]) -> Result<(), ImageExportError> {
+    let model = Model::open(bytes)?;
+    let network = Network::open(&model)?;
+    let golden = Golden::open(&model, &network)?.ok_or(ModelError::Golden)?;
+    match golden.replay::<Portable>(&network, &mut vec![0; network.arena()])? {
+        (0, _) => Ok(()),
+        _ => Err(ModelError::Golden.into()),
+    }
+}
+
+/// Both networks on the check images; shares of all of them.
+struct Comparison {
+    right_before: f64,
+    right: f64,
+    same: f64,
+    difference: f64,
+    answers: Vec<Answer>,
+}
+
+impl Comparison {
+    /// Evaluates both networks on every image, on all cores.
+    fn of(
+        folded: &Folded,
+        network: &Network<'_>,
+        check: Labelled<'_>,
+        seen: &(dyn Fn() + Sync),
+    ) -> Result<Self, ImageExportError> {
+        let answers = answers::answers(network, check.pixels, seen)?;
+        let images: Vec<_> = check.iter().zip(&answers).collect();
+        let one = |((pixels, label), answer): ((&[f32], u8), &Answer)| -> Result<_, ImageExportError> {
+            let before = folded.logits(pixels).map_err(ImageQuantiseError::from)?;
+            let differences = before.iter().zip(&answer.logits).map(|(a, b)| f64::from((a - b).abs()));
+            seen();
+            let class = (0..before.len()).fold(0, |best, k| if before[k] > before[best] { k } else { best });
+            Ok((class == usize::from(label), class == answer.class, differences.fold(0.0, f64::max)))
+        };
+        let each: Vec<_> = images.into_par_iter().map(one).collect::<Result<_, _>>()?;
+        let share = |count: usize| count as f64 / check.labels.len() as f64;
+        let right = answers.iter().zip(check.labels).filter(|(a, label)| a.class == usize::from(**label));
+        Ok(Comparison {
+            right_before: share(each.iter().filter(|e| e.0).count()),
+            right: share(right.count()),
+            same: share(each.iter().filter(|e| e.1).count()),
+            difference: each.iter().fold(0.0, |m, e| m.max(e.2)),
+            answers,
+        })
+    }
+}
+
+/// The first check images and the device's own logits.
+fn golden(network: &Network<'_>, check: Labelled<'_>) -> Result<Vec<OwnedTensor>, ImageExportError> {
+    let shape = network.image();
+    let (mut images, mut answers) = (Vec::new(), Vec::new());
+    for (pixels, _) in check.iter().take(GOLDEN) {
+        let bytes = image_bytes(pixels, shape.channels);
+        answers.extend_from_slice(network.logits::<Portable>(&bytes, &mut vec![0; network.arena()])?.values());
+        images.extend(bytes);
+    }
+    let count = check.labels.len().min(GOLDEN);
+    let of_images = vec![count, shape.height, shape.width, shape.channels];
+    Ok(vec![
+        OwnedTensor { name: image::golden::IMAGES.into(), dtype: Dtype::U8, shape: of_images, bytes: images },
+        OwnedTensor::f32(image::golden::LOGITS.into(), &[count, answers.len() / count], &answers),
+    ])
+}
+
+/// `image` and `nodes` of the metadata.
+fn described(quantised: &Quantised) -> (String, String) {
+    let Quantised { input, nodes, values, .. } = quantised;
+    let nodes: Vec<String> = nodes.iter().zip(&values[1..]).map(|(node, (_, coding))| describe(node, coding)).collect();
+    (format!("{}x{}x{}", input.height, input.width, input.channels), nodes.join(";"))
+}
+
+/// The network's architecture, as a device reads it.
+fn architecture(quantised: &Quantised) -> Result<Architecture, ModelError> {
+    let (image, nodes) = described(quantised);
+    Architecture::parse(&image, &nodes)
+}
+
+/// Everything the reader needs, and what only people read.
+fn metadata(quantised: &Quantised, plan: &Plan, options: &Options) -> Metadata {
+    let mut metadata = options.provenance.clone();
+    let mut set = |key: Key, value: String| metadata.insert(key.key().into(), value);
+    let Quantised { input, values, classes, .. } = quantised;
+    let (image, nodes) = described(quantised);
+    set(Key::Format, FORMAT_VERSION.to_string());
+    set(Key::Kind, "image".into());
+    set(Key::Image, image);
+    set(Key::Nodes, nodes);
+    set(Key::Arena, plan.bytes().to_string());
+    set(Key::Classes, classes.join(","));
+    let padding: Vec<_> = (0..input.channels).map(|c| values[0].1.byte(c).to_string()).collect();
+    set(Key::Padding, padding.join(","));
+    // Numbers per byte of every value but the logits, for whoever wants to read activations.
+    let scales: Vec<_> = values[..values.len() - 1].iter().map(|(_, c)| format!("{:e}", c.scale as f32)).collect();
+    metadata.insert("scales".into(), scales.join(","));
+    metadata
+}
+
+/// A node as the file's metadata describe it.
+fn describe(node: &Node, coding: &Coding) -> String {
+    let (from, zero, out) = (node.from, coding.byte(0), node.output.channels);
+    let pair = |[a, b]: [usize; 2]| format!("{a}x{b}");
+    let slides = |w: &Window| format!("kernel={} stride={}", pair(w.kernel), pair(w.stride));
+    match &node.layer {
+        Layer::Conv(w, _) => {
+            format!("conv from={from} out={out} {} padding={} zero={zero}", slides(w), pair(w.padding))
+        }
+        Layer::Depthwise(w, _) => {
+            format!("depthwise from={from} {} padding={} zero={zero}", slides(w), pair(w.padding))
+        }
+        Layer::Dense(_) => format!("dense from={from} out={out} zero={zero}"),
+        Layer::Max(w) => format!("max from={from} {}", slides(w)),
+        Layer::Average(w, ..) => format!("average from={from} {} zero={zero}", slides(w)),
+        Layer::Add(other, ..) => format!("add from={from} other={other} zero={zero}"),
+        Layer::Logits(_) => format!("logits from={from} out={out}"),
+    }
+}
+
+/// The tensors of all nodes.
+fn tensors(quantised: &Quantised) -> Vec<OwnedTensor> {
+    let mut tensors = Vec::new();
+    for (index, node) in quantised.nodes.iter().enumerate() {
+        let name = |what: &str| format!("layers.{index}.{what}");
+        let i32s = |what: &str, values: &[i32]| OwnedTensor::i32(name(what), &[values.len()], values);
+        match &node.layer {
+            Layer::Conv(window, integers) => {
+                let row = window.kernel[1] * quantised.values[node.from].0.channels;
+                tensors.push(packed(name("weight"), integers, row));
+            }
+            Layer::Dense(integers) | Layer::Logits(integers) => {
+                tensors.push(packed(name("weight"), integers, integers.weight[0].len()));
+            }
+            Layer::Depthwise(window, integers) => {
+                // Padded, so that what follows in the file is aligned to words too.
+                let channels = integers.weight.len().next_multiple_of(4);
+                let shape = vec![window.kernel[0], window.kernel[1], channels];
+                let tap = |k: usize| integers.weight.iter().map(move |row| row[k] as u8).chain([0; 3]).take(channels);
+                let bytes = (0..window.kernel[0] * window.kernel[1]).flat_map(tap).collect();
+                tensors.push(OwnedTensor { name: name("weight"), dtype: Dtype::I8, shape, bytes });
+            }
+            Layer::Max(_) => {}
+            Layer::Average(_, bias, multiplier) => {
+                tensors.extend([i32s("bias", &[*bias]), i32s("multiplier", &[*multiplier])]);
+            }
+            Layer::Add(_, bias, multipliers) => {
+                tensors.extend([i32s("bias", &[*bias]), i32s("multiplier", multipliers)]);
+            }
+        }
+        if let Layer::Conv(_, i) | Layer::Depthwise(_, i) | Layer::Dense(i) | Layer::Logits(i) = &node.layer {
+            tensors.push(i32s("bias", &i.bias));
+            if matches!(node.layer, Layer::Logits(_)) {
+                let scale: Vec<f32> = i.unit.iter().map(|u| *u as f32).collect();
+                tensors.push(OwnedTensor::f32(name("scale"), &[scale.len()], &scale));
+            } else {
+                tensors.push(i32s("multiplier", &i.multiplier));
+            }
+        }
+    }
+    tensors
+}
+
+/// Weights in the order of the device's inner loop (`sirocco::image`); a window's rows have `row` weights.
+fn packed(name: String, integers: &Integers, row: usize) -> OwnedTensor {
+    let padded = |weight: &[i8]| -> Vec<u8> {
+        let rows = weight.chunks(row).map(|r| r.iter().map(|w| *w as u8).chain([0; 3]).take(row.next_multiple_of(4)));
+        rows.flatten().collect()
+    };
+    let rows: Vec<Vec<u8>> = integers.weight.iter().map(|weight| padded(weight)).collect();
+    let none = vec![0; rows[0].len()];
+    let mut bytes = Vec::new();
+    for pair in rows.chunks(2) {
+        let (a, b) = (&pair[0], pair.get(1).unwrap_or(&none));
+        for k in (0..a.len()).step_by(4) {
+            for [i, j] in [[k, k + 2], [k + 1, k + 3]] {
+                bytes.extend([a[i], b[i], a[j], b[j]]);
+            }
+        }
+    }
+    let shape = vec![integers.weight.len().div_ceil(2), none.len() / 2, 2, 2];
+    OwnedTensor { name, dtype: Dtype::I8, shape, bytes }
+}

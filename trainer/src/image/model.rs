@@ -1,0 +1,159 @@
+//! Files of image networks in training: f32 weights and running moments, and where they come from, as safetensors.
+//!
+//! The device's file is made of such a one by quantisation; training goes on from it.
+
+use crate::model_file::{self, Contents, Metadata, ModelFileError, OwnedTensor};
+use crate::net::architecture::{UnknownNetwork, preset};
+use crate::net::kernel::norm::Moments;
+use crate::net::network::{Network, NetworkError, Normalisation};
+use candle_core::{Device, Tensor};
+use std::path::{Path, PathBuf};
+
+/// Kind of the file, in its metadata.
+const KIND: &str = "image-f32";
+
+/// A network with the names of its classes and its provenance.
+#[derive(Debug)]
+pub struct ImageModel {
+    /// The network.
+    pub network: Network,
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// Data, seed, steps, accuracies: what the file says about its past.
+    pub provenance: Metadata,
+}
+
+/// Why a file is no image network.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageModelError {
+    /// It cannot be read or laid out.
+    #[error(transparent)]
+    File(#[from] ModelFileError),
+    /// An entry is missing or not what it should be.
+    #[error("`{}` is no image network: `{entry}` is missing or unusable; make it with `image pretrain`", .path.display())]
+    Entry {
+        /// The file.
+        path: PathBuf,
+        /// The metadata entry or tensor.
+        entry: String,
+    },
+    /// It names an unknown network.
+    #[error(transparent)]
+    Network(#[from] UnknownNetwork),
+    /// The network cannot be built.
+    #[error(transparent)]
+    Build(#[from] NetworkError),
+    /// It cannot be written.
+    #[error(transparent)]
+    Write(#[from] crate::atomic::WriteError),
+}
+
+impl ImageModel {
+    /// Writes the file atomically.
+    ///
+    /// # Errors
+    /// [`ImageModelError`].
+    pub fn save(&self, path: &Path) -> Result<(), ImageModelError> {
+        let network = &self.network;
+        let mut tensors = Vec::new();
+        for (slot, variable) in network.plan.slots.iter().zip(&network.variables) {
+            let values = variable.flatten_all().and_then(|t| t.to_vec1::<f32>()).map_err(NetworkError::from)?;
+            tensors.push(OwnedTensor::f32(slot.name.clone(), &slot.shape, &values));
+        }
+        for (k, moments) in network.moments.iter().enumerate() {
+            let shape = [moments.mean.len()];
+            tensors.push(OwnedTensor::f32(format!("norm{}.mean", k + 1), &shape, &moments.mean));
+            tensors.push(OwnedTensor::f32(format!("norm{}.variance", k + 1), &shape, &moments.variance));
+        }
+        let mut metadata = self.provenance.clone();
+        let list = |values: &[f32]| values.iter().map(f32::to_string).collect::<Vec<_>>().join(",");
+        metadata.extend([
+            ("kind".to_string(), KIND.to_string()),
+            ("network".to_string(), network.architecture.name.clone()),
+            ("classes".to_string(), self.classes.join(",")),
+            ("mean".to_string(), list(&network.normalisation.mean)),
+            ("deviation".to_string(), list(&network.normalisation.deviation)),
+            ("software".to_string(), concat!("sirocco-trainer ", env!("CARGO_PKG_VERSION")).to_string()),
+        ]);
+        Ok(crate::atomic::write(path, &model_file::assemble(&tensors, &metadata)?)?)
+    }
+
+    /// Reads a file onto `device`.
+    ///
+    /// # Errors
+    /// [`ImageModelError`].
+    pub fn load(path: &Path, device: &Device) -> Result<Self, ImageModelError> {
+        let contents = Contents::read(path)?;
+        let missing = |entry: &str| ImageModelError::Entry { path: path.into(), entry: entry.into() };
+        let entry = |key: &str| contents.metadata.get(key).map(String::as_str).ok_or_else(|| missing(key));
+        if entry("kind")? != KIND {
+            return Err(missing("kind"));
+        }
+        let classes: Vec<String> = entry("classes")?.split(',').map(str::to_string).collect();
+        let architecture = preset(entry("network")?, classes.len())?;
+        let numbers = |key: &str| -> Result<Vec<f32>, ImageModelError> {
+            let values: Result<Vec<f32>, _> = entry(key)?.split(',').map(str::parse).collect();
+            values.ok().filter(|v| v.len() == architecture.input[0]).ok_or_else(|| missing(key))
+        };
+        let normalisation = Normalisation { mean: numbers("mean")?, deviation: numbers("deviation")? };
+        let mut network = Network::random(&architecture, normalisation, 0, device)?;
+        let tensor = |name: &str, count: usize| -> Result<Vec<f32>, ImageModelError> {
+            contents.f32(name).filter(|v| v.len() == count).ok_or_else(|| missing(name))
+        };
+        for (slot, variable) in network.plan.slots.iter().zip(&network.variables) {
+            let values = tensor(&slot.name, variable.elem_count())?;
+            let filled = Tensor::from_vec(values, variable.shape(), device).and_then(|t| variable.set(&t));
+            filled.map_err(NetworkError::from)?;
+        }
+        for (k, moments) in network.moments.iter_mut().enumerate() {
+            let count = moments.mean.len();
+            let mean = tensor(&format!("norm{}.mean", k + 1), count)?;
+            *moments = Moments { mean, variance: tensor(&format!("norm{}.variance", k + 1), count)? };
+        }
+        let own = ["kind", "network", "classes", "mean", "deviation", "software"];
+        let mut provenance = contents.metadata;
+        provenance.retain(|key, _| !own.contains(&key.as_str()));
+        Ok(ImageModel { network, classes, provenance })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::architecture::PRESETS;
+
+    #[test]
+    fn files_come_back_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.safetensors");
+        for p in PRESETS {
+            let architecture = preset(p.name, 3).unwrap();
+            let channels = architecture.input[0];
+            let normalisation = Normalisation { mean: vec![0.1307; channels], deviation: vec![1.0 / 3.0; channels] };
+            let mut network = Network::random(&architecture, normalisation, 4, &Device::Cpu).unwrap();
+            let pixels: Vec<f32> = (0..2 * architecture.shape().size()).map(|k| (k % 7) as f32 / 7.0).collect();
+            network.recalibrate(&pixels).unwrap();
+            let (logits, moments) = (network.outputs(&pixels).unwrap(), network.moments.clone());
+            let classes = ["cat", "dog", "horse"].map(str::to_string).to_vec();
+            let provenance: Metadata = [("dataset".to_string(), "mnist".to_string())].into();
+            ImageModel { network, classes: classes.clone(), provenance: provenance.clone() }.save(&path).unwrap();
+            let back = ImageModel::load(&path, &Device::Cpu).unwrap();
+            assert_eq!((back.classes, back.provenance, back.network.moments.clone()), (classes, provenance, moments));
+            assert_eq!(back.network.outputs(&pixels).unwrap(), logits, "{}", p.name);
+        }
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("b.safetensors");
+        let error = || ImageModel::load(&path, &Device::Cpu).unwrap_err().to_string();
+        assert!(error().contains("cannot read"));
+        crate::atomic::write(&path, &model_file::assemble(&[], &Metadata::new()).unwrap()).unwrap();
+        assert!(error().contains("`kind` is missing") && error().contains("image pretrain"), "{}", error());
+        let metadata: Metadata =
+            [("kind", KIND), ("classes", "a,b"), ("network", "lenet5")].map(|(k, v)| (k.into(), v.into())).into();
+        crate::atomic::write(&path, &model_file::assemble(&[], &metadata).unwrap()).unwrap();
+        assert!(error().contains("lenet16, thesis-digits"));
+    }
+}

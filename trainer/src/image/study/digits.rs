@@ -1,0 +1,87 @@
+//! The arms of the digit studies: criteria by budgets, rounds, and subsets chosen anew.
+
+use crate::image::adaptation::Arm;
+use crate::select::{self, Criterion, UnknownCriterion};
+
+/// A study of digits.
+#[derive(Debug, Clone, Copy)]
+pub struct DigitStudy {
+    /// Name on the command line.
+    pub name: &'static str,
+    /// The question.
+    pub what: &'static str,
+    /// Its arms for a number of steps.
+    pub arms: fn(usize) -> Result<Vec<Arm>, UnknownCriterion>,
+}
+
+/// All of them.
+pub const ALL: [DigitStudy; 2] = [
+    DigitStudy {
+        name: "mnist-usps",
+        what: "every criterion at 10, 25 and 50 % of the labels, once, in rounds, and chosen anew",
+        arms: budgets,
+    },
+    DigitStudy {
+        name: "budget",
+        what: "accuracy over 1, 2, 5, 10, 25, 50 and 100 % of the labels for the criteria that matter",
+        arms: curves,
+    },
+];
+
+/// Rounds of the arms that choose in rounds.
+pub const ROUNDS: usize = 4;
+/// Epochs between two choices of the arms that choose anew.
+const EPOCHS: usize = 5;
+
+/// The whole table: the full set, then for each fraction every criterion once, some in rounds, some anew.
+fn budgets(steps: usize) -> Result<Vec<Arm>, UnknownCriterion> {
+    let mut arms = vec![Arm::once(select::find("random")?, 1.0, steps)];
+    for fraction in [0.1, 0.25, 0.5] {
+        arms.extend(select::ALL.iter().map(|criterion| Arm::once(*criterion, fraction, steps)));
+        arms.extend(in_rounds(fraction, steps)?);
+        for name in ["random", "entropy-most", "error"] {
+            arms.push(Arm::once(select::find(name)?, fraction, steps).recomputed(EPOCHS));
+        }
+    }
+    Ok(arms)
+}
+
+/// Criteria in rounds; two of our own: diverse first and uncertain then, and diverse throughout.
+fn in_rounds(fraction: f64, steps: usize) -> Result<Vec<Arm>, UnknownCriterion> {
+    let once = |criterion: Criterion| Arm::once(criterion, fraction, steps);
+    let badge = select::find("badge")?;
+    let margin = select::find("margin")?;
+    Ok(vec![
+        once(select::find("entropy-most")?).in_rounds(ROUNDS),
+        once(margin).in_rounds(ROUNDS),
+        once(badge).in_rounds(ROUNDS),
+        once(margin).in_rounds(ROUNDS).opened_by(badge),
+        once(margin).in_rounds(2 * ROUNDS).opened_by(badge),
+    ])
+}
+
+fn curves(steps: usize) -> Result<Vec<Arm>, UnknownCriterion> {
+    let mut arms = vec![Arm::once(select::find("random")?, 1.0, steps)];
+    for fraction in [0.01, 0.02, 0.05, 0.1, 0.25, 0.5] {
+        for name in ["random", "entropy-most", "margin"] {
+            arms.push(Arm::once(select::find(name)?, fraction, steps));
+        }
+        arms.extend(in_rounds(fraction, steps)?);
+    }
+    Ok(arms)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_criterion_is_in_the_table_and_no_arm_occurs_twice() {
+        for study in super::ALL {
+            let arms = (study.arms)(800).unwrap();
+            let keys: std::collections::BTreeSet<String> =
+                arms.iter().map(|a| crate::image::study::key(a, 0)).collect();
+            assert_eq!(keys.len(), arms.len(), "{}", study.name);
+        }
+        let arms = super::budgets(800).unwrap();
+        assert!(crate::select::ALL.iter().all(|c| arms.iter().any(|a| a.criterion == *c && a.fraction == 0.1)));
+    }
+}

@@ -1,0 +1,426 @@
+//! Training of image networks: stochastic gradients on batches of a subset, a function of seed and step alone.
+//!
+//! Batch number s of a stage holds samples s b to (s + 1) b of an endless stream of permutations of the subset, so that
+//! any subset gives full batches and equal numbers of steps are equal work. Adam (Kingma and Ba 2015) or SGD with
+//! momentum. A training resumed from its checkpoint repeats the unbroken one bit for bit.
+
+use crate::checkpoint::{Checkpoint, CheckpointError, Identity};
+use crate::dataset::Images;
+use crate::interrupt::Interrupt;
+use crate::net::kernel::norm::Moments;
+use crate::net::network::{Network, NetworkError};
+use crate::net::operation;
+use crate::random::{Purpose, Random};
+use candle_core::Tensor;
+use std::path::Path;
+
+const BETA_1: f32 = 0.9;
+const BETA_2: f32 = 0.999;
+const EPSILON: f32 = 1e-8;
+
+/// How steps follow gradients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Optimizer {
+    /// Adam
+    Adam,
+    /// Stochastic gradient descent with momentum 0.9
+    Sgd,
+}
+
+/// How the learning rate changes over a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Schedule {
+    /// It stays
+    Constant,
+    /// It falls to zero along half a cosine
+    Cosine,
+}
+
+impl Schedule {
+    /// The share of the learning rate after this share of the stage.
+    fn at(self, done: f64) -> f64 {
+        match self {
+            Schedule::Constant => 1.0,
+            Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * done.min(1.0)).cos()),
+        }
+    }
+}
+
+/// What to do with every batch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settings {
+    /// Images of a batch.
+    pub batch: usize,
+    /// Learning rate.
+    pub rate: f64,
+    /// How it changes.
+    pub schedule: Schedule,
+    /// How steps follow gradients.
+    pub optimizer: Optimizer,
+    /// Shrinks weights by this times the learning rate, every step.
+    pub decay: f64,
+    /// Order of images, dropout.
+    pub seed: u64,
+}
+
+impl Settings {
+    /// Adam at 1e-3 on batches of 64: what the studies use throughout.
+    pub fn usual(seed: u64) -> Self {
+        let (schedule, optimizer) = (Schedule::Constant, Optimizer::Adam);
+        Settings { batch: 64, rate: 1e-3, schedule, optimizer, decay: 0.0, seed }
+    }
+}
+
+/// Part of a training with one subset of images: steps from `first` to `end`.
+#[derive(Debug, Clone, Copy)]
+pub struct Stage<'a> {
+    /// Number of the stage: stages have orders of their own.
+    pub number: u64,
+    /// First step.
+    pub first: usize,
+    /// Step before which it ends.
+    pub end: usize,
+    /// Images that are trained on.
+    pub subset: &'a [usize],
+}
+
+/// Why a training failed.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainingError {
+    /// The network could not be computed.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The loss or a weight is no number any more.
+    #[error("the training diverged at step {step} with learning rate {rate}; use a smaller --rate")]
+    Diverged {
+        /// The step.
+        step: usize,
+        /// The learning rate.
+        rate: f64,
+    },
+    /// There is nothing to train on.
+    #[error("there are no images to train on; raise --fraction or check the data")]
+    Empty,
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl From<candle_core::Error> for TrainingError {
+    fn from(error: candle_core::Error) -> Self {
+        NetworkError::from(error).into()
+    }
+}
+
+/// A network in training.
+#[derive(Debug)]
+pub struct Training {
+    /// The network.
+    pub network: Network,
+    /// Steps done.
+    pub step: usize,
+    first: Vec<Vec<f32>>,
+    second: Vec<Vec<f32>>,
+}
+
+impl Training {
+    /// At step 0.
+    pub fn new(network: Network) -> Self {
+        let zeros = || network.variables.iter().map(|v| vec![0.0; v.elem_count()]).collect();
+        Training { step: 0, first: zeros(), second: zeros(), network }
+    }
+
+    /// Runs the steps of a stage that are not done yet. `watch` sees every step with its loss.
+    ///
+    /// # Errors
+    /// [`TrainingError`]; after `Interrupted` the steps done so far stay.
+    pub fn run(
+        &mut self,
+        images: &Images,
+        stage: Stage<'_>,
+        settings: &Settings,
+        stop: &Interrupt,
+        mut watch: impl FnMut(&Training, f32),
+    ) -> Result<(), TrainingError> {
+        crate::optimise::adam::keep_heap();
+        if stage.subset.is_empty() && self.step < stage.end {
+            return Err(TrainingError::Empty);
+        }
+        let mut stream = Stream::new(stage, settings.seed);
+        while self.step < stage.end {
+            if stop.pressed() {
+                return Err(TrainingError::Interrupted);
+            }
+            let at = (self.step - stage.first) * settings.batch;
+            let batch: Vec<usize> = (at..at + settings.batch).map(|k| stream.at(k)).collect();
+            let share = (self.step - stage.first) as f64 / (stage.end - stage.first) as f64;
+            let loss = self.batch(images, &batch, settings, settings.rate * settings.schedule.at(share))?;
+            watch(self, loss);
+        }
+        Ok(())
+    }
+
+    /// One step on the images of `batch`; returns their mean loss before it.
+    fn batch(
+        &mut self,
+        images: &Images,
+        batch: &[usize],
+        settings: &Settings,
+        rate: f64,
+    ) -> Result<f32, TrainingError> {
+        let chosen = images.select(batch);
+        let x = self.network.input(&chosen.pixels, batch.len())?;
+        let dropout = Random::new(settings.seed, Purpose::Dropout, self.step as u64);
+        let logits = self.network.train(&x, dropout)?;
+        let loss = operation::cross_entropy(&logits, &chosen.labels)?;
+        let gradients = loss.backward()?;
+        let loss = loss.to_scalar::<f32>()?;
+        if !loss.is_finite() {
+            return Err(TrainingError::Diverged { step: self.step, rate: settings.rate });
+        }
+        self.step += 1;
+        for (k, variable) in self.network.variables.iter().enumerate() {
+            let Some(gradient) = gradients.get(variable) else { continue };
+            let gradient = gradient.flatten_all()?.to_vec1::<f32>()?;
+            let mut weights = variable.flatten_all()?.to_vec1::<f32>()?;
+            if settings.decay > 0.0 {
+                weights.iter_mut().for_each(|w| *w -= (rate * settings.decay) as f32 * *w);
+            }
+            match settings.optimizer {
+                Optimizer::Adam => {
+                    let moments = (&mut self.first[k], &mut self.second[k]);
+                    adam(&mut weights, &gradient, moments, rate, self.step);
+                }
+                Optimizer::Sgd => {
+                    for ((w, g), m) in weights.iter_mut().zip(&gradient).zip(&mut self.first[k]) {
+                        *m = 0.9 * *m + g;
+                        *w -= rate as f32 * *m;
+                    }
+                }
+            }
+            if !weights.iter().all(|w| w.is_finite()) {
+                return Err(TrainingError::Diverged { step: self.step, rate: settings.rate });
+            }
+            variable.set(&Tensor::from_vec(weights, variable.shape(), variable.device())?)?;
+        }
+        Ok(loss)
+    }
+
+    /// The state as a checkpoint of the run `identity`.
+    ///
+    /// # Errors
+    /// If the weights cannot be read from the device.
+    pub fn checkpoint(&self, identity: Identity) -> Result<Checkpoint, NetworkError> {
+        let wide = |values: &[f32]| -> Vec<f64> { values.iter().map(|v| f64::from(*v)).collect() };
+        let mut tensors = std::collections::BTreeMap::new();
+        for (k, slot) in self.network.plan.slots.iter().enumerate() {
+            let weights = self.network.variables[k].flatten_all()?.to_vec1::<f32>()?;
+            tensors.insert(slot.name.clone(), wide(&weights));
+            tensors.insert(format!("first.{}", slot.name), wide(&self.first[k]));
+            tensors.insert(format!("second.{}", slot.name), wide(&self.second[k]));
+        }
+        for (k, moments) in self.network.moments.iter().enumerate() {
+            tensors.insert(format!("mean.{k}"), wide(&moments.mean));
+            tensors.insert(format!("variance.{k}"), wide(&moments.variance));
+        }
+        Ok(Checkpoint { identity, counters: [("step".to_string(), self.step as u64)].into(), tensors })
+    }
+
+    /// Goes on from a checkpoint read from `path`.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Damaged`] if anything is missing or does not fit.
+    pub fn restore(&mut self, checkpoint: &Checkpoint, path: &Path) -> Result<(), CheckpointError> {
+        let narrow = |name: &str, count: usize| -> Result<Vec<f32>, CheckpointError> {
+            Ok(checkpoint.tensor(path, name, count)?.iter().map(|v| *v as f32).collect())
+        };
+        let damaged = |e: candle_core::Error| CheckpointError::Damaged { path: path.into(), reason: e.to_string() };
+        for (k, slot) in self.network.plan.slots.iter().enumerate() {
+            let variable = &self.network.variables[k];
+            let weights = narrow(&slot.name, variable.elem_count())?;
+            let tensor = Tensor::from_vec(weights, variable.shape(), variable.device()).map_err(damaged)?;
+            variable.set(&tensor).map_err(damaged)?;
+            self.first[k] = narrow(&format!("first.{}", slot.name), variable.elem_count())?;
+            self.second[k] = narrow(&format!("second.{}", slot.name), variable.elem_count())?;
+        }
+        for (k, moments) in self.network.moments.iter_mut().enumerate() {
+            let count = moments.mean.len();
+            *moments = Moments {
+                mean: narrow(&format!("mean.{k}"), count)?,
+                variance: narrow(&format!("variance.{k}"), count)?,
+            };
+        }
+        self.step = checkpoint.counter(path, "step")? as usize;
+        Ok(())
+    }
+}
+
+/// The update of Adam after `step` steps, with both corrections of its moments put into the rate.
+fn adam(weights: &mut [f32], gradient: &[f32], moments: (&mut Vec<f32>, &mut Vec<f32>), rate: f64, step: usize) {
+    let power = |beta: f32| 1.0 - f64::from(beta).powf(step as f64);
+    let rate = (rate * power(BETA_2).sqrt() / power(BETA_1)) as f32;
+    let epsilon = EPSILON * power(BETA_2).sqrt() as f32;
+    for ((w, g), (m, v)) in weights.iter_mut().zip(gradient).zip(moments.0.iter_mut().zip(moments.1)) {
+        *m = BETA_1 * *m + (1.0 - BETA_1) * g;
+        *v = BETA_2 * *v + (1.0 - BETA_2) * g * g;
+        *w -= rate * *m / (v.sqrt() + epsilon);
+    }
+}
+
+/// An endless stream of permutations of a subset.
+struct Stream<'a> {
+    stage: Stage<'a>,
+    seed: u64,
+    epoch: Option<usize>,
+    order: Vec<usize>,
+}
+
+impl<'a> Stream<'a> {
+    fn new(stage: Stage<'a>, seed: u64) -> Self {
+        Stream { stage, seed, epoch: None, order: Vec::new() }
+    }
+
+    fn at(&mut self, k: usize) -> usize {
+        let n = self.stage.subset.len();
+        let epoch = k / n;
+        if self.epoch != Some(epoch) {
+            self.epoch = Some(epoch);
+            self.order = self.stage.subset.to_vec();
+            let mut random = Random::new(self.seed, Purpose::Batches, self.stage.number << 32 | epoch as u64);
+            for last in (1..n).rev() {
+                self.order.swap(last, (random.uniform() * (last + 1) as f64) as usize);
+            }
+        }
+        self.order[k % n]
+    }
+}
+
+/// Share of images whose largest logit is that of their label, in percent.
+///
+/// # Errors
+/// If the network cannot be computed.
+pub fn accuracy(network: &Network, images: &Images) -> Result<f64, NetworkError> {
+    let logits = network.outputs(&images.pixels)?.logits;
+    let right = logits.chunks_exact(images.classes).zip(&images.labels).filter(|(row, label)| {
+        let best = (0..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best });
+        best == usize::from(**label)
+    });
+    Ok(100.0 * right.count() as f64 / images.len().max(1) as f64)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::net::architecture::{Architecture, Layer};
+    use crate::net::network::Normalisation;
+    use candle_core::Device;
+
+    /// Images of 8 x 8 whose class is the quarter that is bright, with noise.
+    pub fn quarters(n: usize, seed: u64, noise: f64) -> Images {
+        let mut random = Random::new(seed, Purpose::Weights, 1);
+        let labels: Vec<u8> = (0..n).map(|k| (k % 4) as u8).collect();
+        let mut pixels = Vec::new();
+        for label in &labels {
+            for at in 0..64 {
+                let quarter = (at / 8 / 4) * 2 + at % 8 / 4;
+                let bright = if quarter == usize::from(*label) { 0.8 } else { 0.2 };
+                pixels.push((bright + noise * random.normal()) as f32);
+            }
+        }
+        Images::new([1, 8, 8], pixels, labels, 4).unwrap()
+    }
+
+    /// A small network with every kind of layer but a residual.
+    pub fn small(seed: u64) -> Network {
+        let conv = Layer::Conv { filters: 4, kernel: 3, stride: 1, padding: 1 };
+        let head = [Layer::Flatten, Layer::Dropout(0.2), Layer::Dense(4)];
+        let layers = [conv, Layer::BatchNorm, Layer::Relu, Layer::MaxPool(4)].into_iter().chain(head).collect();
+        let architecture = Architecture { name: "small".into(), input: [1, 8, 8], classes: 4, layers };
+        let normalisation = Normalisation { mean: vec![0.35], deviation: vec![0.3] };
+        Network::random(&architecture, normalisation, seed, &Device::Cpu).unwrap()
+    }
+
+    fn settings(optimizer: Optimizer) -> Settings {
+        let (schedule, rate) = (Schedule::Cosine, if optimizer == Optimizer::Adam { 1e-2 } else { 0.05 });
+        Settings { batch: 16, rate, schedule, optimizer, decay: 1e-4, seed: 1 }
+    }
+
+    fn train(training: &mut Training, images: &Images, end: usize, to: usize, settings: &Settings) -> Vec<f32> {
+        let subset: Vec<usize> = (0..images.len()).collect();
+        let stop = Interrupt::never();
+        let mut losses = Vec::new();
+        let stage = Stage { number: 0, first: 0, end, subset: &subset };
+        let ending = training.run(images, stage, settings, &stop, |training, loss| {
+            losses.push(loss);
+            if training.step == to {
+                _ = stop.press();
+            }
+        });
+        assert_eq!(ending.is_err(), to < end, "{ending:?}");
+        losses
+    }
+
+    #[test]
+    fn both_optimisers_learn() {
+        let (images, test) = (quarters(200, 1, 0.3), quarters(200, 2, 0.3));
+        for optimizer in [Optimizer::Adam, Optimizer::Sgd] {
+            let mut training = Training::new(small(0));
+            assert!(accuracy(&training.network, &test).unwrap() < 70.0);
+            train(&mut training, &images, 60, 60, &settings(optimizer));
+            let reached = accuracy(&training.network, &test).unwrap();
+            assert!(reached > 95.0, "{optimizer:?}: {reached}");
+        }
+    }
+
+    #[test]
+    fn a_resumed_training_is_the_unbroken_one() {
+        let images = quarters(50, 1, 0.2);
+        let settings = settings(Optimizer::Adam);
+        let mut unbroken = Training::new(small(3));
+        let losses = train(&mut unbroken, &images, 20, 20, &settings);
+
+        let mut stopped = Training::new(small(3));
+        train(&mut stopped, &images, 20, 7, &settings);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.checkpoint");
+        let identity: Identity = [("seed".to_string(), "3".to_string())].into();
+        stopped.checkpoint(identity.clone()).unwrap().save(&path).unwrap();
+        let mut resumed = Training::new(small(9));
+        resumed.restore(&Checkpoint::load(&path, &identity).unwrap(), &path).unwrap();
+        assert_eq!(train(&mut resumed, &images, 20, 20, &settings), losses[7..]);
+        assert_eq!(
+            resumed.checkpoint(identity.clone()).unwrap(),
+            unbroken.checkpoint(identity).unwrap(),
+            "weights, moments and statistics"
+        );
+    }
+
+    #[test]
+    fn an_epoch_sees_every_sample_of_its_subset_once() {
+        let subset = [3, 5, 8, 13, 21];
+        let stage = Stage { number: 2, first: 0, end: 9, subset: &subset };
+        let mut stream = Stream::new(stage, 4);
+        let drawn: Vec<usize> = (0..10).map(|k| stream.at(k)).collect();
+        for epoch in drawn.chunks(5) {
+            let mut sorted = epoch.to_vec();
+            sorted.sort_unstable();
+            assert_eq!(sorted, subset);
+        }
+        assert_ne!(drawn[..5], drawn[5..]);
+    }
+
+    #[test]
+    fn what_cannot_be_trained_says_so() {
+        let images = quarters(8, 1, 0.1);
+        let mut training = Training::new(small(0));
+        let stage = Stage { number: 0, first: 0, end: 5, subset: &[] };
+        let usual = Settings::usual(0);
+        let nothing = training.run(&images, stage, &usual, &Interrupt::never(), |_, _| {});
+        assert!(matches!(nothing, Err(TrainingError::Empty)));
+        // Batch normalisation hides any finite scale of the weights before it, so the rate must leave f32.
+        let wild = Settings { rate: 1e39, optimizer: Optimizer::Sgd, ..usual };
+        let stage = Stage { number: 0, first: 0, end: 50, subset: &[0, 1, 2, 3] };
+        let error = training.run(&images, stage, &wild, &Interrupt::never(), |_, _| {}).unwrap_err();
+        assert!(error.to_string().contains("--rate"), "{error}");
+    }
+}

@@ -1,0 +1,79 @@
+//! Ctrl-C: the first press asks the work to end, the second ends the process.
+//!
+//! Long work polls an [`Interrupt`] once an iteration and stops there with the best weights it has. A second press
+//! means that this takes too long for the user, and the process exits with status 130 at once; files are written
+//! atomically, so none is left half done.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// Exit status of a process that Ctrl-C ended: 128 + SIGINT.
+pub const EXIT_STATUS: i32 = 130;
+
+/// Whether the user wants the work to end. Cheap to clone and to ask.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupt {
+    pressed: Arc<AtomicBool>,
+}
+
+/// The handler for Ctrl-C could not be installed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen for Ctrl-C: {0}; another part of this process handles it already")]
+pub struct InstallError(#[from] ctrlc::Error);
+
+impl Interrupt {
+    /// One that only [`Interrupt::press`] sets: for tests, and for use as a library.
+    pub fn never() -> Self {
+        Self::default()
+    }
+
+    /// The process-wide one, set by Ctrl-C. Later calls return the same.
+    ///
+    /// # Errors
+    /// [`InstallError`] if the system refuses the handler.
+    pub fn on_ctrl_c() -> Result<Self, InstallError> {
+        static INSTALLED: OnceLock<Interrupt> = OnceLock::new();
+        if let Some(installed) = INSTALLED.get() {
+            return Ok(installed.clone());
+        }
+        let interrupt = Self::default();
+        let seen = interrupt.clone();
+        ctrlc::set_handler(move || {
+            if seen.press() {
+                std::process::exit(EXIT_STATUS);
+            }
+            eprintln!("\nstopping after this iteration and keeping the best weights; press Ctrl-C again to quit now");
+        })?;
+        Ok(INSTALLED.get_or_init(|| interrupt).clone())
+    }
+
+    /// Asks the work to end. Returns whether it had been asked before.
+    pub fn press(&self) -> bool {
+        self.pressed.swap(true, Ordering::Relaxed)
+    }
+
+    /// The flag itself, for optimisers, which ask for nothing more.
+    pub fn flag(&self) -> &AtomicBool {
+        &self.pressed
+    }
+
+    /// Whether the work should end at the next iteration.
+    pub fn pressed(&self) -> bool {
+        self.pressed.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_share_one_state_and_the_second_press_is_told_apart() {
+        let interrupt = Interrupt::never();
+        let worker = interrupt.clone();
+        assert!(!worker.pressed());
+        assert!(!interrupt.press());
+        assert!(worker.pressed() && worker.flag().load(Ordering::Relaxed));
+        assert!(interrupt.press());
+    }
+}

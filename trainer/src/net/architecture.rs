@@ -1,0 +1,144 @@
+//! Image networks as lists of layers, and the presets: what the thesis used, and what fits a board.
+//!
+//! `y = layers(x)` on `[c, h, w]`; the last value holds one logit per class. Softmax belongs to the loss.
+
+use crate::image::folded::Shape;
+use serde::{Deserialize, Serialize};
+
+/// One layer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layer {
+    /// Convolution with square kernels, and bias.
+    Conv {
+        /// Channels of the output.
+        filters: usize,
+        /// Rows and columns of the kernel.
+        kernel: usize,
+        /// Step between outputs.
+        stride: usize,
+        /// Zeros around the image.
+        padding: usize,
+    },
+    /// Normalises every channel by the batch in training, by running moments otherwise.
+    BatchNorm,
+    /// max(0, x); stands after a convolution, a normalisation or a dense layer.
+    Relu,
+    /// Largest value of windows of this size, which do not overlap.
+    MaxPool(usize),
+    /// Mean of windows of this size, which do not overlap.
+    AveragePool(usize),
+    /// `[c, h, w]` to `[c h w]`.
+    Flatten,
+    /// In training, zeroes this share of the values and scales the others up.
+    Dropout(f32),
+    /// Dense layer with this many outputs.
+    Dense(usize),
+    /// max(0, body(x) + shortcut(x)); an empty shortcut is x itself.
+    Residual {
+        /// The layers.
+        body: Vec<Layer>,
+        /// What is added to them.
+        shortcut: Vec<Layer>,
+    },
+}
+
+/// A network without weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Architecture {
+    /// Name, such as `lenet16`.
+    pub name: String,
+    /// Channels, rows, columns of an image.
+    pub input: [usize; 3],
+    /// Classes.
+    pub classes: usize,
+    /// In order of evaluation.
+    pub layers: Vec<Layer>,
+}
+
+impl Architecture {
+    /// Shape of an image.
+    pub fn shape(&self) -> Shape {
+        Shape::new(self.input[0], self.input[1], self.input[2])
+    }
+}
+
+/// A preset's name and what it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Preset {
+    /// Name on the command line.
+    pub name: &'static str,
+    /// One line for `--help`.
+    pub what: &'static str,
+    build: fn() -> (Vec<Layer>, [usize; 3]),
+}
+
+/// All presets.
+pub const PRESETS: [Preset; 5] = [
+    Preset { name: "lenet16", what: "16x16 digits on boards: 8,234 parameters, 107 kMAC", build: lenet16 },
+    Preset { name: "thesis-digits", what: "28x28 digits, two convolutions with batch norm", build: thesis_digits },
+    Preset { name: "thesis-mlp", what: "28x28 digits, 784-16-10", build: thesis_mlp },
+    Preset { name: "thesis-cifar", what: "32x32 colour, two convolutions with batch norm", build: thesis_cifar },
+    Preset { name: "resnet8", what: "32x32 colour on boards, as in MLPerf Tiny: 12.5 MMAC", build: resnet8 },
+];
+
+/// There is no such preset.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no network `{name}`; choose one of {known}")]
+pub struct UnknownNetwork {
+    name: String,
+    known: String,
+}
+
+/// The architecture of a preset, for this many classes.
+///
+/// # Errors
+/// [`UnknownNetwork`], which lists those there are.
+pub fn preset(name: &str, classes: usize) -> Result<Architecture, UnknownNetwork> {
+    let Some(preset) = PRESETS.iter().find(|p| p.name == name) else {
+        return Err(UnknownNetwork { name: name.into(), known: PRESETS.map(|p| p.name).join(", ") });
+    };
+    let (mut layers, input) = (preset.build)();
+    layers.push(Layer::Dense(classes));
+    Ok(Architecture { name: name.into(), input, classes, layers })
+}
+
+fn conv(filters: usize, kernel: usize, stride: usize, padding: usize) -> Layer {
+    Layer::Conv { filters, kernel, stride, padding }
+}
+
+fn lenet16() -> (Vec<Layer>, [usize; 3]) {
+    use Layer::{Dense, Flatten, MaxPool, Relu};
+    let layers =
+        vec![conv(8, 5, 1, 2), Relu, MaxPool(2), conv(16, 5, 1, 0), Relu, MaxPool(2), Flatten, Dense(64), Relu];
+    (layers, [1, 16, 16])
+}
+
+fn thesis_digits() -> (Vec<Layer>, [usize; 3]) {
+    use Layer::{BatchNorm, Dense, Flatten, MaxPool, Relu};
+    let first = [conv(16, 3, 1, 1), BatchNorm, Relu];
+    let second = [conv(32, 3, 1, 1), BatchNorm, Relu, MaxPool(2), Flatten, Dense(32), Relu];
+    (first.into_iter().chain(second).collect(), [1, 28, 28])
+}
+
+fn thesis_mlp() -> (Vec<Layer>, [usize; 3]) {
+    (vec![Layer::Flatten, Layer::Dense(16), Layer::Relu], [1, 28, 28])
+}
+
+fn thesis_cifar() -> (Vec<Layer>, [usize; 3]) {
+    use Layer::{BatchNorm, Dense, Dropout, Flatten, MaxPool, Relu};
+    let block = |filters| [conv(filters, 3, 1, 1), BatchNorm, Relu, MaxPool(2)];
+    let head = [Flatten, Dense(128), Relu, Dropout(0.5)];
+    (block(32).into_iter().chain(block(16)).chain(head).collect(), [3, 32, 32])
+}
+
+fn resnet8() -> (Vec<Layer>, [usize; 3]) {
+    use Layer::{AveragePool, BatchNorm, Flatten, Relu};
+    let residual = |filters, stride| Layer::Residual {
+        body: vec![conv(filters, 3, stride, 1), BatchNorm, Relu, conv(filters, 3, 1, 1), BatchNorm],
+        shortcut: if stride == 1 { Vec::new() } else { vec![conv(filters, 1, stride, 0)] },
+    };
+    let stem = [conv(16, 3, 1, 1), BatchNorm, Relu];
+    let rest = [residual(16, 1), residual(32, 2), residual(64, 2), AveragePool(8), Flatten];
+    (stem.into_iter().chain(rest).collect(), [3, 32, 32])
+}

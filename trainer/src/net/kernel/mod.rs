@@ -1,0 +1,78 @@
+//! Arithmetic of image networks on the CPU: plain loops and products over slices, forward and backward.
+//!
+//! Values are `[n, c, h, w]`, row-major. A batch is cut into parts of a fixed number of images; parts run on the
+//! threads of the current rayon pool, and sums over parts are taken in their order, so that results do not depend on
+//! the number of threads.
+
+pub mod conv;
+pub mod dense;
+pub mod loss;
+pub mod norm;
+pub mod pool;
+
+use rayon::prelude::*;
+
+/// Applies `work` to parts 0..n and returns the results in order; in parallel where the pool has threads to spare.
+pub fn parts<T: Send>(n: usize, work: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
+    if n > 1 && rayon::current_num_threads() > 1 {
+        (0..n).into_par_iter().map(work).collect()
+    } else {
+        (0..n).map(work).collect()
+    }
+}
+
+/// Applies `work` to disjoint pieces of `out`, `size` numbers each (the last may be shorter).
+pub fn pieces(out: &mut [f32], size: usize, work: impl Fn(usize, &mut [f32]) + Sync + Send) {
+    if out.len() > size && rayon::current_num_threads() > 1 {
+        out.par_chunks_mut(size).enumerate().for_each(|(k, piece)| work(k, piece));
+    } else {
+        out.chunks_mut(size.max(1)).enumerate().for_each(|(k, piece)| work(k, piece));
+    }
+}
+
+/// Lanes of sums: one order of additions on every machine, and one that vectorises.
+const LANES: usize = 16;
+
+/// sum of f(x_i, y_i), in sixteen lanes.
+#[inline(always)]
+pub fn sum_of(x: &[f32], y: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
+    let rest: f32 = xs.remainder().iter().zip(ys.remainder()).map(|(x, y)| f(*x, *y)).sum();
+    for (x, y) in xs.zip(ys) {
+        for ((lane, x), y) in lanes.iter_mut().zip(x).zip(y) {
+            *lane += f(*x, *y);
+        }
+    }
+    lanes.iter().sum::<f32>() + rest
+}
+
+/// sum of x_i.
+pub fn sum(x: &[f32]) -> f32 {
+    sum_of(x, x, |x, _| x)
+}
+
+/// The gradient before a ReLU: `gradient` where the output `y` is positive, 0 elsewhere.
+pub fn through_relu(gradient: &[f32], y: &[f32]) -> Vec<f32> {
+    gradient.iter().zip(y).map(|(g, y)| if *y > 0.0 { *g } else { 0.0 }).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use crate::random::{Purpose, Random};
+
+    /// Numbers around zero.
+    pub fn numbers(n: usize, seed: u64) -> Vec<f32> {
+        let mut random = Random::new(seed, Purpose::Weights, 7);
+        (0..n).map(|_| random.normal() as f32).collect()
+    }
+
+    #[test]
+    fn a_sum_in_lanes_is_the_sum() {
+        for n in [0, 1, 15, 16, 17, 100] {
+            let x = numbers(n, 1);
+            let plain: f64 = x.iter().map(|x| f64::from(*x)).sum();
+            assert!((f64::from(super::sum(&x)) - plain).abs() < 1e-4);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Image networks: our operations against candle's own, gradients, both modes, folding.
+
+use super::architecture::{PRESETS, preset};
+use super::kernel::conv::Geometry;
+use super::kernel::pool::{Kind, Pool};
+use super::kernel::tests::numbers;
+use super::network::{Network, Normalisation};
+use super::{kernel, operation};
+use crate::image::folded::Window;
+use crate::random::{Purpose, Random};
+use candle_core::{Device, Tensor, Var};
+
+fn variable(shape: &[usize], seed: u64) -> Var {
+    Var::from_vec(numbers(shape.iter().product(), seed), shape, &Device::Cpu).unwrap()
+}
+
+fn far(a: &Tensor, b: &Tensor) -> f32 {
+    let (a, b) = (a.flatten_all().unwrap().to_vec1::<f32>().unwrap(), b.flatten_all().unwrap().to_vec1().unwrap());
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(&b).map(|(a, b): (&f32, &f32)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// Values and gradients of `ours` and `theirs`, both weighted by the same numbers, agree.
+fn same(variables: &[&Var], ours: &Tensor, theirs: &Tensor, tolerance: f32) {
+    assert!(far(ours, theirs) < tolerance, "value {}", far(ours, theirs));
+    let weights = Tensor::from_vec(numbers(ours.elem_count(), 99), ours.shape(), &Device::Cpu).unwrap();
+    let gradients = |y: &Tensor| (y * &weights).unwrap().sum_all().unwrap().backward().unwrap();
+    let (ours, theirs) = (gradients(ours), gradients(theirs));
+    for (k, v) in variables.iter().enumerate() {
+        let distance = far(ours.get(v).unwrap(), theirs.get(v).unwrap());
+        assert!(distance < tolerance, "gradient of variable {k}: {distance}");
+    }
+}
+
+#[test]
+fn convolutions_are_candles() {
+    for (kernel, stride, padding, relu) in
+        [(3, 1, 1, true), (5, 1, 0, false), (3, 2, 1, true), (1, 2, 0, false), (5, 1, 2, true)]
+    {
+        let (x, w, b) = (variable(&[7, 3, 9, 9], 1), variable(&[4, 3, kernel, kernel], 2), variable(&[4], 3));
+        let geometry = Geometry::new([3, 9, 9], 4, Window::square(kernel, stride, padding)).unwrap();
+        let ours = operation::convolution(&x, &w, &b, &geometry, relu).unwrap();
+        let theirs = x.conv2d(&w, padding, stride, 1, 1).unwrap();
+        let theirs = theirs.broadcast_add(&b.reshape((1, 4, 1, 1)).unwrap()).unwrap();
+        let theirs = if relu { theirs.relu().unwrap() } else { theirs };
+        same(&[&x, &w, &b], &ours, &theirs, 3e-4);
+    }
+}
+
+#[test]
+fn dense_pooling_and_loss_are_candles() {
+    let (x, w, b) = (variable(&[5, 6], 1), variable(&[4, 6], 2), variable(&[4], 3));
+    let theirs = x.matmul(&w.t().unwrap()).unwrap().broadcast_add(&b).unwrap().relu().unwrap();
+    same(&[&x, &w, &b], &operation::dense(&x, &w, &b, true).unwrap(), &theirs, 1e-5);
+
+    let image = variable(&[3, 2, 6, 8], 4);
+    let pool = |kind| Pool { kind, size: 2, height: 6, width: 8 };
+    same(
+        &[&image],
+        &operation::pool(&image, pool(Kind::Max)).unwrap(),
+        &operation::max_of_windows(&image, 2).unwrap(),
+        1e-6,
+    );
+    same(&[&image], &operation::pool(&image, pool(Kind::Average)).unwrap(), &image.avg_pool2d(2).unwrap(), 1e-6);
+
+    let labels = [0u8, 3, 2, 5, 1];
+    let wanted = Tensor::new(&[0u32, 3, 2, 5, 1], &Device::Cpu).unwrap();
+    let theirs = candle_nn::loss::cross_entropy(&x, &wanted).unwrap();
+    same(&[&x], &operation::cross_entropy(&x, &labels).unwrap(), &theirs, 1e-6);
+}
+
+#[test]
+fn pooling_drops_what_is_left_over_and_gives_a_tie_to_the_first() {
+    let pool = Pool { kind: Kind::Max, size: 2, height: 3, width: 3 };
+    let x = [1.0, 1.0, 9.0, 0.0, 1.0, 9.0, 9.0, 9.0, 9.0];
+    let y = pool.forward(&x);
+    assert_eq!(y, [1.0]);
+    assert_eq!(pool.backward(&x, &y, &[5.0]), [5.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+}
+
+#[test]
+fn normalisation_is_the_formula_with_its_gradient() {
+    let (x, gain, shift) = (variable(&[4, 3, 5, 5], 1), variable(&[3], 2), variable(&[3], 3));
+    let channel = |t: &Tensor| t.reshape((1, 3, 1, 1)).unwrap();
+    let formula = |mean: &Tensor, variance: &Tensor| {
+        let root = (variance + f64::from(kernel::norm::EPSILON)).unwrap().sqrt().unwrap();
+        let y = x.broadcast_sub(mean).unwrap().broadcast_div(&root).unwrap();
+        let y = y.broadcast_mul(&channel(&gain)).unwrap().broadcast_add(&channel(&shift)).unwrap();
+        y.relu().unwrap()
+    };
+    let mean = x.mean_keepdim((0, 2, 3)).unwrap();
+    let variance = x.broadcast_sub(&mean).unwrap().sqr().unwrap().mean_keepdim((0, 2, 3)).unwrap();
+    let own = operation::moments(&x).unwrap();
+    let ours = operation::normalisation(&x, &gain, &shift, &own, true, true).unwrap();
+    same(&[&x, &gain, &shift], &ours, &formula(&mean, &variance), 1e-3);
+
+    let fixed = kernel::norm::Moments { mean: vec![0.5, -0.5, 0.0], variance: vec![0.3, 2.0, 1.0] };
+    let ours = operation::normalisation(&x, &gain, &shift, &fixed, false, true).unwrap();
+    let constant = |v: &[f32]| channel(&Tensor::new(v, &Device::Cpu).unwrap());
+    same(&[&x, &gain, &shift], &ours, &formula(&constant(&fixed.mean), &constant(&fixed.variance)), 1e-3);
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    let geometry = Geometry::new([3, 16, 16], 8, Window::square(5, 1, 2)).unwrap();
+    let (x, w) = (numbers(40 * 3 * 256, 1), numbers(8 * 75, 2));
+    let gradient = numbers(40 * 8 * 256, 3);
+    let all = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let found = geometry.backward(&x, &w, &gradient, true);
+            (geometry.forward(&x, &w, &[0.1; 8], true), found.input, found.weight, found.bias)
+        })
+    };
+    assert_eq!(all(1), all(3));
+}
+
+/// A preset with random weights, and moments of its own.
+fn network(name: &str) -> Network {
+    let architecture = preset(name, 10).unwrap();
+    let channels = architecture.input[0];
+    let normalisation = Normalisation { mean: vec![0.4; channels], deviation: vec![0.3; channels] };
+    Network::random(&architecture, normalisation, 5, &Device::Cpu).unwrap()
+}
+
+#[test]
+fn folded_networks_answer_as_the_unfolded_ones() {
+    for p in PRESETS {
+        let mut network = network(p.name);
+        let size: usize = network.architecture.input.iter().product();
+        let pixels: Vec<f32> = numbers(2 * size, 8).iter().map(|x| 0.5 + 0.2 * x).collect();
+        for seed in 0..3 {
+            network.train(&network.input(&pixels, 2).unwrap(), Random::new(seed, Purpose::Dropout, 0)).unwrap();
+        }
+        let classes: Vec<String> = (0..10).map(|c| c.to_string()).collect();
+        let folded = network.fold(&classes).unwrap();
+        let logits = network.outputs(&pixels).unwrap().logits;
+        for (image, logits) in pixels.chunks(size).zip(logits.chunks(10)) {
+            let device = folded.logits(image).unwrap();
+            let distance = device.iter().zip(logits).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(distance < 1e-5, "{}: {distance}", p.name);
+        }
+        assert_eq!(folded.macs().unwrap(), network.plan.macs, "{}", p.name);
+    }
+}
+
+#[test]
+fn dropout_and_batch_moments_belong_to_training() {
+    let mut network = network("thesis-cifar");
+    let x = network.input(&numbers(4 * 3 * 1024, 2), 4).unwrap();
+    let (first, second) = (network.evaluate(&x).unwrap(), network.evaluate(&x).unwrap());
+    assert_eq!(far(&first, &second), 0.0);
+    let mut train = |seed| network.train(&x, Random::new(seed, Purpose::Dropout, 0)).unwrap();
+    let (a, b, c) = (train(1), train(1), train(2));
+    assert_eq!(far(&a, &b), 0.0, "the same draw gives the same");
+    assert!(far(&a, &c) > 1e-3, "another draw gives another");
+    assert!(far(&first, &network.evaluate(&x).unwrap()) > 1e-3, "the running moments moved");
+}
+
+#[test]
+fn recalibration_takes_the_moments_of_the_new_domain() {
+    let mut network = network("thesis-digits");
+    let pixels: Vec<f32> = numbers(32 * 784, 3).iter().map(|x| 0.9 + 0.05 * x).collect();
+    network.recalibrate(&pixels).unwrap();
+    let batch = network.input(&pixels, 32).unwrap();
+    let by_batch = network.duplicate().unwrap().train(&batch, Random::new(0, Purpose::Dropout, 0)).unwrap();
+    assert!(far(&network.evaluate(&batch).unwrap(), &by_batch) < 1e-4);
+}

@@ -1,0 +1,231 @@
+//! The named problems of the specification, each with the network and the budget that suit it.
+//!
+//! What the defaults reach with seed 0, measured by the device evaluator on the exported f32 file (2 shared cores,
+//! optimised development build):
+//!
+//! | preset | form, hidden | CPU seconds | LogLoss | maximum error | RMS error |
+//! | --- | --- | --- | --- | --- | --- |
+//! | sir-single | reduced 16 | 0.2 | -34.5 | 3.2e-7 | 7.1e-8 |
+//! | sir-initial | reduced 16-16 | 2.9 | -34.0 | 5.2e-7 | 7.7e-8 |
+//! | sir-initial | conserved 24-24 | 13 | -34.1 | 3.5e-7 | 8.1e-8 |
+//! | sir-full | reduced 16-16 | 11 | -30.3 | 4.3e-6 | 2.9e-7 |
+//! | sir-field | reduced 16-16-16 | 33 | -27.3 | 8.1e-5 | 2.2e-6 |
+//!
+//! | sir-school | reduced 16-16-16, 300 of its 1,000 iterations | 10 | -27.5 | 3.1e-4 | 1.2e-5 |
+//! | decay | generic 16-16 | 1.6 | -26.8 | 5.5e-6 | 9.3e-7 |
+//! | lotka-volterra | generic 24-24, 200 of its 300 iterations | 16 | -17.3 | 1.4e-3 | 2.0e-4 |
+//! | duffing | generic 24-24, 200 of its 300 iterations | 17 | -14.7 | 4.2e-3 | 6.1e-4 |
+//! | sirs | conserved 24-24, 200 of its 300 iterations | 19 | -18.9 | 1.9e-3 | 1.9e-4 |
+//! | seir | conserved 24-24, 200 of its 300 iterations | 28 | -18.7 | 4.9e-3 | 3.6e-4 |
+//!
+//! The last six: release build. Errors near 3e-7 are f32 rounding, not the network.
+//!
+//! A preset is one entry of a list, if it is of SIR. Every other system has one of its own name without an entry, over the
+//! system's own [`System::DOMAIN`] with a network that goes by the number of quantities that vary.
+
+use crate::optimise::normal::Damping;
+use crate::problem::{Form, Problem};
+use sirocco::ode::sir::Sir;
+use sirocco::ode::{Ode, System};
+use std::sync::LazyLock;
+
+/// A named problem.
+#[derive(Debug, Clone, Copy)]
+pub struct Preset {
+    /// Name on the command line.
+    pub name: &'static str,
+    /// One line for `--help`.
+    pub what: &'static str,
+    /// The system.
+    pub ode: Ode,
+    /// Per quantity in [`Ode::quantity_names`] order; lo == hi where fixed.
+    pub domain: &'static [(f64, f64)],
+    /// Network and budget where the form conserves or makes no assumption.
+    pub generic: Recipe,
+    /// Network and budget of the reduced form, for systems that have one.
+    pub reduced: Option<Recipe>,
+}
+
+/// What a form of a preset is trained with unless told otherwise.
+#[derive(Debug, Clone, Copy)]
+pub struct Recipe {
+    /// Hidden widths.
+    pub hidden: &'static [usize],
+    /// Levenberg-Marquardt iterations.
+    pub iterations: usize,
+    /// Collocation points of a round.
+    pub points: usize,
+    /// Damping, if not the form's usual one.
+    pub damping: Option<Damping>,
+    /// Rounds over which the time horizon grows to its full length.
+    pub growth: u64,
+}
+
+const T: (f64, f64) = (0.0, 20.0);
+
+const fn fixed(value: f64) -> (f64, f64) {
+    (value, value)
+}
+
+const fn recipe(hidden: &'static [usize], iterations: usize, points: usize) -> Recipe {
+    Recipe { hidden, iterations, points, damping: None, growth: 0 }
+}
+
+/// A recipe whose times grow over so many rounds, with damping that keeps weights small.
+const fn growing(recipe: Recipe, rounds: u64) -> Recipe {
+    Recipe { damping: Some(Damping::Identity), growth: rounds, ..recipe }
+}
+
+const SINGLE: Recipe = recipe(&[16], 400, 512);
+const SINGLE_GENERIC: Recipe = recipe(&[16, 16], 400, 512);
+const INITIAL: Recipe = recipe(&[16, 16], 400, 2048);
+const INITIAL_GENERIC: Recipe = recipe(&[24, 24], 300, 2048);
+const FULL: Recipe = recipe(&[16, 16], 1500, 2048);
+const FULL_GENERIC: Recipe = recipe(&[32, 32], 400, 4096);
+const FIELD: Recipe = recipe(&[16, 16, 16], 1000, 4096);
+const SMALL: Recipe = growing(recipe(&[16, 16], 400, 1024), 10);
+const LARGE: Recipe = growing(recipe(&[24, 24], 300, 4096), 10);
+
+/// The presets of SIR.
+const SIR: &[Preset] = &[
+    Preset {
+        name: "sir-single",
+        what: "one epidemic: S0 .80, I0 .20, R0 0, beta .80, gamma .20",
+        ode: Ode::Sir,
+        domain: &[T, fixed(0.2), fixed(0.0), fixed(0.8), fixed(0.2)],
+        generic: SINGLE_GENERIC,
+        reduced: Some(SINGLE),
+    },
+    Preset {
+        name: "sir-single-shifted",
+        what: "the same with a perturbed start: S0 .70, I0 .30",
+        ode: Ode::Sir,
+        domain: &[T, fixed(0.3), fixed(0.0), fixed(0.8), fixed(0.2)],
+        generic: SINGLE_GENERIC,
+        reduced: Some(SINGLE),
+    },
+    Preset {
+        name: "sir-initial",
+        what: "bundle of initial conditions: I0 and R0 in [.10, .20], beta .8, gamma .2",
+        ode: Ode::Sir,
+        domain: &[T, (0.1, 0.2), (0.1, 0.2), fixed(0.8), fixed(0.2)],
+        generic: INITIAL_GENERIC,
+        reduced: Some(INITIAL),
+    },
+    Preset {
+        name: "sir-initial-shifted",
+        what: "bundle of initial conditions moved to I0 and R0 in [.30, .40]",
+        ode: Ode::Sir,
+        domain: &[T, (0.3, 0.4), (0.3, 0.4), fixed(0.8), fixed(0.2)],
+        generic: INITIAL_GENERIC,
+        reduced: Some(INITIAL),
+    },
+    Preset {
+        name: "sir-full",
+        what: "full bundle: I0 [.20, .40], R0 [.10, .30], beta [.40, .80], gamma [.30, .70]",
+        ode: Ode::Sir,
+        domain: Sir::DOMAIN,
+        generic: FULL_GENERIC,
+        reduced: Some(FULL),
+    },
+    Preset {
+        name: "sir-full-shifted",
+        what: "full bundle moved to I0 [.30, .50], R0 [.20, .40], beta [.60, 1.0], gamma [.50, 1.0]",
+        ode: Ode::Sir,
+        domain: &[T, (0.3, 0.5), (0.2, 0.4), (0.6, 1.0), (0.5, 1.0)],
+        generic: FULL_GENERIC,
+        reduced: Some(FULL),
+    },
+    Preset {
+        name: "sir-field",
+        what: "what a field user needs: I0 [.01, .50], R0 [0, .40], beta [.20, 1.0], gamma [.05, 1.0]",
+        ode: Ode::Sir,
+        domain: &[T, (0.01, 0.5), (0.0, 0.4), (0.2, 1.0), (0.05, 1.0)],
+        generic: FULL_GENERIC,
+        reduced: Some(FIELD),
+    },
+    Preset {
+        name: "sir-school",
+        what: "influenza in a boarding school: t [0, 14], I0 [.001, .02], R0 [0, .05], beta [1, 2.5], gamma [.2, .8]",
+        ode: Ode::Sir,
+        domain: &[(0.0, 14.0), (0.001, 0.02), (0.0, 0.05), (1.0, 2.5), (0.2, 0.8)],
+        generic: FULL_GENERIC,
+        reduced: Some(growing(FIELD, 20)),
+    },
+];
+
+/// Every preset: those listed, then one per system that has none.
+pub fn all() -> &'static [Preset] {
+    static ALL: LazyLock<Vec<Preset>> = LazyLock::new(|| {
+        let without = Ode::ALL.iter().filter(|ode| SIR.iter().all(|preset| preset.ode != **ode));
+        SIR.iter().copied().chain(without.map(|ode| Preset::of(*ode))).collect()
+    });
+    &ALL
+}
+
+/// There is no preset of that name.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("no preset is called `{name}`; there are {known}")]
+pub struct UnknownPreset {
+    name: String,
+    known: String,
+}
+
+/// The preset of that name.
+///
+/// # Errors
+/// [`UnknownPreset`] lists those that exist.
+pub fn find(name: &str) -> Result<&'static Preset, UnknownPreset> {
+    let known = || all().iter().map(|p| p.name).collect::<Vec<_>>().join(", ");
+    all().iter().find(|p| p.name == name).ok_or_else(|| UnknownPreset { name: name.into(), known: known() })
+}
+
+impl Preset {
+    /// The system over its own domain.
+    fn of(ode: Ode) -> Self {
+        let varying = ode.domain().iter().filter(|(lo, hi)| lo < hi).count();
+        let generic = match varying {
+            ..=3 => SMALL,
+            _ => LARGE,
+        };
+        Preset { name: ode.name(), what: ode.what(), ode, domain: ode.domain(), generic, reduced: None }
+    }
+
+    /// The problem in this form.
+    ///
+    /// # Errors
+    /// If the form does not exist for the system.
+    pub fn problem(&self, form: Form) -> Result<Problem, crate::problem::ProblemError> {
+        Problem::new(self.ode, form, self.domain)
+    }
+
+    /// Network and budget for this form.
+    pub fn recipe(&self, form: Form) -> Recipe {
+        match (form, self.reduced) {
+            (Form::Reduced, Some(recipe)) => recipe,
+            _ => self.generic,
+        }
+    }
+
+    /// The most accurate form there is: reduced where the system has one.
+    pub fn best_form(&self) -> Form {
+        if self.reduced.is_some() { Form::Reduced } else { Form::general(self.ode) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_is_a_problem_in_every_form() {
+        for preset in all() {
+            assert_eq!(find(preset.name).unwrap().name, preset.name);
+            for form in [Some(Form::general(preset.ode)), preset.reduced.map(|_| Form::Reduced)].into_iter().flatten() {
+                let problem = preset.problem(form).unwrap();
+                assert!(problem.inputs[0].name == "t" || problem.inputs[0].name == "tau");
+            }
+        }
+        assert!(find("sir-fall").unwrap_err().to_string().contains("sir-full"));
+    }
+}

@@ -1,0 +1,188 @@
+//! From f64 weights to the tensors of a number format.
+//!
+//! `f32`: rounded to nearest. `i16`: per output row a scale 2^-e, the finest at which every weight fits 16 bits.
+//! `i8i16`: per output row a scale of 22 significant bits. [`rounding`] finds the integers, and those scales, that cost
+//! least. Biases of integer formats are in the preactivation's unit, 2^-24. See `sirocco::layer::dense_integer` for
+//! the arithmetic. Image networks: [`image`].
+
+pub mod image;
+pub mod range;
+pub mod rounding;
+
+use crate::mlp::{Layer, Mlp};
+use crate::model_file::OwnedTensor;
+use sirocco::layer::activation::PRE_BITS;
+use sirocco::layer::dense_integer::{MAX_EXPONENT, nearest_scale};
+use sirocco::network::Scheme;
+
+/// The integers that a format's weights are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grid {
+    /// 8 bits, scales of 22 significant bits.
+    I8,
+    /// 16 bits, scales that are powers of two.
+    I16,
+}
+
+impl Grid {
+    /// The grid of a number format's weights, if they are integers.
+    pub fn of(scheme: Scheme) -> Option<Self> {
+        match scheme {
+            Scheme::F32 => None,
+            Scheme::I16 => Some(Grid::I16),
+            Scheme::I8I16 => Some(Grid::I8),
+        }
+    }
+
+    /// Largest magnitude of a weight: symmetric, so -128 and -32768 are not used.
+    pub fn limit(self) -> f64 {
+        match self {
+            Grid::I8 => i8::MAX.into(),
+            Grid::I16 => i16::MAX.into(),
+        }
+    }
+
+    /// The finest scale at which a row holds weights up to `largest`; 1 if none does.
+    fn scale(self, largest: f64) -> f32 {
+        let fits = |e: &u32| (largest * 2f64.powi(*e as i32)).round() <= self.limit();
+        match self {
+            Grid::I8 => nearest_scale::<i8>((largest / self.limit()) as f32),
+            Grid::I16 => 2f32.powi(-((0..=MAX_EXPONENT).rev().find(fits).unwrap_or(0) as i32)),
+        }
+    }
+
+    /// Per output row of all layers, the finest scale that holds every weight.
+    pub fn row_scales(self, mlp: &Mlp) -> Vec<f32> {
+        let rows = mlp.layers().flat_map(|layer| layer.weight.chunks_exact(layer.inputs));
+        rows.map(|row| self.scale(row.iter().fold(0.0, |m: f64, w| m.max(w.abs())))).collect()
+    }
+}
+
+/// Why weights do not fit a number format.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum QuantiseError {
+    /// A weight or bias is too large for the integers even at the coarsest scale, 1.
+    #[error(
+        "layer {layer}, row {row}: weight or bias {value:e} does not fit the integers of this format; export as f32, \
+             or train with another seed"
+    )]
+    TooLarge {
+        /// Layer, counted from the input.
+        layer: usize,
+        /// Output row.
+        row: usize,
+        /// The offending number.
+        value: f64,
+    },
+    /// A weight is not a finite number.
+    #[error("layer {layer} holds a weight that is not finite; train again")]
+    NotFinite {
+        /// Layer, counted from the input.
+        layer: usize,
+    },
+}
+
+/// The tensors of a network in a number format. Integer weights have the row scales `scales`, all layers' one after
+/// the other, or without any those of [`Grid::row_scales`].
+///
+/// # Errors
+/// [`QuantiseError`] if a number does not fit.
+pub fn tensors(mlp: &Mlp, scheme: Scheme, scales: Option<&[f32]>) -> Result<Vec<OwnedTensor>, QuantiseError> {
+    let finite = |layer: Layer<'_>| layer.weight.iter().chain(layer.bias).all(|v| (*v as f32).is_finite());
+    if let Some(layer) = mlp.layers().position(|layer| !finite(layer)) {
+        return Err(QuantiseError::NotFinite { layer });
+    }
+    let Some(grid) = Grid::of(scheme) else {
+        return Ok(mlp.layers().enumerate().flat_map(|(index, layer)| float_layer(index, layer)).collect());
+    };
+    let own = grid.row_scales(mlp);
+    let mut scales = scales.unwrap_or(&own);
+    let mut tensors = Vec::new();
+    for (index, layer) in mlp.layers().enumerate() {
+        let (own, rest) = scales.split_at(layer.outputs);
+        tensors.extend(integer_layer(index, layer, grid, own)?);
+        scales = rest;
+    }
+    Ok(tensors)
+}
+
+/// Unit of an integer bias.
+pub fn bias_unit() -> f64 {
+    2f64.powi(-(PRE_BITS as i32))
+}
+
+fn float_layer(index: usize, layer: Layer<'_>) -> [OwnedTensor; 2] {
+    let round = |values: &[f64]| values.iter().map(|v| *v as f32).collect::<Vec<_>>();
+    [
+        OwnedTensor::f32(format!("layers.{index}.weight"), &[layer.outputs, layer.inputs], &round(layer.weight)),
+        OwnedTensor::f32(format!("layers.{index}.bias"), &[layer.outputs], &round(layer.bias)),
+    ]
+}
+
+fn integer_layer(
+    index: usize,
+    layer: Layer<'_>,
+    grid: Grid,
+    scales: &[f32],
+) -> Result<[OwnedTensor; 3], QuantiseError> {
+    let (mut weights, mut biases) = (Vec::new(), Vec::new());
+    for (row, (weight, scale)) in layer.weight.chunks_exact(layer.inputs).zip(scales).enumerate() {
+        let bounded = |value: f64, unit: f64, limit: f64| {
+            let integer = (value / unit).round();
+            if integer.abs() <= limit { Ok(integer) } else { Err(QuantiseError::TooLarge { layer: index, row, value }) }
+        };
+        for w in weight {
+            weights.push(bounded(*w, f64::from(*scale), grid.limit())? as i16);
+        }
+        biases.push(bounded(layer.bias[row], bias_unit(), i32::MAX.into())? as i32);
+    }
+    let (name, shape) = (format!("layers.{index}.weight"), [layer.outputs, layer.inputs]);
+    let narrow = || weights.iter().map(|w| *w as i8).collect::<Vec<_>>();
+    Ok([
+        match grid {
+            Grid::I8 => OwnedTensor::i8(name, &shape, &narrow()),
+            Grid::I16 => OwnedTensor::i16(name, &shape, &weights),
+        },
+        OwnedTensor::i32(format!("layers.{index}.bias"), &[layer.outputs], &biases),
+        OwnedTensor::f32(format!("layers.{index}.scale"), &[layer.outputs], scales),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mlp::Activation;
+
+    #[test]
+    fn integers_are_within_half_a_unit() {
+        let mlp = Mlp::random(&[3, 8, 2], Activation::Tanh, 0.5, 1);
+        let tensors = tensors(&mlp, Scheme::I16, None).unwrap();
+        for (l, layer) in mlp.layers().enumerate() {
+            let i16s = |b: &[u8]| b.as_chunks::<2>().0.iter().map(|c| i16::from_le_bytes(*c)).collect::<Vec<_>>();
+            let f32s = |b: &[u8]| b.as_chunks::<4>().0.iter().map(|c| f32::from_le_bytes(*c)).collect::<Vec<_>>();
+            let (weight, scale) = (i16s(&tensors[3 * l].bytes), f32s(&tensors[3 * l + 2].bytes));
+            for (k, (q, w)) in weight.iter().zip(layer.weight).enumerate() {
+                let scale = f64::from(scale[k / layer.inputs]);
+                assert!((f64::from(*q) * scale - w).abs() <= 0.5 * scale);
+            }
+            // The scale is the finest: with one bit more a weight would not fit.
+            for row in weight.chunks(layer.inputs) {
+                assert!(row.iter().any(|q| q.abs() >= 1 << 14));
+            }
+            let i32s = |b: &[u8]| b.as_chunks::<4>().0.iter().map(|c| i32::from_le_bytes(*c)).collect::<Vec<_>>();
+            for (q, b) in i32s(&tensors[3 * l + 1].bytes).iter().zip(layer.bias) {
+                assert!((f64::from(*q) * bias_unit() - b).abs() <= 0.5 * bias_unit());
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let mut mlp = Mlp::random(&[1, 2, 1], Activation::Tanh, 0.0, 1);
+        mlp.parameters[0] = 1e6;
+        assert!(matches!(tensors(&mlp, Scheme::I16, None), Err(QuantiseError::TooLarge { layer: 0, row: 0, .. })));
+        assert!(tensors(&mlp, Scheme::F32, None).is_ok());
+        mlp.parameters[1] = f64::NAN;
+        assert!(matches!(tensors(&mlp, Scheme::F32, None), Err(QuantiseError::NotFinite { layer: 0 })));
+    }
+}

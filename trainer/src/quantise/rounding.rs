@@ -1,0 +1,354 @@
+//! Rounding weights to integers by second order, with Levenberg-Marquardt on what is still free.
+//!
+//! Plain rounding moves each weight on its own; to 8 bits it costs a solution bundle three digits or more. Here a weight's rounding
+//! error is made up for by all parameters that are still free: with H the residuals' Gauss-Newton matrix J^T J over
+//! them, weight k goes to its nearest integer at the least cost e^2 / (2 (H^-1)_kk) when the others move by
+//! -(H^-1)_(:,k) e / (H^-1)_kk (optimal brain surgeon: Hassibi and Stork 1993, NIPS 5; for quantisation: Frantar and
+//! Alistarh 2022, arXiv:2208.11580). Layer by layer, in random groups, the cheapest weight of a group first; after each
+//! group H is taken anew at the moved weights and a few damped steps follow. At the end the biases, which stay
+//! continuous, are optimised alone, with 8 bits the scales too. Only residuals are used, never a solution.
+
+use super::Grid;
+use crate::mlp::Mlp;
+use crate::optimise::Budget;
+use crate::optimise::lm::{Settings, collocation};
+use crate::optimise::normal::{self, Damping, Direction, NormalEquations, Workspace};
+use crate::problem::Problem;
+use crate::random::{Purpose, Random};
+use crate::residual::Batch;
+use crate::{loss, sample};
+use faer::Mat;
+use sirocco::layer::dense_integer::nearest_scale;
+
+/// Groups that a layer's weights are rounded in.
+const GROUPS: usize = 5;
+/// Collocation points of a matrix and of the damped steps.
+const POINTS: usize = 2048;
+/// Damped steps after each group.
+const STEPS: usize = 5;
+/// Damped steps on scales and biases at the end.
+const LAST_STEPS: usize = 20;
+/// Damping of the matrix that is inverted, as a share of its mean diagonal.
+const RIDGE: f64 = 1e-7;
+
+/// A network whose weights are integers times their row's scale.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rounded {
+    /// The network; every weight is its row's scale times an integer of the grid.
+    pub mlp: Mlp,
+    /// Scales of all layers' rows.
+    pub scales: Vec<f32>,
+}
+
+/// Groups of weights that a network is rounded in: the number of calls of `watch` in [`second_order`].
+pub fn groups(mlp: &Mlp) -> usize {
+    GROUPS * mlp.depth()
+}
+
+/// Rounds the weights of `mlp` to integers. Costs about a hundred Levenberg-Marquardt iterations.
+///
+/// `watch` hears after every group how many are done, and the LogLoss.
+pub fn second_order(problem: &Problem, mlp: &Mlp, grid: Grid, seed: u64, mut watch: impl FnMut(usize, f64)) -> Rounded {
+    let settings = Settings::new(problem, POINTS, Budget { iterations: 0, seconds: None }, seed);
+    let mut rounding = Rounding {
+        problem,
+        settings,
+        grid,
+        scales: grid.row_scales(mlp).iter().map(|s| f64::from(*s)).collect(),
+        rows: rows(mlp),
+        frozen: vec![false; mlp.parameters.len()],
+        mlp: mlp.clone(),
+        mu: 1e-4,
+        round: 0,
+        workspace: Workspace::default(),
+    };
+    let held_out = Batch::new(problem, &sample::uniform_seeded(problem, POINTS, seed, Purpose::HeldOut, 1));
+    let groups = (0..mlp.depth()).flat_map(|layer| rounding.groups(layer)).collect::<Vec<_>>();
+    for (done, group) in groups.iter().enumerate() {
+        rounding.freeze(group);
+        watch(done + 1, loss::log_loss(problem, &rounding.mlp, &held_out));
+    }
+    rounding.finish()
+}
+
+/// Rounds every weight of `mlp` to its nearest integer: what [`second_order`] is compared with.
+pub fn plain(mlp: &Mlp, grid: Grid) -> Rounded {
+    let (mut mlp, scales) = (mlp.clone(), grid.row_scales(mlp));
+    for (row, scale) in rows(&mlp).into_iter().zip(&scales) {
+        mlp.parameters[row].iter_mut().for_each(|w| *w = grid.nearest(*w, f64::from(*scale)));
+    }
+    Rounded { mlp, scales }
+}
+
+/// Where each row's weights stand among the parameters.
+fn rows(mlp: &Mlp) -> Vec<std::ops::Range<usize>> {
+    let rows = |l: usize| {
+        let (weights, _) = mlp.ranges(l);
+        weights.clone().step_by(mlp.widths[l]).map(move |start| start..start + mlp.widths[l])
+    };
+    (0..mlp.depth()).flat_map(rows).collect()
+}
+
+struct Rounding<'a> {
+    problem: &'a Problem,
+    grid: Grid,
+    settings: Settings,
+    mlp: Mlp,
+    /// Of every row.
+    scales: Vec<f64>,
+    rows: Vec<std::ops::Range<usize>>,
+    /// Of every parameter.
+    frozen: Vec<bool>,
+    mu: f64,
+    round: u64,
+    workspace: Workspace,
+}
+
+impl Rounding<'_> {
+    /// A layer's weights in random groups.
+    fn groups(&self, layer: usize) -> Vec<Vec<usize>> {
+        let mut random = Random::new(self.settings.seed, Purpose::Rounding, layer as u64);
+        let mut keyed: Vec<_> = self.mlp.ranges(layer).0.map(|k| (random.uniform(), k)).collect();
+        keyed.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let size = keyed.len().div_ceil(GROUPS);
+        keyed.chunks(size).map(|group| group.iter().map(|(_, k)| *k).collect()).collect()
+    }
+
+    fn batch(&mut self) -> Batch {
+        self.round += 1;
+        collocation(self.problem, &self.mlp, &self.settings, self.round)
+    }
+
+    /// The scale of every weight; 0 for a bias.
+    fn scale_of_parameters(&self) -> Vec<f64> {
+        let mut scale = vec![0.0; self.frozen.len()];
+        for (row, s) in self.rows.iter().zip(&self.scales) {
+            scale[row.clone()].fill(*s);
+        }
+        scale
+    }
+
+    /// Rounds a group of weights, the cheapest first, and lets everything that is free make up for it.
+    fn freeze(&mut self, group: &[usize]) {
+        let batch = self.batch();
+        let free: Vec<usize> = (0..self.frozen.len()).filter(|k| !self.frozen[*k]).collect();
+        let basis: Vec<Direction> = free.iter().map(|k| vec![(*k, 1.0)]).collect();
+        let equations = NormalEquations::assemble(self.problem, &self.mlp, &batch, &mut self.workspace);
+        let mut ridge = RIDGE;
+        let restricted = equations.restricted(&basis);
+        let factor = std::iter::from_fn(|| {
+            let factor = restricted.factor(Damping::Identity, ridge);
+            ridge *= 10.0;
+            Some(factor)
+        });
+        // A positive semidefinite matrix plus enough of the identity factors within a few tries.
+        let Some(factor) = factor.take(20).flatten().next() else { return self.round_plainly(group) };
+        let mut inverse = factor.inverse();
+        let scale = self.scale_of_parameters();
+        let mut left: Vec<usize> = (0..free.len()).filter(|at| group.contains(&free[*at])).collect();
+        while let Some(at) = self.cheapest(&left, &free, &scale, &inverse) {
+            let k = free[at];
+            let target = self.grid.nearest(self.mlp.parameters[k], scale[k]);
+            let error = self.mlp.parameters[k] - target;
+            let share = error / inverse[(at, at)];
+            for (other, k) in free.iter().enumerate().filter(|(_, k)| !self.frozen[**k]) {
+                self.mlp.parameters[*k] -= inverse[(other, at)] * share;
+            }
+            self.mlp.parameters[k] = target;
+            self.frozen[k] = true;
+            left.retain(|other| *other != at);
+            eliminate(&mut inverse, at);
+        }
+        let basis: Vec<Direction> = free.iter().filter(|k| !self.frozen[**k]).map(|k| vec![(*k, 1.0)]).collect();
+        self.clip(&scale);
+        self.descend(&basis, STEPS, |rounding, mlp| rounding.clipped(mlp, &scale));
+    }
+
+    /// The weight, as a position in `free`, whose rounding costs least.
+    fn cheapest(&self, left: &[usize], free: &[usize], scale: &[f64], inverse: &Mat<f64>) -> Option<usize> {
+        let cost = |at: usize| {
+            let w = self.mlp.parameters[free[at]];
+            (w - self.grid.nearest(w, scale[free[at]])).powi(2) / inverse[(at, at)]
+        };
+        left.iter().copied().min_by(|a, b| cost(*a).total_cmp(&cost(*b)))
+    }
+
+    fn round_plainly(&mut self, group: &[usize]) {
+        let scale = self.scale_of_parameters();
+        for k in group {
+            self.mlp.parameters[*k] = self.grid.nearest(self.mlp.parameters[*k], scale[*k]);
+            self.frozen[*k] = true;
+        }
+    }
+
+    fn clip(&mut self, scale: &[f64]) {
+        self.mlp = self.clipped(self.mlp.clone(), scale);
+    }
+
+    /// Free weights brought back to where integers can follow them.
+    fn clipped(&self, mut mlp: Mlp, scale: &[f64]) -> Mlp {
+        let limit = self.grid.limit();
+        let free = mlp.parameters.iter_mut().zip(scale).zip(&self.frozen).filter(|((_, s), f)| **s > 0.0 && !**f);
+        for ((w, s), _) in free {
+            *w = w.clamp(-limit * s, limit * s);
+        }
+        mlp
+    }
+
+    /// Damped steps along `basis`; each trial network passes through `confine`.
+    fn descend(&mut self, basis: &[Direction], steps: usize, confine: impl Fn(&Self, Mlp) -> Mlp) {
+        if basis.is_empty() {
+            return;
+        }
+        let batch = self.batch();
+        for _ in 0..steps {
+            let equations = NormalEquations::assemble(self.problem, &self.mlp, &batch, &mut self.workspace);
+            let restricted = equations.restricted(basis);
+            let better = (0..8).find_map(|_| {
+                let step =
+                    restricted.factor(self.settings.damping, self.mu).and_then(|f| f.solve(&restricted.gradient));
+                let trial = step.map(|step| confine(self, self.mlp.stepped(&self.expand(basis, &step), 1.0)));
+                let trial = trial.filter(|mlp| normal::loss(self.problem, mlp, &batch) < equations.loss);
+                self.mu = if trial.is_some() { (self.mu / 3.0).max(1e-12) } else { self.mu * 5.0 };
+                trial
+            });
+            match better {
+                Some(mlp) => self.mlp = mlp,
+                None => break,
+            }
+        }
+    }
+
+    /// A step along `basis` as a step of all parameters.
+    fn expand(&self, basis: &[Direction], step: &[f64]) -> Vec<f64> {
+        let mut full = vec![0.0; self.frozen.len()];
+        for (direction, coefficient) in basis.iter().zip(step) {
+            for (k, x) in direction {
+                full[*k] += coefficient * x;
+            }
+        }
+        full
+    }
+
+    /// Biases alone, and where they are not powers of two the scales: a row's weights move together, in proportion to
+    /// their integers.
+    fn finish(mut self) -> Rounded {
+        let integers = self.integers();
+        let rows = self.rows.iter().map(|row| row.clone().map(|k| (k, integers[k])).collect());
+        let rows = rows.filter(|row: &Direction| self.grid == Grid::I8 && row.iter().any(|(_, x)| *x != 0.0));
+        let scale = self.scale_of_parameters();
+        let biases = (0..scale.len()).filter(|k| scale[*k] == 0.0).map(|k| vec![(k, 1.0)]);
+        let basis: Vec<Direction> = rows.chain(biases).collect();
+        self.descend(&basis, LAST_STEPS, |_, mlp| mlp);
+        let scales: Vec<f32> =
+            self.rows.iter().zip(&self.scales).map(|(row, s)| self.trained(row, &integers, *s)).collect();
+        for (row, scale) in self.rows.iter().zip(&scales) {
+            for k in row.clone() {
+                self.mlp.parameters[k] = f64::from(*scale) * integers[k];
+            }
+        }
+        Rounded { mlp: self.mlp, scales }
+    }
+
+    /// The scale that a row's largest integer has now, as the format can hold it.
+    fn trained(&self, row: &std::ops::Range<usize>, integers: &[f64], before: f64) -> f32 {
+        let largest = row.clone().max_by(|a, b| integers[*a].abs().total_cmp(&integers[*b].abs()));
+        match largest.filter(|k| self.grid == Grid::I8 && integers[*k] != 0.0) {
+            Some(k) => nearest_scale::<i8>((self.mlp.parameters[k] / integers[k]).abs() as f32),
+            None => before as f32,
+        }
+    }
+
+    /// The integer of every weight, 0 for a bias.
+    fn integers(&self) -> Vec<f64> {
+        let scale = self.scale_of_parameters();
+        let parts = self.mlp.parameters.iter().zip(scale);
+        parts.map(|(w, s)| if s > 0.0 { (w / s).round() } else { 0.0 }).collect()
+    }
+}
+
+impl Grid {
+    /// The nearest number to `w` that this grid holds at this scale.
+    fn nearest(self, w: f64, scale: f64) -> f64 {
+        (w / scale).round().clamp(-self.limit(), self.limit()) * scale
+    }
+}
+
+/// H^-1 of the variables without variable `at`: H^-1 - (H^-1)_(:,at) (H^-1)_(at,:) / (H^-1)_(at,at).
+fn eliminate(inverse: &mut Mat<f64>, at: usize) {
+    let column: Vec<f64> = inverse.col_as_slice(at).to_vec();
+    for j in 0..column.len() {
+        let factor = column[j] / column[at];
+        inverse.col_as_slice_mut(j).iter_mut().zip(&column).for_each(|(x, c)| *x -= c * factor);
+    }
+    // Rounding would leave crumbs where the variable was.
+    for (j, _) in column.iter().enumerate() {
+        inverse[(at, j)] = 0.0;
+        inverse[(j, at)] = 0.0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interrupt::Interrupt;
+    use crate::mlp::Activation;
+    use crate::optimise::lm;
+    use crate::preset;
+    use crate::problem::Form;
+    use std::convert::Infallible;
+
+    fn trained() -> (Problem, Mlp) {
+        let problem = preset::find("sir-initial").unwrap().problem(Form::Reduced).unwrap();
+        let start = Mlp::random(&problem.widths(&[10, 10]), Activation::Tanh, problem.last_bias(), 0);
+        let mut state = lm::State::new(start, 1.0);
+        let settings = Settings::new(&problem, 512, Budget { iterations: 200, seconds: None }, 0);
+        lm::run(&problem, &settings, &mut state, &Interrupt::never(), |_| Ok::<(), Infallible>(())).unwrap();
+        (problem, state.best)
+    }
+
+    #[test]
+    fn second_order_costs_a_hundredth_of_plain_rounding() {
+        let (problem, mlp) = trained();
+        let rounded = second_order(&problem, &mlp, Grid::I8, 0, |_, _| ());
+        let points = Batch::new(&problem, &sample::uniform(&problem, 2000, Purpose::HeldOut, 0));
+        let score = |mlp: &Mlp| loss::log_loss(&problem, mlp, &points);
+        let (before, naive, after) = (score(&mlp), score(&plain(&mlp, Grid::I8).mlp), score(&rounded.mlp));
+        assert!(after < naive - 2.0 * 100f64.ln(), "{before} {naive} {after}");
+        for (row, scale) in rows(&mlp).into_iter().zip(&rounded.scales) {
+            for w in &rounded.mlp.parameters[row] {
+                let integer = w / f64::from(*scale);
+                assert!(integer.fract() == 0.0 && integer.abs() <= 127.0, "{integer}");
+            }
+        }
+        assert_eq!(rounded, second_order(&problem, &mlp, Grid::I8, 0, |_, _| ()));
+    }
+
+    #[test]
+    fn sixteen_bits_lose_next_to_nothing() {
+        let (problem, mlp) = trained();
+        let rounded = second_order(&problem, &mlp, Grid::I16, 0, |_, _| ());
+        let points = Batch::new(&problem, &sample::uniform(&problem, 2000, Purpose::HeldOut, 0));
+        let score = |mlp: &Mlp| loss::log_loss(&problem, mlp, &points);
+        assert!(score(&rounded.mlp) < score(&mlp) + 0.7, "{} {}", score(&mlp), score(&rounded.mlp));
+        assert_eq!(rounded.scales, Grid::I16.row_scales(&mlp));
+    }
+
+    #[test]
+    fn elimination_is_the_inverse_without_the_variable() {
+        let a = Mat::from_fn(4, 4, |i, j| if i == j { 4.0 } else { 1.0 / (1.0 + (i + j) as f64) });
+        let equations = |n: usize| NormalEquations {
+            matrix: a.as_ref().submatrix(0, 0, n, n).to_owned(),
+            gradient: vec![0.0; n],
+            loss: 0.0,
+        };
+        let inverse = |n| equations(n).factor(Damping::Identity, 0.0).unwrap().inverse();
+        let (mut whole, part) = (inverse(4), inverse(3));
+        eliminate(&mut whole, 3);
+        for i in 0..3 {
+            for j in 0..3 {
+                assert!((whole[(i, j)] - part[(i, j)]).abs() < 1e-12);
+            }
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Plots as SVG text: lines, histograms, heat maps and scatter plots, one or several panels above one another.
+//!
+//! A [`Figure`] is plain data; [`Figure::svg`] draws it. The text stands alone as a file and inline in a page alike.
+
+mod axis;
+mod canvas;
+mod draw;
+pub mod palette;
+
+pub use axis::{Axis, Scale};
+
+/// Why a plot could not be drawn.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot draw the plot `{title}`: {source}; report this as a defect")]
+pub struct PlotError {
+    /// The figure's title.
+    title: String,
+    /// What the drawing library said.
+    source: canvas::DrawError,
+}
+
+/// One image: panels from top to bottom.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Figure {
+    /// Set above the panels, and read out by screen readers.
+    pub title: String,
+    /// Width in pixels.
+    pub width: u32,
+    /// Panels from top to bottom.
+    pub panels: Vec<Panel>,
+}
+
+/// One pair of axes with what is drawn in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Panel {
+    /// Height in pixels, with labels and legend.
+    pub height: u32,
+    /// Horizontal axis; an empty label leaves its line out.
+    pub x: Axis,
+    /// Vertical axis.
+    pub y: Axis,
+    /// The data.
+    pub content: Content,
+    /// Lines and boxes on top of the data.
+    pub marks: Vec<Mark>,
+}
+
+/// What a panel shows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// Lines with a legend.
+    Lines(Vec<Line>),
+    /// How often values occur. The horizontal axis is that of the values; the vertical one counts.
+    Histogram {
+        /// The values.
+        values: Vec<f64>,
+        /// Number of bars.
+        bins: usize,
+    },
+    /// A coloured grid over the ranges of both axes, which must be fixed.
+    HeatMap {
+        /// Cells from left to right.
+        columns: usize,
+        /// Rows from bottom to top, `columns` values each; `None` leaves a cell empty.
+        cells: Vec<Option<f64>>,
+        /// The colours' scale.
+        colour: Axis,
+    },
+    /// Points coloured by a value.
+    Scatter {
+        /// (x, y, value)
+        points: Vec<(f64, f64, f64)>,
+        /// The colours' scale.
+        colour: Axis,
+    },
+}
+
+/// One line of a line plot.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// Name in the legend; an empty one stays out of it.
+    pub name: String,
+    /// Points in their order; one that is not finite interrupts the line.
+    pub points: Vec<(f64, f64)>,
+    /// Number of its colour in [`palette::qualitative`].
+    pub colour: usize,
+    /// How it is drawn.
+    pub stroke: Stroke,
+}
+
+/// How a line is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stroke {
+    /// Solid.
+    Solid,
+    /// Dashed.
+    Dashed,
+    /// Wide and pale: something to lie beneath another line.
+    Wide,
+    /// Thin and pale: one of many that belong together.
+    Faint,
+    /// Dots without a line.
+    Dots,
+}
+
+/// Something drawn on top of the data.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Mark {
+    /// A vertical line with a label, as a median.
+    Vertical {
+        /// Where.
+        at: f64,
+        /// What it is.
+        label: String,
+    },
+    /// A rectangle, as the box of the training domain.
+    Box {
+        /// From, to on the horizontal axis.
+        x: (f64, f64),
+        /// From, to on the vertical axis.
+        y: (f64, f64),
+    },
+}
+
+impl Line {
+    /// A solid line.
+    pub fn solid(name: impl Into<String>, colour: usize, points: Vec<(f64, f64)>) -> Self {
+        Self { name: name.into(), points, colour, stroke: Stroke::Solid }
+    }
+
+    /// A dashed line.
+    pub fn dashed(name: impl Into<String>, colour: usize, points: Vec<(f64, f64)>) -> Self {
+        Self { name: name.into(), points, colour, stroke: Stroke::Dashed }
+    }
+}
+
+impl Panel {
+    /// A panel without marks.
+    pub fn new(height: u32, x: Axis, y: Axis, content: Content) -> Self {
+        Self { height, x, y, content, marks: Vec::new() }
+    }
+
+    /// With a mark on top.
+    #[must_use]
+    pub fn mark(mut self, mark: Mark) -> Self {
+        self.marks.push(mark);
+        self
+    }
+}
+
+impl Figure {
+    /// A figure of one panel.
+    pub fn single(title: impl Into<String>, width: u32, panel: Panel) -> Self {
+        Self { title: title.into(), width, panels: vec![panel] }
+    }
+
+    /// The figure as SVG text.
+    ///
+    /// # Errors
+    /// [`PlotError`] if the drawing library refuses; data that are not finite are left out, not refused.
+    pub fn svg(&self) -> Result<String, PlotError> {
+        draw::figure(self).map_err(|source| PlotError { title: self.title.clone(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Checks that tags are balanced and attributes quoted: what a browser needs to show it inline.
+    fn assert_well_formed(svg: &str) {
+        let mut open = Vec::new();
+        let mut rest = svg;
+        while let Some(at) = rest.find('<') {
+            let end = at + rest[at..].find('>').expect("every tag ends");
+            let tag = &rest[at + 1..end];
+            assert_eq!(tag.matches('"').count() % 2, 0, "{tag}");
+            assert!(!tag.contains("NaN") && !tag.contains("inf"), "{tag}");
+            if let Some(name) = tag.strip_prefix('/') {
+                assert_eq!(open.pop(), Some(name));
+            } else if !tag.ends_with('/') {
+                open.push(tag.split_whitespace().next().unwrap());
+            }
+            rest = &rest[end + 1..];
+        }
+        assert!(open.is_empty(), "{open:?}");
+    }
+
+    fn wave(phase: f64) -> Vec<(f64, f64)> {
+        (0..100).map(|k| f64::from(k) * 0.2).map(|t| (t, (t + phase).sin())).collect()
+    }
+
+    #[test]
+    fn lines_have_legend_labels_and_ink_of_the_page() {
+        let lines = vec![Line::solid("S < 1 & more", 0, wave(0.0)), Line::dashed("reference", 1, wave(0.1))];
+        let panel = Panel::new(300, Axis::linear("time (days)"), Axis::linear("share (1)"), Content::Lines(lines));
+        let svg = Figure::single("Waves", 640, panel).svg().unwrap();
+        assert_well_formed(&svg);
+        for expected in ["time (days)", "share (1)", "S &lt; 1 &amp; more", "reference", "<title>Waves</title>"] {
+            assert!(svg.contains(expected), "{expected}");
+        }
+        assert!(svg.contains("currentColor") && !svg.contains("#010203"));
+        assert!(svg.contains("<text") && !svg.contains("<image"));
+    }
+
+    #[test]
+    fn bad_numbers_leave_gaps_and_never_reach_the_file() {
+        let points = vec![(0.0, 1.0), (1.0, f64::NAN), (2.0, 0.0), (3.0, -1.0), (4.0, f64::INFINITY), (5.0, 1e-9)];
+        let panel =
+            Panel::new(200, Axis::linear("x"), Axis::log("y"), Content::Lines(vec![Line::solid("a", 0, points)]));
+        assert_well_formed(&Figure::single("gaps", 400, panel).svg().unwrap());
+        let nothing = Content::Histogram { values: vec![f64::NAN], bins: 10 };
+        let svg = Figure::single("n", 400, Panel::new(200, Axis::log("e"), Axis::linear("n"), nothing)).svg().unwrap();
+        assert_well_formed(&svg);
+        assert!(svg.contains("no finite values"));
+    }
+
+    #[test]
+    fn maps_have_a_colour_bar_and_their_box() {
+        let cells: Vec<_> = (0..100).map(|k| (k % 7 != 0).then_some(-f64::from(k))).collect();
+        let axes = || (Axis::linear("I0").over(0.1, 0.5), Axis::linear("R0").over(0.0, 0.4));
+        let (x, y) = axes();
+        let heat = Content::HeatMap { columns: 10, cells, colour: Axis::linear("LogLoss") };
+        let panel = Panel::new(400, x, y, heat).mark(Mark::Box { x: (0.2, 0.4), y: (0.1, 0.3) });
+        let svg = Figure::single("map", 520, panel).svg().unwrap();
+        assert_well_formed(&svg);
+        assert!(svg.contains("LogLoss") && svg.contains("#FFFFFF"));
+        assert!(svg.matches("<rect").count() >= 100 - 15);
+
+        let (x, y) = axes();
+        let points = (0..50).map(|k| f64::from(k) / 50.0).map(|s| (0.1 + 0.4 * s, 0.2, s)).collect();
+        let scatter = Content::Scatter { points, colour: Axis::linear("value") };
+        let svg = Figure::single("points", 520, Panel::new(400, x, y, scatter)).svg().unwrap();
+        assert_well_formed(&svg);
+        assert_eq!(svg.matches("<circle").count(), 50);
+    }
+
+    #[test]
+    fn a_histogram_counts_every_value_once() {
+        let values: Vec<f64> = (1..=1000).map(|k| f64::from(k) * 1e-6).collect();
+        let panel =
+            Panel::new(300, Axis::log("error (1)"), Axis::linear("queries"), Content::Histogram { values, bins: 20 })
+                .mark(Mark::Vertical { at: 5e-4, label: "median".into() });
+        let svg = Figure::single("errors", 640, panel).svg().unwrap();
+        assert_well_formed(&svg);
+        assert!(svg.contains("median"));
+    }
+}

@@ -1,0 +1,14 @@
+//! Highest cross-entropy with the true label. It has to look at every label of the pool to score it.
+
+use super::{Criterion, View};
+use crate::net::kernel::loss;
+use crate::net::network::NetworkError;
+
+pub const CRITERION: Criterion =
+    Criterion { name: "highest-loss", what: "highest cross-entropy with the true label", score };
+
+fn score(view: &mut View<'_, '_>) -> Result<Vec<f64>, NetworkError> {
+    let labels: Vec<u8> = (0..view.pool.len()).map(|i| view.ledger.label(i)).collect();
+    let losses = loss::cross_entropy(&view.outputs()?.logits, &labels, view.pool.classes);
+    Ok(losses.into_iter().map(f64::from).collect())
+}

@@ -1,0 +1,194 @@
+//! Which samples of a pool are worth a label: one criterion per file, one line in [`ALL`].
+//!
+//! A criterion gives every sample of the pool a score; the highest are taken. Labels are read through a [`Ledger`],
+//! which counts distinct ones, so that no criterion uses a label for free.
+
+mod badge;
+mod boosting;
+mod class_balanced;
+mod differential;
+mod entropy;
+mod highest_loss;
+mod margin;
+mod mixed;
+mod random;
+mod temperature;
+
+use crate::dataset::Images;
+use crate::net::kernel::loss;
+use crate::net::network::{Network, NetworkError, Outputs};
+use std::cell::OnceCell;
+
+/// A way to score samples.
+#[derive(Debug, Clone, Copy)]
+pub struct Criterion {
+    /// Name on the command line and in tables.
+    pub name: &'static str,
+    /// What it wants, in a line.
+    pub what: &'static str,
+    /// Scores all samples of the pool.
+    pub score: fn(&mut View<'_, '_>) -> Result<Vec<f64>, NetworkError>,
+}
+
+impl PartialEq for Criterion {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+/// Every criterion.
+pub const ALL: &[Criterion] = &[
+    random::CRITERION,
+    entropy::MOST,
+    entropy::LEAST,
+    margin::CRITERION,
+    class_balanced::CRITERION,
+    mixed::CRITERION,
+    badge::CRITERION,
+    temperature::CRITERION,
+    highest_loss::CRITERION,
+    boosting::CRITERION,
+    differential::CRITERION,
+];
+
+/// There is no such criterion.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no criterion `{name}`; choose one of {known}")]
+pub struct UnknownCriterion {
+    name: String,
+    known: String,
+}
+
+/// The criterion of this name.
+///
+/// # Errors
+/// [`UnknownCriterion`], which lists those there are.
+pub fn find(name: &str) -> Result<Criterion, UnknownCriterion> {
+    ALL.iter().find(|c| c.name == name).copied().ok_or_else(|| UnknownCriterion {
+        name: name.into(),
+        known: ALL.iter().map(|c| c.name).collect::<Vec<_>>().join(", "),
+    })
+}
+
+/// The labels of a pool, and which of them somebody has looked at.
+#[derive(Debug, Clone)]
+pub struct Ledger<'a> {
+    labels: &'a [u8],
+    touched: Vec<bool>,
+    validation: usize,
+}
+
+impl<'a> Ledger<'a> {
+    /// Nothing is touched yet.
+    pub fn new(labels: &'a [u8]) -> Self {
+        Ledger { labels, touched: vec![false; labels.len()], validation: 0 }
+    }
+
+    /// The label of a sample, which now counts as seen.
+    pub fn label(&mut self, sample: usize) -> u8 {
+        self.touched[sample] = true;
+        self.labels[sample]
+    }
+
+    /// The labels of a whole validation set were used for a decision.
+    pub fn validated(&mut self, labels: usize) {
+        self.validation = self.validation.max(labels);
+    }
+
+    /// Distinct labels seen: of the pool, and of validation where a choice used them.
+    pub fn seen(&self) -> usize {
+        self.touched.iter().filter(|t| **t).count() + self.validation
+    }
+}
+
+/// What a criterion may look at.
+#[derive(Debug)]
+pub struct View<'a, 'b> {
+    /// The network as it is now.
+    pub network: &'a Network,
+    /// The pool. Its labels are to be read from the ledger only.
+    pub pool: &'a Images,
+    /// Labelled images of the target domain that are never trained on.
+    pub validation: &'a Images,
+    /// The pool's labels.
+    pub ledger: &'a mut Ledger<'b>,
+    /// How many samples will be taken.
+    pub budget: usize,
+    /// Samples that were taken in earlier rounds.
+    pub taken: &'a [bool],
+    /// Weights of the samples, for criteria that keep some; equal at first.
+    pub weights: &'a mut Vec<f64>,
+    /// Seed of what is drawn.
+    pub seed: u64,
+    /// Number of the choice.
+    pub round: u64,
+    /// Outputs of the network for the pool, once somebody asks.
+    pub cache: OnceCell<Outputs>,
+}
+
+impl View<'_, '_> {
+    /// Logits and features of the pool.
+    ///
+    /// # Errors
+    /// If the network cannot be computed.
+    pub fn outputs(&self) -> Result<&Outputs, NetworkError> {
+        if self.cache.get().is_none() {
+            let outputs = self.network.outputs(&self.pool.pixels)?;
+            _ = self.cache.set(outputs);
+        }
+        Ok(self.cache.get().expect("it was set right here"))
+    }
+
+    /// Class probabilities `[n, classes]` of the pool.
+    ///
+    /// # Errors
+    /// If the network cannot be computed.
+    pub fn probabilities(&self) -> Result<Vec<f32>, NetworkError> {
+        Ok(loss::softmax(&self.outputs()?.logits, self.pool.classes))
+    }
+}
+
+/// Scores of a pool and the samples that were taken for them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    /// One score per sample of the pool.
+    pub scores: Vec<f64>,
+    /// The samples taken, the most wanted first.
+    pub chosen: Vec<usize>,
+}
+
+/// Takes the `budget` samples with the highest scores among those not taken yet; equal scores in the pool's order.
+///
+/// # Errors
+/// If the network cannot be computed.
+pub fn choose(criterion: Criterion, view: &mut View<'_, '_>) -> Result<Choice, NetworkError> {
+    let scores = (criterion.score)(view)?;
+    let mut chosen: Vec<usize> = (0..scores.len()).filter(|i| !view.taken[*i]).collect();
+    chosen.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+    chosen.truncate(view.budget);
+    Ok(Choice { scores, chosen })
+}
+
+/// Entropy of every row of probabilities, in nats.
+pub fn entropies(probabilities: &[f32], classes: usize) -> Vec<f64> {
+    let term = |p: &f32| if *p > 0.0 { -f64::from(*p) * f64::from(*p).ln() } else { 0.0 };
+    probabilities.chunks_exact(classes).map(|row| row.iter().map(term).sum()).collect()
+}
+
+/// The class of the largest number of every row.
+pub fn predictions(rows: &[f32], classes: usize) -> Vec<usize> {
+    let best = |row: &[f32]| (0..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best });
+    rows.chunks_exact(classes).map(best).collect()
+}
+
+/// The place of every score in descending order: 0 for the highest.
+fn places(scores: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+    let mut places = vec![0; scores.len()];
+    order.iter().enumerate().for_each(|(place, sample)| places[*sample] = place);
+    places
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,263 @@
+//! Trains a [`Run`] and measures it on the way, without billing the measurements.
+
+use super::StudyError;
+use super::probe::Probe;
+use super::run::{Method, Run, Start, Trace};
+use crate::clock;
+use crate::interrupt::Interrupt;
+use crate::loss;
+use crate::mlp::{Activation, Mlp};
+use crate::optimise::{Budget, Ending, adam, lm};
+use crate::problem::Problem;
+use crate::random::Purpose;
+use crate::residual::Batch;
+use crate::sample;
+use crate::transfer;
+use std::convert::Infallible;
+
+/// Damping that random weights begin with.
+const RANDOM_MU: f64 = 1.0;
+/// Measurements of a run of Adam, evenly spaced.
+const ADAM_MEASUREMENTS: usize = 50;
+
+/// CPU time that can be stopped while something else is done.
+struct Meter {
+    since: Option<f64>,
+    sum: f64,
+}
+
+impl Meter {
+    fn start() -> Self {
+        Meter { since: clock::fine_cpu_seconds(), sum: 0.0 }
+    }
+
+    /// Seconds so far.
+    fn read(&mut self) -> f64 {
+        if let (Some(now), Some(since)) = (clock::fine_cpu_seconds(), self.since) {
+            // A thread that ended in between takes its seconds with it.
+            self.sum += (now - since).max(0.0);
+        }
+        self.sum
+    }
+
+    /// Stops, lets `f` work, and goes on.
+    fn aside(&mut self, f: impl FnOnce()) {
+        self.read();
+        f();
+        self.since = clock::fine_cpu_seconds();
+    }
+}
+
+/// Columns of a [`Trace`] while it grows.
+struct Recorder<'a> {
+    problem: &'a Problem,
+    probe: &'a Probe,
+    trace: Trace,
+}
+
+impl Recorder<'_> {
+    fn record(&mut self, iteration: usize, mlp: &Mlp) {
+        if self.trace.iteration.last().is_some_and(|last| *last >= iteration as f64) {
+            return;
+        }
+        let (logloss, max_error) = self.probe.measure(self.problem, mlp);
+        self.trace.iteration.push(iteration as f64);
+        self.trace.logloss.push(logloss);
+        self.trace.max_error.push(max_error);
+    }
+}
+
+/// Whether Levenberg-Marquardt is measured after this iteration: every one at first, then fewer.
+fn due(iteration: usize) -> bool {
+    match iteration {
+        0..=20 => true,
+        21..=100 => iteration.is_multiple_of(5),
+        _ => iteration.is_multiple_of(20),
+    }
+}
+
+/// Trains `run`. `source` is the network of [`Run::source`]; `watch` hears how many iterations are done.
+///
+/// # Errors
+/// [`StudyError::Interrupted`]; a problem that does not exist; a loss that Adam lets overflow.
+pub fn train(
+    run: &Run,
+    source: Option<&Mlp>,
+    probe: &Probe,
+    stop: &Interrupt,
+    watch: impl FnMut(usize),
+) -> Result<Trace, StudyError> {
+    let begin = clock::fine_cpu_seconds();
+    let problem = run.problem()?;
+    let first = first_weights(run, &problem, source)?;
+    let trace = Trace {
+        iteration: Vec::new(),
+        cpu: Vec::new(),
+        logloss: Vec::new(),
+        max_error: Vec::new(),
+        spent: 0.0,
+        mlp: first.clone(),
+    };
+    let mut recorder = Recorder { problem: &problem, probe, trace };
+    recorder.record(0, &first);
+    let (ending, mlp, done, cpu) = match run.method {
+        Method::Lm { points } => levenberg_marquardt(run, points, first, &mut recorder, stop, watch),
+        Method::Adam(recipe) => by_adam(run, recipe, first, &mut recorder, stop, watch)?,
+    };
+    if ending == Ending::Interrupted {
+        return Err(StudyError::Interrupted);
+    }
+    recorder.record(done, &mlp);
+    let Recorder { mut trace, .. } = recorder;
+    trace.mlp = mlp;
+    // The clock's ticks are longer than many iterations, so each gets the same share of the whole.
+    let each = if done > 0 { cpu / done as f64 } else { 0.0 };
+    trace.cpu = trace.iteration.iter().map(|iteration| iteration * each).collect();
+    trace.spent = clock::fine_cpu_seconds().zip(begin).map_or(f64::NAN, |(end, begin)| end - begin);
+    Ok(trace)
+}
+
+fn first_weights(run: &Run, problem: &Problem, source: Option<&Mlp>) -> Result<Mlp, StudyError> {
+    if let (Start::From(from), Some(mlp)) = (&run.start, source) {
+        return Ok(transfer::adopt(mlp, &from.problem()?, problem)?);
+    }
+    let mut mlp = Mlp::random(&problem.widths(&run.hidden), Activation::Tanh, problem.last_bias(), run.seed);
+    if matches!(run.method, Method::Adam(_)) {
+        adam::sharpen(problem, &mut mlp);
+    }
+    Ok(mlp)
+}
+
+type Trained = (Ending, Mlp, usize, f64);
+
+fn levenberg_marquardt(
+    run: &Run,
+    points: usize,
+    first: Mlp,
+    recorder: &mut Recorder<'_>,
+    stop: &Interrupt,
+    mut watch: impl FnMut(usize),
+) -> Trained {
+    let problem = recorder.problem;
+    let settings = lm::Settings::new(problem, points, Budget { iterations: run.iterations, seconds: None }, run.seed);
+    let held_out = sample::uniform_seeded(problem, lm::HELD_OUT, run.seed, Purpose::HeldOut, 0);
+    let held_out = Batch::new(problem, &held_out);
+    let mu = if run.source().is_some() { transfer::FIRST_MU } else { RANDOM_MU };
+    let mut state = lm::State::new(first, mu);
+    let mut meter = Meter::start();
+    let each = |state: &lm::State| {
+        watch(state.iteration);
+        if run.watched && due(state.iteration) {
+            meter.aside(|| {
+                // What a run that ends here would keep: the best of its rounds' ends, this being one.
+                let better = loss::score(problem, &state.mlp, &held_out) < state.best_score;
+                recorder.record(state.iteration, if better { &state.mlp } else { &state.best });
+            });
+        }
+    };
+    let ending = match lm::run_observed(problem, &settings, &mut state, stop, each, |_| Ok::<(), Infallible>(())) {
+        Ok(ending) => ending,
+        Err(never) => match never {},
+    };
+    let cpu = meter.read();
+    (ending, state.best, state.iteration, cpu)
+}
+
+fn by_adam(
+    run: &Run,
+    recipe: adam::Recipe,
+    first: Mlp,
+    recorder: &mut Recorder<'_>,
+    stop: &Interrupt,
+    mut watch: impl FnMut(usize),
+) -> Result<Trained, StudyError> {
+    let problem = recorder.problem;
+    let settings = adam::Settings {
+        recipe,
+        points: recipe.points(),
+        budget: Budget { iterations: run.iterations, seconds: None },
+        seed: run.seed,
+        device: candle_core::Device::Cpu,
+    };
+    let every = (run.iterations / ADAM_MEASUREMENTS).next_multiple_of(adam::EPOCH).max(adam::EPOCH);
+    let mut state = adam::State::new(first);
+    let mut meter = Meter::start();
+    let ending = adam::run(problem, &settings, &mut state, stop, |state| {
+        watch(state.step);
+        if run.watched && state.step.is_multiple_of(every) {
+            meter.aside(|| recorder.record(state.step, &state.answer()));
+        }
+        Ok::<(), StudyError>(())
+    })?;
+    let cpu = meter.read();
+    Ok((ending, state.answer(), state.step, cpu))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preset;
+    use crate::problem::Form;
+
+    fn run(iterations: usize) -> Run {
+        let preset = preset::find("sir-single").unwrap();
+        Run {
+            ode: preset.ode,
+            form: Form::Reduced,
+            domain: preset.domain.to_vec(),
+            hidden: vec![8],
+            start: Start::Random,
+            method: Method::Lm { points: 128 },
+            iterations,
+            seed: 3,
+            watched: true,
+        }
+    }
+
+    fn done(run: &Run, source: Option<&Mlp>) -> Trace {
+        let probe = Probe::new(&run.problem().unwrap());
+        train(run, source, &probe, &Interrupt::never(), |_| ()).unwrap()
+    }
+
+    /// The curve of a long run is what shorter runs end with: measuring changes nothing.
+    #[test]
+    fn a_curve_shows_where_shorter_runs_end() {
+        let whole = done(&run(30), None);
+        for iterations in [0, 4, 10, 17] {
+            let shorter = done(&Run { watched: false, ..run(iterations.max(1)) }, None);
+            let expected = if iterations == 0 { shorter.logloss[0] } else { shorter.logloss() };
+            assert_eq!(whole.logloss_at(iterations), expected, "after {iterations}");
+        }
+        assert!(whole.logloss() < whole.logloss[0] - 5.0);
+        assert!(whole.cpu.windows(2).all(|w| w[0] <= w[1]) && whole.spent.is_finite());
+    }
+
+    #[test]
+    fn a_moved_run_starts_as_the_function_it_comes_from() {
+        let source = run(60);
+        let trained = done(&source, None);
+        let moved = Run { start: Start::From(Box::new(source.clone())), ..run(5) };
+        let trace = done(&moved, Some(&trained.mlp));
+        assert!((trace.logloss[0] - trained.logloss()).abs() < 1e-6, "{} {}", trace.logloss[0], trained.logloss());
+    }
+
+    #[test]
+    fn adam_is_measured_too() {
+        let adam = Run { method: Method::Adam(adam::Recipe::Thesis), form: Form::Conserved, ..run(100) };
+        let trace = done(&adam, None);
+        assert_eq!(trace.iteration, (0..=10).map(|k| f64::from(k) * 10.0).collect::<Vec<_>>());
+        assert!(trace.logloss() < trace.logloss[0]);
+    }
+
+    #[test]
+    fn an_interrupted_run_leaves_nothing() {
+        let interrupt = Interrupt::never();
+        let probe = Probe::new(&run(1).problem().unwrap());
+        let result = train(&run(1000), None, &probe, &interrupt, |iteration| {
+            if iteration == 12 {
+                interrupt.press();
+            }
+        });
+        assert!(matches!(result, Err(StudyError::Interrupted)));
+    }
+}

@@ -1,0 +1,107 @@
+//! Taking a trained network to another domain: at first it is the same function of the physical quantities there.
+
+use crate::mlp::{Mlp, Substitution};
+use crate::problem::Problem;
+
+/// First damping of Levenberg-Marquardt from adopted weights: they are trusted, unlike random ones.
+pub const FIRST_MU: f64 = 1e-8;
+
+/// The networks of these problems answer different questions.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("a network of system `{from}`, form `{from_form}`, cannot be taken to `{to}`, form `{to_form}`; train afresh")]
+pub struct TransferError {
+    from: &'static str,
+    from_form: &'static str,
+    to: &'static str,
+    to_form: &'static str,
+}
+
+/// The network of `from` as one of `to`.
+///
+/// Inputs that both have are rescaled; an input that is new gets zero weights; one that `to` fixes goes into the
+/// biases with its fixed value.
+///
+/// # Errors
+/// [`TransferError`] if system or form differ.
+pub fn adopt(mlp: &Mlp, from: &Problem, to: &Problem) -> Result<Mlp, TransferError> {
+    if (from.ode, from.form) != (to.ode, to.form) {
+        return Err(TransferError {
+            from: from.ode.name(),
+            from_form: from.form.name(),
+            to: to.ode.name(),
+            to_form: to.form.name(),
+        });
+    }
+    let corner: Vec<f64> = to.domain.iter().map(|range| range.0).collect();
+    let substitution = |old: &crate::problem::Input| match to.inputs.iter().position(|i| i.name == old.name) {
+        Some(new) => {
+            // v = mid' + half' u', so u = (v - mid) / half is affine in u'.
+            let input = &to.inputs[new];
+            let middle = 0.5 * (input.lo + input.hi);
+            Substitution { from: Some(new), slope: old.rate() / input.rate(), offset: old.scale(middle) }
+        }
+        None => {
+            let fixed = from.value(&old.name, &corner).unwrap_or(0.5 * (old.lo + old.hi));
+            Substitution { from: None, slope: 0.0, offset: old.scale(fixed) }
+        }
+    };
+    let substitutions: Vec<Substitution> = from.inputs.iter().map(substitution).collect();
+    Ok(mlp.substitute_inputs(to.inputs.len(), &substitutions))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mlp::Activation;
+    use crate::preset;
+    use crate::problem::Form;
+    use crate::random::Purpose;
+    use crate::residual::{Batch, Scratch};
+    use crate::sample;
+
+    fn states(problem: &Problem, mlp: &Mlp, points: &[f64]) -> Vec<f64> {
+        let mut states = Vec::new();
+        for chunk in Batch::new(problem, points).chunks() {
+            problem.for_each(mlp, chunk, &mut Scratch::default(), |state, residual| {
+                states.extend(state.iter().chain(&residual));
+            });
+        }
+        states
+    }
+
+    #[test]
+    fn the_function_is_unchanged_wherever_it_goes() {
+        let problem = |name: &str, form| preset::find(name).unwrap().problem(form).unwrap();
+        for form in [Form::Conserved, Form::Reduced] {
+            for (from, to) in [("sir-full", "sir-full-shifted"), ("sir-full", "sir-single"), ("sir-full", "sir-field")]
+            {
+                let from = problem(from, form);
+                let to = from.moved(preset::find(to).unwrap().domain).unwrap();
+                let mlp = Mlp::random(&from.widths(&[6, 5]), Activation::Tanh, from.last_bias(), 1);
+                let adopted = adopt(&mlp, &from, &to).unwrap();
+                let points = sample::uniform(&to, 50, Purpose::HeldOut, 0);
+                for (a, b) in states(&from, &mlp, &points).iter().zip(states(&to, &adopted, &points)) {
+                    assert!((a - b).abs() < 1e-12, "{form:?}: {a} {b}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn new_inputs_start_without_influence() {
+        let single = preset::find("sir-single").unwrap().problem(Form::Reduced).unwrap();
+        let full = single.moved(preset::find("sir-full").unwrap().domain).unwrap();
+        let mlp = Mlp::random(&single.widths(&[4]), Activation::Tanh, 1.5, 1);
+        let adopted = adopt(&mlp, &single, &full).unwrap();
+        assert_eq!(adopted.widths, [3, 4, 1]);
+        assert!(adopted.layer(0).weight.chunks_exact(3).all(|row| row[1] == 0.0 && row[2] == 0.0));
+    }
+
+    #[test]
+    fn forms_do_not_mix() {
+        let preset = preset::find("sir-full").unwrap();
+        let (a, b) = (preset.problem(Form::Reduced).unwrap(), preset.problem(Form::Conserved).unwrap());
+        let mlp = Mlp::random(&a.widths(&[4]), Activation::Tanh, 0.0, 1);
+        assert!(adopt(&mlp, &a, &b).unwrap_err().to_string().contains("reduced"));
+    }
+}
