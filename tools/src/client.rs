@@ -148,6 +148,16 @@ impl Client {
         Client { transport, port: port.into(), patience, sequence: 0, frames, received }
     }
 
+    /// The port's name in messages.
+    pub fn port(&self) -> &str {
+        &self.port
+    }
+
+    /// Ends the conversation; the line stays open.
+    pub fn into_transport(self) -> Box<dyn Transport> {
+        self.transport
+    }
+
     /// Asks who the device is. The first thing to do: it also finds out whether both speak the same version.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! What can go wrong, each with the thing it happened to and a remedy: the text after the semicolon.
 
 use crate::client::ClientError;
+use crate::discover::Missing;
 use sirocco::calibrate::CalibrationError;
 use sirocco::error::ModelError;
 use sirocco::query::QueryError;
@@ -134,6 +135,9 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// No board was found, or more than one.
+    #[error(transparent)]
+    Missing(#[from] Missing),
     /// The device did not answer, or answered with an error.
     #[error(transparent)]
     Client(#[from] ClientError),

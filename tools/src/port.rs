@@ -4,17 +4,19 @@ use crate::client::{Client, Patience};
 use crate::model_file::ModelFile;
 use crate::output::Output;
 use crate::qemu::Emulated;
+use crate::solver::Solver;
 use crate::transport::{Reopening, Serial, Transport};
-use crate::{Error, board::Board};
+use crate::{Error, board::Board, discover};
 use sirocco::wire::Info;
 use std::io::{self, ErrorKind};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Help on ports, for commands that take one.
 pub const HELP: &str = "\
 A PORT is one of
+  auto                 the one board that answers on a USB serial port (see `sirocco ports`)
   /dev/ttyACM0, COM3   a serial port
   /dev/pts/7           a pty, as `sirocco emulate --pty` prints it
   tcp:HOST:PORT        a TCP socket, as `sirocco emulate` prints it
@@ -23,7 +25,7 @@ A PORT is one of
 /// Where the device is and how patient to be.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PortArguments {
-    /// Serial port, pty, tcp:HOST:PORT or qemu:BOARD
+    /// auto, serial port, pty, tcp:HOST:PORT or qemu:BOARD
     #[arg(long, value_name = "PORT")]
     pub port: String,
     /// Model file: into the model slot of a qemu: board; for selftest also what answers are compared with
@@ -38,6 +40,39 @@ pub struct PortArguments {
     /// Attempts after the first
     #[arg(long, default_value_t = 2)]
     pub retries: u32,
+}
+
+/// Who answers: a device, or this machine from a model file.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SolverArguments {
+    /// auto, serial port, pty, tcp:HOST:PORT or qemu:BOARD
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<String>,
+    /// Baud rate of a serial port
+    #[arg(long, default_value_t = 115_200)]
+    pub baud: u32,
+    /// Milliseconds to wait for an answer
+    #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: u64,
+}
+
+impl SolverArguments {
+    /// The device on the port, with `model` in its slot if it is emulated; without a port, `model` on this machine.
+    ///
+    /// # Errors
+    /// As for [`PortArguments::connect`] and [`ModelFile::read`]; [`Error::Usage`] if there is neither.
+    pub fn solver(&self, model: Option<&Path>, output: Output) -> Result<Solver, Error> {
+        match (&self.port, model) {
+            (Some(port), model) => {
+                let (port, model) = (port.clone(), model.map(Path::to_owned));
+                let arguments = PortArguments { port, model, baud: self.baud, timeout: self.timeout, retries: 2 };
+                let (client, info) = arguments.connect(output)?;
+                Solver::device(client, &info)
+            }
+            (None, Some(path)) => Solver::here(ModelFile::read(path)?),
+            (None, None) => Err(Error::Usage("give --port or a model file: who is to answer".into())),
+        }
+    }
 }
 
 impl PortArguments {
@@ -59,7 +94,8 @@ impl PortArguments {
     /// the device refused it.
     pub fn connect(&self, output: Output) -> Result<(Client, Info), Error> {
         let patience = Patience { timeout: Duration::from_millis(self.timeout), retries: self.retries };
-        let mut client = Client::new(self.open(output)?, &self.port, patience);
+        let (name, transport) = self.open(output)?;
+        let mut client = Client::new(transport, name, patience);
         let info = client.info()?;
         match (&self.model, info.slot_error) {
             (Some(_), Some(error)) => Err(Error::SlotRefused(error)),
@@ -67,18 +103,52 @@ impl PortArguments {
         }
     }
 
-    fn open(&self, output: Output) -> Result<Box<dyn Transport>, Error> {
-        let failed = |reason: String| Error::Port { port: self.port.clone(), reason };
-        if let Some(board) = self.port.strip_prefix("qemu:") {
+    /// The line to the device, and the port's name.
+    fn open(&self, output: Output) -> Result<(String, Box<dyn Transport>), Error> {
+        let port = self.port.clone();
+        if let Some(board) = port.strip_prefix("qemu:") {
             self.model()?;
-            return Ok(Box::new(Emulated::start(&Board::find(board)?, self.model.as_deref(), output)?));
+            let emulated = Emulated::start(&Board::find(board)?, self.model.as_deref(), output)?;
+            return Ok((port, Box::new(emulated)));
         }
-        let (port, baud) = (self.port.clone(), self.baud);
-        let open = Box::new(move || match port.strip_prefix("tcp:") {
-            Some(address) => connect(address),
-            None => Serial::open(&port, baud).map(|serial| Box::new(serial) as Box<dyn Transport>),
-        });
-        Ok(Box::new(Reopening::new(open).map_err(|e| failed(e.to_string()))?))
+        let baud = self.baud;
+        if port == AUTO {
+            // The line that the answer came over stays open. Once lost, the board may come back under another name.
+            let (name, found) = search(baud)?;
+            let mut found = Some(found);
+            let open = Box::new(move || match found.take() {
+                Some(client) => Ok(client.into_transport()),
+                None => search(baud).map(|(_, client)| client.into_transport()).map_err(io::Error::other),
+            });
+            let failed = |e: io::Error| Error::Port { port, reason: e.to_string() };
+            return Ok((name, Box::new(Reopening::new(open).map_err(failed)?)));
+        }
+        let name = port.clone();
+        let reopening = Reopening::new(Box::new(move || open(&name, baud)));
+        match reopening {
+            Ok(reopening) => Ok((port, Box::new(reopening))),
+            Err(error) => Err(Error::Port { port, reason: error.to_string() }),
+        }
+    }
+}
+
+/// The port that is found by asking.
+const AUTO: &str = "auto";
+
+/// The one board that answers.
+fn search(baud: u32) -> Result<(String, Client), discover::Missing> {
+    let ports = discover::ports().map_err(discover::Missing::List)?;
+    discover::find(&ports, |name| open(name, baud))
+}
+
+/// Opens a serial port, a pty or tcp:HOST:PORT, once.
+///
+/// # Errors
+/// Whatever the operating system reports.
+pub fn open(port: &str, baud: u32) -> io::Result<Box<dyn Transport>> {
+    match port.strip_prefix("tcp:") {
+        Some(address) => connect(address),
+        None => Serial::open(port, baud).map(|serial| Box::new(serial) as Box<dyn Transport>),
     }
 }
 

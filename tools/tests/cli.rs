@@ -113,6 +113,7 @@ fn help_has_examples() {
         "emulate",
         "flash",
         "run",
+        "ports",
         "info",
         "query",
         "calibrate",

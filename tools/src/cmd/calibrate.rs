@@ -1,15 +1,15 @@
 //! `sirocco calibrate`
 
-use crate::client::Client;
-use crate::model_file::ModelFile;
+use crate::Error;
 use crate::observations::{self, Observed};
 use crate::output::{Output, finite, map};
-use crate::port::{HELP, PortArguments};
-use crate::quantities::{self, Named};
-use crate::{Error, quantities::system};
+use crate::port::{HELP, SolverArguments};
+use crate::problem::ProblemOptions;
+use crate::quantities;
+use crate::solver::Solver;
 use serde::Serialize;
 use sirocco::bundle::Range;
-use sirocco::calibrate::{self, Calibration, Forecast, Forward, Free, Numerical, Task, Uncertain};
+use sirocco::calibrate::{self, Calibration, Forecast, Forward, Numerical, Task, Uncertain};
 use sirocco::ode::Ode;
 use sirocco::query::Query;
 use std::path::PathBuf;
@@ -31,27 +31,16 @@ deviation. Without sigma, all observations weigh the same and the residuals tell
 
 {HELP}"))]
 pub struct Arguments {
-    /// Serial port, pty, tcp:HOST:PORT or qemu:BOARD
-    #[arg(long, value_name = "PORT", conflicts_with = "domain")]
-    port: Option<String>,
+    #[command(flatten)]
+    solver: SolverArguments,
     /// Model file; with a qemu: port it goes into the board's slot
-    #[arg(long, value_name = "FILE", conflicts_with = "domain")]
+    #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
-    /// Baud rate of a serial port
-    #[arg(long, default_value_t = 115_200)]
-    baud: u32,
-    /// Milliseconds to wait for an answer
-    #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
-    timeout: u64,
     /// CSV file of what was observed
     #[arg(long, value_name = "FILE")]
     observations: PathBuf,
-    /// What to estimate
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', required = true)]
-    free: Vec<String>,
-    /// What is known; what the model holds fixed may be left out
-    #[arg(long, value_name = "NAME=VALUE,...", value_parser = quantities::parse)]
-    fix: Option<::std::vec::Vec<(String, f32)>>,
+    #[command(flatten)]
+    problem: ProblemOptions,
     /// Standard deviation of every observation, for files without one
     #[arg(long)]
     sigma: Option<f32>,
@@ -65,7 +54,7 @@ pub struct Arguments {
     #[arg(long, value_name = "T")]
     horizon: Option<f32>,
     /// Solve by Runge-Kutta within this domain, instead of a model
-    #[arg(long, value_name = "NAME=LO:HI,...", value_parser = ranges)]
+    #[arg(long, value_name = "NAME=LO:HI,...", value_parser = ranges, conflicts_with_all = ["port", "model"])]
     domain: Option<::std::vec::Vec<(String, Range)>>,
     /// System to solve with --domain
     #[arg(long, default_value = "sir")]
@@ -149,32 +138,11 @@ struct Question {
 impl Arguments {
     fn question(&self, ode: Ode, domain: &[(f32, f32)]) -> Result<Question, Error> {
         let observed = observations::read(&self.observations, ode, self.population, self.sigma)?;
-        let names: Vec<&str> = self.free.iter().map(|name| name.trim()).collect();
-        let choices = ode.quantity_names().skip(1).collect::<Vec<_>>().join(", ");
-        let unknown = || Error::Usage(format!("cannot estimate `{}`; --free takes {choices}", names.join(",")));
-        let free = Free::of(ode, &names).ok_or_else(unknown)?;
-        let known: Named = self.fix.iter().flatten().cloned().collect();
-        let mut values = Vec::new();
-        for ((name, (lo, hi)), index) in ode.quantity_names().zip(domain).zip(0u8..) {
-            let given = known.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
-            let fixed = (lo == hi || index == 0 || free.contains(index)).then_some(*lo);
-            let missing = || Error::Usage(format!("`{name}` is neither free nor known; add --fix {name}=..."));
-            values.push(given.or(fixed).ok_or_else(missing)?);
-        }
-        let stranger = known.iter().find(|(name, _)| !ode.quantity_names().any(|known| known == name));
-        if let Some((name, _)) = stranger {
-            return Err(Error::Usage(format!("the system has no quantity `{name}`; it has {choices}")));
-        }
+        let task = self.problem.task(ode, domain, observed.relative)?;
         let last = observed.observations.iter().fold(0.0, |last: f32, o| last.max(o.t));
         let end = domain.first().map_or(last, |(_, end)| *end);
-        let task = Task { free, fixed: Query::from_quantities(ode, &values), relative: observed.relative };
         let (now, horizon) = (self.now.unwrap_or(last), self.horizon.unwrap_or(end));
         Ok(Question { ode, observed, task, now, horizon })
-    }
-
-    fn port(&self, port: &str) -> PortArguments {
-        let (port, model) = (port.to_owned(), self.model.clone());
-        PortArguments { port, model, baud: self.baud, timeout: self.timeout, retries: 2 }
     }
 
     fn numerical(&self, ranges: &[(String, Range)]) -> Result<Numerical, Error> {
@@ -195,24 +163,18 @@ impl Arguments {
 /// # Errors
 /// See [`Error`].
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
-    let (question, answer) = match (&arguments.port, &arguments.domain, &arguments.model) {
-        (Some(port), _, _) => {
-            let (mut client, info) = arguments.port(port).connect(output)?;
-            let question = arguments.question(system(&info.model)?, &info.model.domain)?;
-            let answer = on_device(&mut client, &question)?;
-            (question, answer)
-        }
-        (None, Some(ranges), _) => here(arguments, &arguments.numerical(ranges)?)?,
-        (None, None, Some(path)) => here(arguments, &ModelFile::read(path)?.bundle()?)?,
-        (None, None, None) => {
+    let (question, answer) = match &arguments.domain {
+        Some(ranges) => by_runge_kutta(arguments, &arguments.numerical(ranges)?)?,
+        None if arguments.solver.port.is_none() && arguments.model.is_none() => {
             return Err(Error::Usage("give --port, --model or --domain: where to calibrate, and with what".into()));
         }
+        None => by_model(arguments, arguments.solver.solver(arguments.model.as_deref(), output)?)?,
     };
     output.result(&report(&question, &answer), |report| print(report, &question));
     Ok(())
 }
 
-fn here(arguments: &Arguments, model: &impl Forward) -> Result<(Question, Answer), Error> {
+fn by_runge_kutta(arguments: &Arguments, model: &Numerical) -> Result<(Question, Answer), Error> {
     let domain: Vec<_> = model.domain().iter().map(|range| (range.lo, range.hi)).collect();
     let question = arguments.question(model.ode(), &domain)?;
     let Question { observed, task, now, horizon, .. } = &question;
@@ -224,11 +186,15 @@ fn here(arguments: &Arguments, model: &impl Forward) -> Result<(Question, Answer
     Ok((question, Answer { calibration, forecast, ticks: None }))
 }
 
-fn on_device(client: &mut Client, question: &Question) -> Result<Answer, Error> {
-    client.observe(&question.observed.observations)?;
-    let (calibration, ticks) = client.calibrate(&question.task)?;
-    let forecast = client.forecast(question.now, question.horizon)?;
-    Ok(Answer { calibration, forecast, ticks })
+fn by_model(arguments: &Arguments, mut solver: Solver) -> Result<(Question, Answer), Error> {
+    let question = arguments.question(solver.ode(), solver.domain())?;
+    let Question { observed, task, now, horizon, .. } = &question;
+    let calibration = solver.calibrate(&observed.observations, task)?;
+    let (calibration, ticks) = calibration.map_err(|source| Error::Calibration { source })?;
+    let query = Query { t: *horizon, ..calibration.problem };
+    let forecast = solver.forecast(&calibration, *now, *horizon)?;
+    let forecast = forecast.map_err(|source| solver.unanswered(&query, source))?;
+    Ok((question, Answer { calibration, forecast, ticks }))
 }
 
 fn report(question: &Question, answer: &Answer) -> Report {

@@ -12,6 +12,7 @@ pub mod info;
 pub mod inspect;
 pub mod man;
 pub mod models;
+pub mod ports;
 pub mod push;
 pub mod query;
 pub mod run;

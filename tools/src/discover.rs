@@ -1,0 +1,229 @@
+//! Which serial ports this machine has, and which of them a Sirocco board answers on.
+//!
+//! A board with a USB port of its own is known by its maker's name. Another one sits behind a debug probe or an adapter,
+//! which are known by their USB numbers; who is behind them only asking tells. Nothing is ever sent to other ports.
+
+use crate::client::{Client, ClientError, Patience};
+use crate::transport::Transport;
+use serialport::{SerialPortType, UsbPortInfo};
+use sirocco::wire::Info;
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+/// Environment variable with further ports to ask, separated by commas: those that no USB number tells, as a UART of the
+/// machine itself, a pty, or `tcp:HOST:PORT`.
+pub const VARIABLE: &str = "SIROCCO_PORTS";
+
+/// How long a port that may be a board's has for its answer, twice.
+pub const PATIENCE: Patience = Patience { timeout: Duration::from_millis(500), retries: 1 };
+
+/// USB numbers of what a board may be behind.
+struct Known {
+    vendor: u16,
+    /// Any of the vendor's if empty.
+    products: &'static [u16],
+    /// The maker's name, where the numbers are shared with others.
+    maker: Option<&'static str>,
+    what: &'static str,
+}
+
+/// Boards of their own first, then probes, then adapters. Numbers as in the drivers' tables of the Linux kernel
+/// (`drivers/usb/serial`) and the probes' own documents.
+const KNOWN: [Known; 9] = [
+    // The numbers and the name that `firmware/support/usb-serial` states.
+    known(0x16C0, &[0x27DD], Some("github.com/sirocco-rs"), "Sirocco board"),
+    known(0x1366, &[], None, "J-Link probe"),
+    known(0x0483, &[0x374B, 0x374E, 0x374F, 0x3752, 0x3753, 0x3754], None, "ST-Link probe"),
+    known(0x2E8A, &[0x000C], None, "Raspberry Pi Debug Probe"),
+    known(0x0D28, &[0x0204], None, "CMSIS-DAP probe"),
+    known(0x0403, &[], None, "FTDI adapter"),
+    known(0x10C4, &[0xEA60, 0xEA70, 0xEA71], None, "CP210x adapter"),
+    known(0x1A86, &[], None, "CH34x adapter"),
+    known(0x067B, &[], None, "PL2303 adapter"),
+];
+
+const fn known(vendor: u16, products: &'static [u16], maker: Option<&'static str>, what: &'static str) -> Known {
+    Known { vendor, products, maker, what }
+}
+
+/// A serial port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// Its name, for `--port`.
+    pub name: String,
+    /// What USB tells of it, if it is there.
+    pub usb: Option<UsbPortInfo>,
+    /// What a board may be behind; none if this is nothing known, so that it is not asked.
+    pub what: Option<&'static str>,
+}
+
+impl Port {
+    fn of(info: serialport::SerialPortInfo) -> Self {
+        let usb = if let SerialPortType::UsbPort(usb) = info.port_type { Some(usb) } else { None };
+        Port { name: info.port_name, what: usb.as_ref().and_then(recognise), usb }
+    }
+
+    /// A port that a person named.
+    pub fn named(name: &str) -> Self {
+        Port { name: name.to_owned(), usb: None, what: Some("named by SIROCCO_PORTS") }
+    }
+}
+
+fn recognise(usb: &UsbPortInfo) -> Option<&'static str> {
+    let maker = usb.manufacturer.as_deref().unwrap_or_default();
+    let fits = |known: &&Known| {
+        usb.vid == known.vendor
+            && (known.products.is_empty() || known.products.contains(&usb.pid))
+            && known.maker.is_none_or(|name| maker.contains(name))
+    };
+    KNOWN.iter().find(fits).map(|known| known.what)
+}
+
+/// Every serial port of this machine by name, and those that [`VARIABLE`] names.
+///
+/// # Errors
+/// Whatever the operating system reports.
+pub fn ports() -> io::Result<Vec<Port>> {
+    let mut ports: Vec<Port> = serialport::available_ports()?.into_iter().map(Port::of).collect();
+    // macOS shows each port twice; the one for calling out does not wait for a carrier.
+    ports.retain(|port| !port.name.starts_with("/dev/tty.") || cfg!(not(target_os = "macos")));
+    ports.sort_by(|a, b| a.name.cmp(&b.name));
+    let named = std::env::var(VARIABLE).unwrap_or_default();
+    ports.extend(named.split(',').map(str::trim).filter(|name| !name.is_empty()).map(Port::named));
+    Ok(ports)
+}
+
+/// What became of the question who is there.
+pub enum Answer {
+    /// A board, and the open line to it.
+    Board(Box<(Info, Client)>),
+    /// A board that cannot be talked to, as one of another protocol version.
+    Unusable(ClientError),
+    /// Nobody, and why that is known.
+    Nobody(String),
+}
+
+/// Asks all of these ports at once who is there.
+pub fn ask(ports: &[Port], open: impl Fn(&str) -> io::Result<Box<dyn Transport>> + Sync) -> Vec<Answer> {
+    let open = &open;
+    std::thread::scope(|scope| {
+        let asked: Vec<_> = ports.iter().map(|port| scope.spawn(move || ask_one(&port.name, open))).collect();
+        let lost = |_| Answer::Nobody("it could not be asked".to_owned());
+        asked.into_iter().map(|thread| thread.join().unwrap_or_else(lost)).collect()
+    })
+}
+
+fn ask_one(name: &str, open: impl Fn(&str) -> io::Result<Box<dyn Transport>>) -> Answer {
+    let transport = match open(name) {
+        Ok(transport) => transport,
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            return Answer::Nobody("permission denied, join the group that owns it (dialout or uucp)".to_owned());
+        }
+        Err(error) => return Answer::Nobody(error.to_string()),
+    };
+    let mut client = Client::new(transport, name, PATIENCE);
+    match client.info() {
+        Ok(info) => Answer::Board(Box::new((info, client))),
+        Err(error @ ClientError::Version { .. }) => Answer::Unusable(error),
+        Err(ClientError::Line { source, .. }) => Answer::Nobody(source.to_string()),
+        Err(ClientError::Timeout { .. }) => Answer::Nobody("no answer".to_owned()),
+        Err(_) => Answer::Nobody("no Sirocco board".to_owned()),
+    }
+}
+
+/// Why no board was found.
+#[derive(Debug, thiserror::Error)]
+pub enum Missing {
+    /// No port that a board may be behind.
+    #[error(
+        "there is no serial port that a board may be behind; connect a board, or name its port with --port; `sirocco ports` lists them"
+    )]
+    NoPort,
+    /// Nobody answered.
+    #[error("no board answers on {0}; connect or reset the board, or name its port with --port")]
+    Silent(String),
+    /// More than one answered.
+    #[error("several boards answer: {0}; say which with --port")]
+    Several(String),
+    /// One answered that cannot be talked to.
+    #[error(transparent)]
+    Unusable(ClientError),
+    /// The ports cannot be listed.
+    #[error("cannot list the serial ports: {0}; name one with --port")]
+    List(io::Error),
+}
+
+/// The one board that answers on any of these ports that are worth asking.
+///
+/// # Errors
+/// [`Missing`].
+pub fn find(
+    ports: &[Port],
+    open: impl Fn(&str) -> io::Result<Box<dyn Transport>> + Sync,
+) -> Result<(String, Client), Missing> {
+    let ports: Vec<Port> = ports.iter().filter(|port| port.what.is_some()).cloned().collect();
+    if ports.is_empty() {
+        return Err(Missing::NoPort);
+    }
+    let (mut boards, mut unusable, mut silent) = (Vec::new(), None, Vec::new());
+    for (port, answer) in ports.iter().zip(ask(&ports, open)) {
+        match answer {
+            Answer::Board(found) => boards.push((&port.name, found)),
+            Answer::Unusable(error) => unusable = unusable.or(Some(error)),
+            Answer::Nobody(why) => silent.push(format!("{} ({why})", port.name)),
+        }
+    }
+    match (boards.len(), unusable) {
+        (1, _) => {
+            let (name, found) = boards.remove(0);
+            Ok((name.clone(), found.1))
+        }
+        (0, Some(error)) => Err(Missing::Unusable(error)),
+        (0, None) => Err(Missing::Silent(silent.join(", "))),
+        (_, _) => {
+            let names = boards.iter().map(|(name, found)| format!("{name} ({})", found.0.board));
+            Err(Missing::Several(names.collect::<Vec<_>>().join(", ")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usb(vid: u16, pid: u16, maker: Option<&str>) -> UsbPortInfo {
+        let manufacturer = maker.map(str::to_owned);
+        UsbPortInfo { vid, pid, serial_number: None, manufacturer, product: None }
+    }
+
+    #[test]
+    fn boards_probes_and_adapters_are_recognised_and_nothing_else() {
+        let own = Some("github.com/sirocco-rs");
+        assert_eq!(recognise(&usb(0x16C0, 0x27DD, own)), Some("Sirocco board"));
+        // The numbers are shared: another maker's device is none of ours.
+        assert_eq!(recognise(&usb(0x16C0, 0x27DD, Some("example.org"))), None);
+        assert_eq!(recognise(&usb(0x16C0, 0x27DD, None)), None);
+        assert_eq!(recognise(&usb(0x1366, 0x1051, None)), Some("J-Link probe"));
+        assert_eq!(recognise(&usb(0x0483, 0x374B, None)), Some("ST-Link probe"));
+        // ST's virtual COM port of any product, as of a 3D printer.
+        assert_eq!(recognise(&usb(0x0483, 0x5740, None)), None);
+        assert_eq!(recognise(&usb(0x2341, 0x0043, None)), None);
+    }
+
+    #[test]
+    fn the_firmware_states_the_numbers_and_the_name_that_are_looked_for() {
+        let text =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../firmware/support/usb-serial/src/lib.rs"))
+                .unwrap();
+        let Known { vendor, products, maker, .. } = KNOWN[0];
+        assert!(text.contains(&format!("UsbVidPid({vendor:#06X}, {:#06X})", products[0]).replace("0X", "0x")));
+        assert!(text.contains(&format!("MAKER: &str = {:?}", maker.unwrap())));
+    }
+
+    #[test]
+    fn ports_of_the_machine_can_be_listed() {
+        for port in ports().unwrap() {
+            assert!(!port.name.is_empty());
+        }
+    }
+}

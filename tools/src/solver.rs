@@ -1,0 +1,135 @@
+//! Who answers: a device over a line, or this machine from a model file. The same questions, and the same bits.
+
+use crate::Error;
+use crate::client::{Client, ClientError, answered};
+use crate::model_file::ModelFile;
+use crate::quantities::{self, system};
+use sirocco::bundle::Certificate;
+use sirocco::calibrate::{self, Calibration, CalibrationError, Forecast, Observation, Task};
+use sirocco::ode::Ode;
+use sirocco::query::{Query, QueryError};
+use sirocco::trajectory::{Point, Trajectory};
+use sirocco::wire::{DeviceError, Info};
+
+/// A solution bundle that can be asked.
+pub struct Solver {
+    place: Place,
+    ode: Ode,
+    domain: Vec<(f32, f32)>,
+    name: String,
+}
+
+enum Place {
+    Device(Box<Client>),
+    Here(ModelFile),
+}
+
+impl Solver {
+    /// A device that has said who it is.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if its model is no solution bundle of a known system.
+    pub fn device(client: Client, info: &Info) -> Result<Self, Error> {
+        let ode = system(&info.model)?;
+        let domain = info.model.domain.iter().copied().take(ode.quantity_names().count()).collect();
+        let name = format!("{} on {}", info.board, client.port());
+        Ok(Solver { place: Place::Device(Box::new(client)), ode, domain, name })
+    }
+
+    /// A model file.
+    ///
+    /// # Errors
+    /// [`Error::Model`].
+    pub fn here(file: ModelFile) -> Result<Self, Error> {
+        let (ode, domain) = {
+            let bundle = file.bundle()?;
+            (bundle.ode(), bundle.domain().iter().map(|range| (range.lo, range.hi)).collect())
+        };
+        let name = file.path().display().to_string();
+        Ok(Solver { place: Place::Here(file), ode, domain, name })
+    }
+
+    /// Its system.
+    pub fn ode(&self) -> Ode {
+        self.ode
+    }
+
+    /// The ranges its model was trained on, in the order of the system's quantities.
+    pub fn domain(&self) -> &[(f32, f32)] {
+        &self.domain
+    }
+
+    /// Who answers, for people.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// States at many times.
+    ///
+    /// # Errors
+    /// [`Error::Query`] if one of them has no answer, [`Error::Client`].
+    pub fn trajectory(&mut self, trajectory: &Trajectory) -> Result<Vec<Point>, Error> {
+        let points: Result<_, _> = match &mut self.place {
+            Place::Device(client) => answered(client.trajectory(trajectory))?,
+            Place::Here(file) => {
+                let bundle = file.bundle()?;
+                (0..trajectory.points).map_while(|k| trajectory.point(k, &bundle)).collect()
+            }
+        };
+        points.map_err(|source| self.unanswered(&trajectory.problem, source))
+    }
+
+    /// A state with how far it can be trusted, or why it has none.
+    ///
+    /// # Errors
+    /// [`Error::Client`].
+    pub fn certify(&mut self, query: &Query) -> Result<Result<Certificate, QueryError>, Error> {
+        Ok(match &mut self.place {
+            Place::Device(client) => answered(client.certify(query))?,
+            Place::Here(file) => file.bundle()?.certify(query),
+        })
+    }
+
+    /// Estimates from these observations, or why there are none; also how many ticks of a device's clock they took.
+    ///
+    /// # Errors
+    /// [`Error::Client`].
+    pub fn calibrate(
+        &mut self,
+        observations: &[Observation],
+        task: &Task,
+    ) -> Result<Result<(Calibration, Option<u32>), CalibrationError>, Error> {
+        match &mut self.place {
+            Place::Device(client) => {
+                client.observe(observations)?;
+                match client.calibrate(task) {
+                    Ok(answer) => Ok(Ok(answer)),
+                    Err(ClientError::Device { source: DeviceError::Calibration(error), .. }) => Ok(Err(error)),
+                    Err(error) => Err(error.into()),
+                }
+            }
+            Place::Here(file) => Ok(calibrate::calibrate(&file.bundle()?, observations, task).map(|c| (c, None))),
+        }
+    }
+
+    /// What `calibration`, the last one made here, means, or why that has no answer.
+    ///
+    /// # Errors
+    /// [`Error::Client`].
+    pub fn forecast(
+        &mut self,
+        calibration: &Calibration,
+        now: f32,
+        horizon: f32,
+    ) -> Result<Result<Forecast, QueryError>, Error> {
+        Ok(match &mut self.place {
+            Place::Device(client) => answered(client.forecast(now, horizon))?,
+            Place::Here(file) => calibrate::forecast(&file.bundle()?, calibration, now, horizon),
+        })
+    }
+
+    /// The error for a query without an answer.
+    pub fn unanswered(&self, query: &Query, source: QueryError) -> Error {
+        Error::Query { query: quantities::text(self.ode, query), source }
+    }
+}
