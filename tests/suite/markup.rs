@@ -11,7 +11,10 @@ pub fn assert_well_formed(name: &str, text: &str) {
         let tag = &rest[start + 1..start + length];
         let element = tag.trim_start_matches('/').split([' ', '\n', '/']).next().unwrap_or_default();
         assert_eq!(tag.matches('"').count() % 2, 0, "{name}: <{tag}>");
-        assert!(!tag.contains("NaN") && !tag.contains("\"inf"), "{name}: <{tag}>");
+        // Every other piece between quotation marks is a value; the letters of an embedded picture mean nothing.
+        for value in tag.split('"').skip(1).step_by(2).filter(|value| !value.starts_with("data:")) {
+            assert!(!value.contains("NaN") && !value.starts_with("inf"), "{name}: <{tag}>");
+        }
         if tag.starts_with('/') {
             assert_eq!(open.pop(), Some(element), "{name}: </{element}>");
         } else if !tag.ends_with('/') && !VOID.contains(&element) && !tag.starts_with('?') {

@@ -12,7 +12,7 @@ pub fn root() -> PathBuf {
 /// Path of `sirocco-train`.
 pub fn trainer() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| build("sirocco-trainer", "sirocco-train"))
+    PROGRAM.get_or_init(|| build("sirocco-train"))
 }
 
 /// `sirocco-train` with these arguments, run in the repository's root.
@@ -23,20 +23,21 @@ pub fn train(arguments: &[&str]) -> Output {
 /// `sirocco` with these arguments, run in the repository's root.
 pub fn sirocco(arguments: &[&str]) -> Output {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    run(PROGRAM.get_or_init(|| build("sirocco-tools", "sirocco")), arguments)
+    run(PROGRAM.get_or_init(|| build("sirocco")), arguments)
 }
 
 fn run(program: &PathBuf, arguments: &[&str]) -> Output {
     Command::new(program).args(arguments).current_dir(root()).output().expect("the program starts")
 }
 
-/// Cargo does not build another package's binaries for a test; so this does, into the same target folder.
-fn build(package: &str, binary: &str) -> PathBuf {
+/// Cargo does not build another package's binaries for a test; so this does, into the same target folder. It selects the
+/// whole workspace: for a package alone, dependencies would be given other features and all be built anew.
+fn build(binary: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let profile = test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps/TEST");
     let name = profile.file_name().and_then(|n| n.to_str()).expect("a profile's name");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--package", package, "--bin", binary]).current_dir(root());
+    cargo.args(["build", "--quiet", "--workspace", "--bin", binary]).current_dir(root());
     cargo.args(["--profile", if name == "debug" { "dev" } else { name }]);
     cargo.arg("--target-dir").arg(profile.parent().expect("a target folder"));
     assert!(cargo.status().expect("cargo starts").success(), "building {binary} failed");

@@ -1,8 +1,8 @@
-//! A binary that is linked, never run: it links only if no panic can be reached from its entry point.
+//! A binary that is linked, never run: it links only if no panic can be reached from the functions that it is asked for.
 //!
-//! Its panic handler calls a function that exists nowhere. The linker drops what the entry point does not reach; if
-//! the handler is not among that, the function is missing. `tools/tests/no_panic.rs` links once per function below,
-//! with that function as the entry point, in the firmware's own release profile.
+//! Its panic handler calls a function that exists nowhere. The linker drops what is not reached from the symbols it is
+//! told to keep (`-u`); if the handler is not among that, the function is missing. `tools/tests/no_panic.rs` links it in
+//! the firmware's own release profile, with the functions below kept.
 #![no_std]
 #![no_main]
 #![allow(unsafe_code, reason = "symbols that the linker is told about, and one that must not exist")]
