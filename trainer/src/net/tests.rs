@@ -34,14 +34,21 @@ fn same(variables: &[&Var], ours: &Tensor, theirs: &Tensor, tolerance: f32) {
 
 #[test]
 fn convolutions_are_candles() {
-    for (kernel, stride, padding, relu) in
-        [(3, 1, 1, true), (5, 1, 0, false), (3, 2, 1, true), (1, 2, 0, false), (5, 1, 2, true)]
-    {
-        let (x, w, b) = (variable(&[7, 3, 9, 9], 1), variable(&[4, 3, kernel, kernel], 2), variable(&[4], 3));
-        let geometry = Geometry::new([3, 9, 9], 4, Window::square(kernel, stride, padding)).unwrap();
+    for (kernel, stride, padding, relu) in [
+        (3, 1, 1, true),
+        (5, 1, 0, false),
+        (3, 2, 1, true),
+        (1, 2, 0, false),
+        (5, 1, 2, true),
+        (1, 1, 0, false),
+        (3, 1, 3, false),
+    ] {
+        // Neither rows, columns, filters nor taps fill a block.
+        let (x, w, b) = (variable(&[7, 3, 9, 11], 1), variable(&[5, 3, kernel, kernel], 2), variable(&[5], 3));
+        let geometry = Geometry::new([3, 9, 11], 5, Window::square(kernel, stride, padding)).unwrap();
         let ours = operation::convolution(&x, &w, &b, &geometry, relu).unwrap();
         let theirs = x.conv2d(&w, padding, stride, 1, 1).unwrap();
-        let theirs = theirs.broadcast_add(&b.reshape((1, 4, 1, 1)).unwrap()).unwrap();
+        let theirs = theirs.broadcast_add(&b.reshape((1, 5, 1, 1)).unwrap()).unwrap();
         let theirs = if relu { theirs.relu().unwrap() } else { theirs };
         same(&[&x, &w, &b], &ours, &theirs, 3e-4);
     }

@@ -1,14 +1,15 @@
 //! Convolution: `y[o, i, j] = b[o] + sum over c, u, v of w[o, c, u, v] x[c, s i + u - p, s j + v - p]`, as a product.
 //!
-//! A part of the batch is unrolled to a matrix of columns `[c kh kw, images * oh * ow]`, small enough to stay in the
+//! With stride 1 that is [`super::direct`]. Otherwise a part of the batch is unrolled to a matrix of columns `[c kh kw, images * oh * ow]`, small enough to stay in the
 //! second-level cache; forward and backward are products with it. One thread; parts run side by side.
 
+use super::direct::Direct;
 use super::{parts, pieces, sum};
 use crate::image::folded::Window;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 
-/// Numbers of an unrolled part: 256 kB.
+/// Numbers of a part, unrolled or padded: 256 kB.
 const PART: usize = 1 << 16;
 
 /// Shapes of a convolution.
@@ -62,9 +63,9 @@ impl Geometry {
         self.input[0] * self.window.kernel[0] * self.window.kernel[1]
     }
 
-    /// Images of a part.
-    fn part(&self) -> usize {
-        (PART / (self.taps() * self.plane()).max(1)).max(1)
+    /// Images of a part, each taking this many numbers.
+    fn part(size: usize) -> usize {
+        (PART / size.max(1)).max(1)
     }
 
     /// Visits every run of the unrolled matrix that lies in the image: its place in the matrix of `images` images, in
@@ -130,8 +131,17 @@ impl Geometry {
 
     /// The output, after ReLU if `relu`.
     pub fn forward(&self, x: &[f32], weight: &[f32], bias: &[f32], relu: bool) -> Vec<f32> {
-        let (part, plane, taps) = (self.part(), self.plane(), self.taps());
         let mut out = vec![0.0; x.len() / self.input_size() * self.output_size()];
+        if let Some(direct) = Direct::new(*self) {
+            let part = Self::part(direct.footprint());
+            pieces(&mut out, part * self.output_size(), |k, out| {
+                let x = &x[k * part * self.input_size()..][..out.len() / self.output_size() * self.input_size()];
+                direct.forward(x, weight, bias, relu, out);
+            });
+            return out;
+        }
+        let (plane, taps) = (self.plane(), self.taps());
+        let part = Self::part(taps * plane);
         pieces(&mut out, part * self.output_size(), |k, out| {
             let images = out.len() / self.output_size();
             let mut columns = Vec::new();
@@ -158,33 +168,17 @@ impl Geometry {
 
     /// Gradients from that of the output before any ReLU.
     pub fn backward(&self, x: &[f32], weight: &[f32], gradient: &[f32], of_input: bool) -> Gradients {
-        let (part, plane, taps) = (self.part(), self.plane(), self.taps());
+        let direct = Direct::new(*self);
+        let part = Self::part(direct.as_ref().map_or(self.taps() * self.plane(), Direct::footprint));
         let n = x.len() / self.input_size();
         let each = parts(n.div_ceil(part), |k| {
             let images = part.min(n - k * part);
-            let mut columns = Vec::new();
-            self.unroll(&x[k * part * self.input_size()..][..images * self.input_size()], &mut columns);
+            let x = &x[k * part * self.input_size()..][..images * self.input_size()];
             let gradient = &gradient[k * part * self.output_size()..][..images * self.output_size()];
-            let mut by_filter = vec![0.0; gradient.len()];
-            for (at, from) in gradient.chunks_exact(plane).enumerate() {
-                let (image, o) = (at / self.filters, at % self.filters);
-                by_filter[(o * images + image) * plane..][..plane].copy_from_slice(from);
+            match &direct {
+                Some(direct) => direct.backward(x, weight, gradient, of_input),
+                None => self.backward_unrolled(x, weight, gradient, of_input),
             }
-            let bias = by_filter.chunks_exact(images * plane).map(sum).collect();
-            let outer = MatRef::from_row_major_slice(&by_filter, self.filters, images * plane);
-            let mut by_weight = vec![0.0; self.filters * taps];
-            let unrolled = MatRef::from_row_major_slice(&columns, taps, images * plane);
-            let product = MatMut::from_row_major_slice_mut(&mut by_weight, self.filters, taps);
-            matmul(product, Accum::Replace, outer, unrolled.transpose(), 1.0, Par::Seq);
-            let mut input = Vec::new();
-            if of_input {
-                let product = MatMut::from_row_major_slice_mut(&mut columns, taps, images * plane);
-                let weight = MatRef::from_row_major_slice(weight, self.filters, taps);
-                matmul(product, Accum::Replace, weight.transpose(), outer, 1.0, Par::Seq);
-                input = vec![0.0; images * self.input_size()];
-                self.roll(&columns, &mut input);
-            }
-            Gradients { input, weight: by_weight, bias }
         });
         let mut total = Gradients { input: Vec::new(), weight: vec![0.0; weight.len()], bias: vec![0.0; self.filters] };
         total.input.reserve_exact(if of_input { x.len() } else { 0 });
@@ -194,5 +188,31 @@ impl Geometry {
             total.input.extend_from_slice(&part.input);
         }
         total
+    }
+
+    fn backward_unrolled(&self, x: &[f32], weight: &[f32], gradient: &[f32], of_input: bool) -> Gradients {
+        let (images, plane, taps) = (x.len() / self.input_size(), self.plane(), self.taps());
+        let mut columns = Vec::new();
+        self.unroll(x, &mut columns);
+        let mut by_filter = vec![0.0; gradient.len()];
+        for (at, from) in gradient.chunks_exact(plane).enumerate() {
+            let (image, o) = (at / self.filters, at % self.filters);
+            by_filter[(o * images + image) * plane..][..plane].copy_from_slice(from);
+        }
+        let bias = by_filter.chunks_exact(images * plane).map(sum).collect();
+        let outer = MatRef::from_row_major_slice(&by_filter, self.filters, images * plane);
+        let mut by_weight = vec![0.0; self.filters * taps];
+        let unrolled = MatRef::from_row_major_slice(&columns, taps, images * plane);
+        let product = MatMut::from_row_major_slice_mut(&mut by_weight, self.filters, taps);
+        matmul(product, Accum::Replace, outer, unrolled.transpose(), 1.0, Par::Seq);
+        let mut input = Vec::new();
+        if of_input {
+            let product = MatMut::from_row_major_slice_mut(&mut columns, taps, images * plane);
+            let weight = MatRef::from_row_major_slice(weight, self.filters, taps);
+            matmul(product, Accum::Replace, weight.transpose(), outer, 1.0, Par::Seq);
+            input = vec![0.0; x.len()];
+            self.roll(&columns, &mut input);
+        }
+        Gradients { input, weight: by_weight, bias }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod conv;
 pub mod dense;
+pub mod direct;
 pub mod loss;
 pub mod norm;
 pub mod pool;
