@@ -11,13 +11,26 @@ use crate::layer::activation::Activation;
 use crate::layer::dense_f32::DenseF32;
 use crate::layer::dense_integer::{DenseInteger, Place};
 use crate::layer::fine::{Fine, FineWeight, Row};
-use crate::limits::{MAX_LAYERS, MAX_QUANTITIES, MAX_WIDTH};
+use crate::limits::{MAX_LAYERS, MAX_QUANTITIES, MAX_STATE, MAX_WIDTH};
 use crate::model::Model;
 use crate::ode::State;
 use heapless::Vec;
 
 /// Derivatives with respect to a network's inputs; a bundle has no more of them than there are quantities.
 pub type Slopes = [f32; MAX_QUANTITIES];
+
+/// Where a reverse pass keeps activations and derivatives: 2 KiB, to be used again.
+#[derive(Debug, Clone)]
+pub struct Tape {
+    values: [Vector<f32>; MAX_LAYERS],
+    slopes: [Vector<f32>; 2],
+}
+
+impl Default for Tape {
+    fn default() -> Self {
+        Tape { values: [[0.0; MAX_WIDTH]; MAX_LAYERS], slopes: [[0.0; MAX_WIDTH]; 2] }
+    }
+}
 
 /// Number format of the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,37 +174,43 @@ impl Network<'_> {
     /// The outputs at `input`, to the same bits as [`Self::value`], and the derivative of `seed` . outputs with
     /// respect to every input: one reverse pass. Entries beyond the widths of the last and first layer mean nothing.
     ///
-    /// Costs about twice the value, however many inputs there are; a tangent costs that for each of them. Stack: the
-    /// hidden activations and four vectors of [`MAX_WIDTH`] numbers, 2.5 KiB.
-    pub fn gradient(&self, input: &Vector<f32>, seed: &Vector<f32>) -> (State<f32>, Slopes) {
+    /// Costs about twice the value, however many inputs there are; a tangent costs that for each of them. In integers it
+    /// takes 2.5 KiB of stack; floats use the `tape`, whatever it holds.
+    pub fn gradient(&self, input: &Vector<f32>, seed: &Vector<f32>, tape: &mut Tape) -> (State<f32>, Slopes) {
         match &self.layers {
-            Layers::F32(layers) => self.gradient_f32(layers, input, seed),
+            Layers::F32(layers) => self.gradient_f32(layers, input, seed, tape),
             Layers::I16(layers) => integer::gradient(layers, input, seed, self.activation),
             Layers::I8(layers) => integer::gradient(layers, input, seed, self.activation),
         }
     }
 
-    /// Clearing and copying vectors of [`MAX_WIDTH`] would cost as much as the network: only what is used is cleared,
-    /// and nothing is moved.
-    fn gradient_f32(&self, layers: &[DenseF32<'_>], input: &Vector<f32>, seed: &Vector<f32>) -> (State<f32>, Slopes) {
+    /// Clearing and copying vectors of [`MAX_WIDTH`] would cost half as much as the network: only what is used is
+    /// cleared, and nothing is moved.
+    fn gradient_f32(
+        &self,
+        layers: &[DenseF32<'_>],
+        input: &Vector<f32>,
+        seed: &Vector<f32>,
+        tape: &mut Tape,
+    ) -> (State<f32>, Slopes) {
         let Some((last, hidden)) = layers.split_last() else { return (head(input), head(seed)) };
-        let mut tape = Vec::<Vector<f32>, MAX_LAYERS>::new();
-        for layer in hidden {
-            // There is room for every layer.
-            let _ = tape.push([0.0; MAX_WIDTH]);
-            if let Some((y, before)) = tape.split_last_mut() {
-                layer.value(before.last().unwrap_or(input), y, Some(self.activation));
-            }
+        let Tape { values, slopes: [slope, next] } = tape;
+        let mut before = input;
+        for (layer, y) in hidden.iter().zip(&mut *values) {
+            layer.value(before, y, Some(self.activation));
+            before = y;
         }
-        let (mut slope, mut next) = (&mut [0.0; MAX_WIDTH], &mut [0.0; MAX_WIDTH]);
-        last.value(tape.last().unwrap_or(input), next, None);
+        let (mut slope, mut next) = (slope, next);
+        clear(next, MAX_STATE);
+        last.value(before, next, None);
         let output = head(next);
+        clear(slope, last.inputs());
         last.transposed(seed, slope);
-        for (layer, a) in hidden.iter().zip(&tape).rev() {
+        for (layer, a) in hidden.iter().zip(values).rev() {
             for (slope, a) in slope.iter_mut().zip(a).take(layer.outputs()) {
                 *slope *= self.activation.derivative(*a);
             }
-            next.iter_mut().take(layer.inputs()).for_each(|dx| *dx = 0.0);
+            clear(next, layer.inputs());
             layer.transposed(slope, next);
             core::mem::swap(&mut slope, &mut next);
         }
@@ -228,6 +247,11 @@ impl Network<'_> {
 /// The first entries of a vector.
 pub(crate) fn head<const N: usize>(vector: &Vector<f32>) -> [f32; N] {
     vector.first_chunk().copied().unwrap_or([0.0; N])
+}
+
+/// The first `count` entries become zero.
+fn clear(vector: &mut Vector<f32>, count: usize) {
+    vector.iter_mut().take(count).for_each(|v| *v = 0.0);
 }
 
 /// A layer's W^T dz, from zero.

@@ -19,6 +19,8 @@ const TICK: f64 = 40.0;
 const GOALS: [(&str, u64); 3] = [("mnist-cnn", 600_000), ("dense", 180_000), ("resnet8", 13_000_000)];
 /// A residual sum: at most so many instructions per element; CMSIS-NN needs 81.
 const ADD_GOAL: u64 = 10;
+/// Two rates from ten noisy observations: at most so many instructions in the median.
+const CALIBRATION_GOAL: u64 = 200_000;
 
 fn table() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("instructions.csv")
@@ -68,7 +70,9 @@ fn instructions_are_those_of_the_table() {
         }
     }
     count("digits-int8", &program::root().join("tests/data/digits-int8.safetensors"));
-    count("sir-full", &cargo::firmware().unwrap().join("app/assets/sir-full.safetensors"));
+    let bundle = count("sir-full", &cargo::firmware().unwrap().join("app/assets/sir-full.safetensors")).bundle;
+    let calibration = bundle.iter().find(|row| row.what == "calibrate").unwrap();
+    assert!(calibration.instructions <= CALIBRATION_GOAL, "{calibration:?}, the goal is {CALIBRATION_GOAL}");
     let text: String = counted.iter().map(|(name, (macs, n))| format!("{name},{macs},{n}\n")).collect();
     let text = format!("network,kernel,layer,macs,instructions\n{text}");
     if std::env::var_os("SIROCCO_BLESS").is_some() {

@@ -1,8 +1,9 @@
 //! How an answer depends on the problem: d y_c(t) / d (initial coordinates, rates), exactly, through the network.
 //!
 //! Generic forms, y = y0 + f(t) NN(u): d y_c = d y0_c + f(t) sum_j (d NN_c / d u_j) d u_j. Reduced form, x = f(tau) NN(u):
-//! d x = f'(tau) NN d tau + f(tau) sum_j (d NN / d u_j) d u_j, with d tau, d i0, d p from [`Reduced::new`] over dual
-//! numbers, and then y = [`Reduced::state`] over dual numbers again.
+//! d x = f'(tau) NN d tau + f(tau) sum_j (d NN / d u_j) d u_j, with d tau, d i0, d p of [`Reduced::moving`], and then
+//! d y_c of [`Reduced::component`]. What moves the problem does not depend on time, so it is worked out once for all
+//! observations of a problem; an observation costs one product of five numbers a free quantity.
 //!
 //! One observation is one component, so one reverse pass through the network gives its derivative with respect to
 //! every input at once, for about one more evaluation. Forward tangents would cost one for each input that moves:
@@ -11,12 +12,14 @@
 use super::{Bundle, Form, Source};
 use crate::calibrate::{Free, Gradient};
 use crate::layer::Vector;
-use crate::limits::{MAX_RATES, MAX_STATE, MAX_WIDTH};
+use crate::limits::{MAX_RATES, MAX_STATE, MAX_UNKNOWNS, MAX_WIDTH, collect};
 use crate::math::exp;
+use crate::network::{Slopes, Tape};
 use crate::ode::sir::Reduced;
 use crate::ode::{Ode, Rates, State};
 use crate::query::{Query, QueryError};
 use crate::scalar::{Dual, Scalar};
+use heapless::Vec;
 
 /// The reduced form has one output.
 static FIRST: Vector<f32> = {
@@ -25,19 +28,72 @@ static FIRST: Vector<f32> = {
     seed
 };
 
-impl Bundle<'_> {
+/// A problem that moves along its free quantities.
+pub(crate) struct Course<'b, 'a> {
+    bundle: &'b Bundle<'a>,
+    problem: Query,
+    free: Free,
+    /// The network's inputs; those that are time are set for every observation.
+    input: Vector<f32>,
+    tape: Tape,
+    /// In the reduced form: the problem, and its derivative along each free quantity.
+    reduced: Option<(Reduced<f32>, Vec<Reduced<f32>, MAX_UNKNOWNS>)>,
+}
+
+impl<'a> Bundle<'a> {
     /// Component `component` of the state, to the same bits as [`Bundle::state`]'s, and its derivative with respect
     /// to the free quantities, in their order.
     ///
-    /// Cost: about two evaluations of the network, and a small chain rule per free quantity.
+    /// Cost: about two evaluations of the network, and a small chain rule per free quantity; 2.5 KiB of stack.
     ///
     /// # Errors
     /// As for [`Bundle::predict`].
     pub fn sensitivity(&self, query: &Query, component: usize, free: Free) -> Result<(f32, Gradient), QueryError> {
         query.check(self.ode)?;
-        let (value, gradient) = match self.form {
-            Form::Generic | Form::Conserved => self.sensitivity_generic(query, component, free),
-            Form::Reduced => self.sensitivity_reduced(query, component, free),
+        self.course(query, free)?.at(query.t, component)
+    }
+
+    /// What [`Course::at`] answers about; the time of `problem` is not looked at.
+    ///
+    /// # Errors
+    /// As for [`Bundle::predict`].
+    pub(crate) fn course(&self, problem: &Query, free: Free) -> Result<Course<'_, 'a>, QueryError> {
+        Query { t: 0.0, ..*problem }.check(self.ode)?;
+        let reduced = (self.form == Form::Reduced).then(|| {
+            let reduced = Reduced::new(&problem.initial, &problem.rates);
+            (reduced, collect(free.indices().map(|index| reduced.moving(&problem.rates, index))))
+        });
+        let input = match &reduced {
+            Some((reduced, _)) => self.scale(|source| source.of_reduced(reduced, 0.0)),
+            None => self.scale(|source| source.of_query(problem)),
+        };
+        Ok(Course { bundle: self, problem: *problem, free, input, tape: Tape::default(), reduced })
+    }
+}
+
+impl Course<'_, '_> {
+    /// As [`Bundle::sensitivity`], at time `t`.
+    ///
+    /// # Errors
+    /// As for [`Bundle::predict`].
+    pub fn at(&mut self, t: f32, component: usize) -> Result<(f32, Gradient), QueryError> {
+        if !t.is_finite() {
+            return Err(QueryError::NotFinite(0));
+        }
+        if t < 0.0 {
+            return Err(QueryError::NegativeTime);
+        }
+        let time = self.reduced.as_ref().map_or(t, |(reduced, _)| reduced.k * t);
+        for (u, input) in self.input.iter_mut().zip(&self.bundle.inputs) {
+            if input.source().is_time() {
+                *u = input.scale(time);
+            }
+        }
+        let seed = if self.reduced.is_some() { &FIRST } else { &self.bundle.seed(component) };
+        let (nn, slopes) = self.bundle.network.gradient(&self.input, seed, &mut self.tape);
+        let (value, gradient) = match &self.reduced {
+            Some((reduced, moving)) => self.of_reduced(reduced, moving, (t, component), nn, &slopes),
+            None => self.of_generic((t, component), nn, &slopes),
         };
         if value.is_finite() && gradient.iter().all(|v| v.is_finite()) {
             Ok((value, gradient))
@@ -46,17 +102,16 @@ impl Bundle<'_> {
         }
     }
 
-    fn sensitivity_generic(&self, query: &Query, component: usize, free: Free) -> (f32, Gradient) {
-        let input = self.scale(|source| source.of_query(query));
-        let (nn, slopes) = self.network.gradient(&input, &self.seed(component));
-        let f = 1.0 - exp(-query.t);
-        let value = at(&self.ode.initial(&query.initial), component) + f * at(&self.expand(nn), component);
+    fn of_generic(&self, (t, component): (f32, usize), nn: State<f32>, slopes: &Slopes) -> (f32, Gradient) {
+        let Course { bundle, problem, free, .. } = self;
+        let f = 1.0 - exp(-t);
+        let value = at(&bundle.ode.initial(&problem.initial), component) + f * at(&bundle.expand(nn), component);
         let mut gradient = Gradient::default();
         for (entry, index) in gradient.iter_mut().zip(free.indices()) {
-            let moving = Moving::new(self.ode, query, index);
-            let initial = at(&self.ode.initial(&moving.initial), component).derivative;
+            let moving = Moving::new(bundle.ode, problem, index);
+            let initial = at(&bundle.ode.initial(&moving.initial), component).derivative;
             let mut through = 0.0;
-            for (input, slope) in self.inputs.iter().zip(&slopes) {
+            for (input, slope) in bundle.inputs.iter().zip(slopes) {
                 let direction = match input.source() {
                     Source::Initial(i) => at(&moving.initial, i.into()).derivative,
                     Source::Rate(i) => at(&moving.rates, i.into()).derivative,
@@ -69,34 +124,37 @@ impl Bundle<'_> {
         (value, gradient)
     }
 
-    fn sensitivity_reduced(&self, query: &Query, component: usize, free: Free) -> (f32, Gradient) {
-        let (reduced, tau) = super::reduce(query);
-        let input = self.scale(|source| source.of_reduced(&reduced, tau));
-        let ([nn, ..], slopes) = self.network.gradient(&input, &FIRST);
-        let e = exp(-tau);
+    fn of_reduced(
+        &self,
+        reduced: &Reduced<f32>,
+        moving: &[Reduced<f32>],
+        (t, component): (f32, usize),
+        [nn, ..]: State<f32>,
+        slopes: &Slopes,
+    ) -> (f32, Gradient) {
+        let e = exp(-(reduced.k * t));
         let f = 1.0 - e;
-        let x = f * nn;
-        let mut gradient = Gradient::default();
-        for (entry, index) in gradient.iter_mut().zip(free.indices()) {
-            let moving = Moving::new(self.ode, query, index);
-            let reduced = Reduced::new(&moving.initial, &moving.rates);
-            let dtau = reduced.k.derivative * query.t;
-            let mut through = 0.0;
-            for (input, slope) in self.inputs.iter().zip(&slopes) {
-                let direction = match input.source() {
-                    Source::InfectedShare => reduced.i0.derivative,
-                    Source::LnInfectedShare => logarithmic(reduced.i0),
-                    Source::InfectionShare => reduced.p.derivative,
-                    _ => dtau,
-                };
-                through += slope * input.slope() * direction;
+        let (value, by_x, mut by) = reduced.component(f * nn, component);
+        // x through the trial solution's f, and through each of the network's inputs.
+        by.k = by_x * e * nn * t;
+        for (input, slope) in self.bundle.inputs.iter().zip(slopes) {
+            let through = by_x * f * slope * input.slope();
+            match input.source() {
+                Source::InfectedShare => by.i0 += through,
+                Source::LnInfectedShare => by.i0 += through * logarithmic(reduced.i0),
+                Source::InfectionShare => by.p += through,
+                _ => by.k += through * t,
             }
-            let dx = e * nn * dtau + f * through;
-            *entry = at(&reduced.state(Dual { value: x, derivative: dx }), component).derivative;
         }
-        (at(&reduced.state(x), component), gradient)
+        let mut gradient = Gradient::default();
+        for (entry, d) in gradient.iter_mut().zip(moving) {
+            *entry = by.n * d.n + by.r0 * d.r0 + by.i0 * d.i0 + by.p * d.p + by.k * d.k;
+        }
+        (value, gradient)
     }
+}
 
+impl Bundle<'_> {
     /// Which combination of the network's outputs a component is.
     fn seed(&self, component: usize) -> Vector<f32> {
         let mut seed = [0.0; MAX_WIDTH];
@@ -135,9 +193,9 @@ impl Moving {
     }
 }
 
-/// d ln i0, as [`Source::LnInfectedShare`] has it: no slope where the share is held at the smallest number.
-fn logarithmic(i0: Dual<f32>) -> f32 {
-    if i0.value > f32::MIN_POSITIVE { i0.derivative / i0.value } else { 0.0 }
+/// d ln i0 / d i0, as [`Source::LnInfectedShare`] has it: no slope where the share is held at the smallest number.
+fn logarithmic(i0: f32) -> f32 {
+    if i0 > f32::MIN_POSITIVE { 1.0 / i0 } else { 0.0 }
 }
 
 /// Entry `index`, or zero.

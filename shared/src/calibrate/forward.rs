@@ -59,9 +59,9 @@ impl Forward for Bundle<'_> {
         free: Free,
         mut sink: impl FnMut(&Observation, f32, &Gradient),
     ) -> Result<(), QueryError> {
+        let mut course = self.course(problem, free)?;
         for observation in observations {
-            let query = Query { t: observation.t, ..*problem };
-            let (value, gradient) = self.sensitivity(&query, observation.component.into(), free)?;
+            let (value, gradient) = course.at(observation.t, observation.component.into())?;
             sink(observation, value, &gradient);
         }
         Ok(())

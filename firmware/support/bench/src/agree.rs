@@ -10,10 +10,11 @@ const LONGEST: usize = 21;
 const DRAWS: usize = 20;
 
 /// Marsaglia's xorshift.
-struct Random(u32);
+pub struct Random(pub u32);
 
 impl Random {
-    fn word(&mut self) -> u32 {
+    /// The next 32 bits.
+    pub fn word(&mut self) -> u32 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 17;
         self.0 ^= self.0 << 5;

@@ -7,6 +7,7 @@
 #![no_main]
 
 mod agree;
+mod calibration;
 mod count;
 
 use core::cell::RefCell;
@@ -102,6 +103,9 @@ fn bundles(bundle: &Bundle<'_>, counter: &Counter) {
     println!("bundle state {macs} {}", counter.mean(|| core::hint::black_box(bundle.state(&query))));
     println!("bundle predict {} {}", 2 * macs, counter.mean(|| core::hint::black_box(bundle.predict(&query))));
     println!("bundle certify {} {}", 66 * macs, counter.mean(|| core::hint::black_box(bundle.certify(&query))));
+    if let Some(instructions) = calibration::median(bundle, counter) {
+        println!("bundle calibrate 0 {instructions}");
+    }
 }
 
 #[panic_handler]
