@@ -35,7 +35,6 @@ pub(crate) struct Course<'b, 'a> {
     free: Free,
     /// The network's inputs; those that are time are set for every observation.
     input: Vector<f32>,
-    tape: Tape,
     /// In the reduced form: the problem, and its derivative along each free quantity.
     reduced: Option<(Reduced<f32>, Vec<Reduced<f32>, MAX_UNKNOWNS>)>,
 }
@@ -50,7 +49,7 @@ impl<'a> Bundle<'a> {
     /// As for [`Bundle::predict`].
     pub fn sensitivity(&self, query: &Query, component: usize, free: Free) -> Result<(f32, Gradient), QueryError> {
         query.check(self.ode)?;
-        self.course(query, free)?.at(query.t, component)
+        self.course(query, free)?.at(query.t, component, &mut Tape::default())
     }
 
     /// What [`Course::at`] answers about; the time of `problem` is not looked at.
@@ -67,16 +66,19 @@ impl<'a> Bundle<'a> {
             Some((reduced, _)) => self.scale(|source| source.of_reduced(reduced, 0.0)),
             None => self.scale(|source| source.of_query(problem)),
         };
-        Ok(Course { bundle: self, problem: *problem, free, input, tape: Tape::default(), reduced })
+        Ok(Course { bundle: self, problem: *problem, free, input, reduced })
     }
 }
 
 impl Course<'_, '_> {
-    /// As [`Bundle::sensitivity`], at time `t`.
+    /// As [`Bundle::sensitivity`], at time `t`; `tape` may hold anything.
     ///
     /// # Errors
     /// As for [`Bundle::predict`].
-    pub fn at(&mut self, t: f32, component: usize) -> Result<(f32, Gradient), QueryError> {
+    // Out of line, so that it is compiled for speed wherever it is called from: callers are generic, and the firmware's
+    // own code is compiled for size.
+    #[inline(never)]
+    pub fn at(&mut self, t: f32, component: usize, tape: &mut Tape) -> Result<(f32, Gradient), QueryError> {
         if !t.is_finite() {
             return Err(QueryError::NotFinite(0));
         }
@@ -90,7 +92,7 @@ impl Course<'_, '_> {
             }
         }
         let seed = if self.reduced.is_some() { &FIRST } else { &self.bundle.seed(component) };
-        let (nn, slopes) = self.bundle.network.gradient(&self.input, seed, &mut self.tape);
+        let (nn, slopes) = self.bundle.network.gradient(&self.input, seed, tape);
         let (value, gradient) = match &self.reduced {
             Some((reduced, moving)) => self.of_reduced(reduced, moving, (t, component), nn, &slopes),
             None => self.of_generic((t, component), nn, &slopes),

@@ -4,6 +4,7 @@ use super::jet::Jet;
 use super::{Free, Gradient, Observation};
 use crate::bundle::{Bundle, Range};
 use crate::limits::{MAX_QUANTITIES, MAX_RATES, MAX_STATE, MAX_UNKNOWNS};
+use crate::network::Tape;
 use crate::ode::{Ode, Rates, State};
 use crate::query::{Query, QueryError};
 use crate::rk4;
@@ -59,9 +60,9 @@ impl Forward for Bundle<'_> {
         free: Free,
         mut sink: impl FnMut(&Observation, f32, &Gradient),
     ) -> Result<(), QueryError> {
-        let mut course = self.course(problem, free)?;
+        let (mut course, mut tape) = (self.course(problem, free)?, Tape::default());
         for observation in observations {
-            let (value, gradient) = course.at(observation.t, observation.component.into())?;
+            let (value, gradient) = course.at(observation.t, observation.component.into(), &mut tape)?;
             sink(observation, value, &gradient);
         }
         Ok(())
