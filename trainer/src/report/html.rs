@@ -3,6 +3,7 @@
 
 use super::ReportError;
 use serde::{Deserialize, Serialize};
+use sirocco_plot::escape;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -179,22 +180,6 @@ fn write_table(out: &mut String, table: &Table) {
 fn reads_as_number(cell: &str) -> bool {
     let number = cell.split([' ', '%']).next().unwrap_or_default().replace(',', "");
     number.parse::<f64>().is_ok() || cell == "–"
-}
-
-/// Text as HTML: nothing in it can be markup.
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
-        }
-    }
-    out
 }
 
 const STYLE: &str = include_str!("style.css");

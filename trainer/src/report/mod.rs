@@ -7,7 +7,8 @@ pub mod bundle;
 pub mod csv;
 pub mod html;
 pub mod json;
-pub mod plot;
+
+pub use sirocco_plot as plot;
 
 /// Why a report could not be made.
 #[derive(Debug, thiserror::Error)]

@@ -67,7 +67,7 @@ impl Canvas<'_> {
         let mut svg = format!(
             "<svg width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {w} {h}\" role=\"img\" \
              xmlns=\"http://www.w3.org/2000/svg\"><title>{}</title>",
-            crate::report::html::escape(title)
+            crate::escape(title)
         );
         let RGBColor(r, g, b) = INK;
         svg.push_str(&text[opening..].replace(&format!("#{r:02X}{g:02X}{b:02X}"), "currentColor"));
@@ -91,6 +91,12 @@ impl Canvas<'_> {
 
     pub fn fill(&self, from: Point, to: Point, colour: RGBColor, alpha: f64) -> Result<(), DrawError> {
         self.area.draw(&Rectangle::new([units(from), units(to)], colour.mix(alpha).filled()))
+    }
+
+    /// Fills a polygon.
+    pub fn area(&self, corners: &[Point], colour: RGBColor, alpha: f64) -> Result<(), DrawError> {
+        let corners: Vec<_> = corners.iter().map(|p| units(*p)).collect();
+        self.area.draw(&Polygon::new(corners, colour.mix(alpha).filled()))
     }
 
     pub fn dot(&self, at: Point, radius: f64, colour: RGBColor, alpha: f64) -> Result<(), DrawError> {

@@ -1,4 +1,5 @@
-//! Plots as SVG text: lines, histograms, heat maps and scatter plots, one or several panels above one another.
+//! Plots as SVG text and PNG images: lines, histograms, heat maps and scatter plots, one or several panels above one
+//! another.
 //!
 //! A [`Figure`] is plain data; [`Figure::svg`] draws it. The text stands alone as a file and inline in a page alike.
 
@@ -6,17 +7,19 @@ mod axis;
 mod canvas;
 mod draw;
 pub mod palette;
+#[cfg(feature = "png")]
+mod raster;
 
 pub use axis::{Axis, Scale};
 
 /// Why a plot could not be drawn.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot draw the plot `{title}`: {source}; report this as a defect")]
+#[error("cannot draw the plot `{title}`: {why}; report this as a defect")]
 pub struct PlotError {
     /// The figure's title.
     title: String,
     /// What the drawing library said.
-    source: canvas::DrawError,
+    why: String,
 }
 
 /// One image: panels from top to bottom.
@@ -39,6 +42,8 @@ pub struct Panel {
     pub x: Axis,
     /// Vertical axis.
     pub y: Axis,
+    /// What lies beneath the data.
+    pub ground: Vec<Ground>,
     /// The data.
     pub content: Content,
     /// Lines and boxes on top of the data.
@@ -103,6 +108,27 @@ pub enum Stroke {
     Dots,
 }
 
+/// Something that lies beneath the data.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ground {
+    /// The room between two curves, as an uncertainty.
+    Band {
+        /// Name in the legend; an empty one stays out of it.
+        name: String,
+        /// Number of its colour in [`palette::qualitative`].
+        colour: usize,
+        /// (x, from, to) in the order of x; one that is not finite interrupts the band.
+        points: Vec<(f64, f64, f64)>,
+    },
+    /// A shaded range of the horizontal axis, as what lies outside a domain.
+    Span {
+        /// Its ends; beyond the axis they are cut off.
+        x: (f64, f64),
+        /// What it is, set above it.
+        label: String,
+    },
+}
+
 /// Something drawn on top of the data.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Mark {
@@ -137,7 +163,14 @@ impl Line {
 impl Panel {
     /// A panel without marks.
     pub fn new(height: u32, x: Axis, y: Axis, content: Content) -> Self {
-        Self { height, x, y, content, marks: Vec::new() }
+        Self { height, x, y, ground: Vec::new(), content, marks: Vec::new() }
+    }
+
+    /// With something beneath the data.
+    #[must_use]
+    pub fn on(mut self, ground: impl IntoIterator<Item = Ground>) -> Self {
+        self.ground.extend(ground);
+        self
     }
 
     /// With a mark on top.
@@ -159,8 +192,34 @@ impl Figure {
     /// # Errors
     /// [`PlotError`] if the drawing library refuses; data that are not finite are left out, not refused.
     pub fn svg(&self) -> Result<String, PlotError> {
-        draw::figure(self).map_err(|source| PlotError { title: self.title.clone(), source })
+        draw::figure(self).map_err(|error| PlotError { title: self.title.clone(), why: error.to_string() })
     }
+
+    /// The figure as the bytes of a PNG image on white, `scale` pixels for one of the figure's.
+    ///
+    /// # Errors
+    /// As for [`Self::svg`].
+    #[cfg(feature = "png")]
+    pub fn png(&self, scale: f32) -> Result<Vec<u8>, PlotError> {
+        let svg = self.svg()?;
+        raster::png(&svg, scale).map_err(|error| PlotError { title: self.title.clone(), why: error.to_string() })
+    }
+}
+
+/// Text as HTML: nothing in it can be markup.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -201,6 +260,48 @@ mod tests {
         }
         assert!(svg.contains("currentColor") && !svg.contains("#010203"));
         assert!(svg.contains("<text") && !svg.contains("<image"));
+    }
+
+    #[test]
+    fn bands_and_spans_lie_beneath_the_lines() {
+        let band = |points| Ground::Band { name: "two standard errors".into(), colour: 0, points };
+        let wide = wave(0.0).into_iter().map(|(t, v)| (t, v - 3.0, v + 3.0)).collect();
+        let gap = vec![(0.0, 0.0, 1.0), (1.0, 0.0, f64::NAN), (2.0, 0.0, 1.0)];
+        let span = |x, label: &str| Ground::Span { x, label: label.into() };
+        let line = Content::Lines(vec![Line::solid("I", 0, wave(0.0))]);
+        let ground = [band(wide), band(gap), span((15.0, 99.0), "outside"), span((40.0, 50.0), "off the axis")];
+        let panel = Panel::new(300, Axis::linear("t"), Axis::linear("v"), line).on(ground);
+        let svg = Figure::single("ground", 640, panel).svg().unwrap();
+        assert_well_formed(&svg);
+        // The band of one point on either side of its gap has no area.
+        assert_eq!(svg.matches("<polygon").count(), 1);
+        assert!(svg.contains("two standard errors") && svg.contains(">\noutside"), "{svg}");
+        assert!(!svg.contains("off the axis"));
+        let (band, line) = (svg.find("<polygon").unwrap(), svg.rfind("<polyline").unwrap());
+        assert!(band < line);
+        // The axis has room for the band: its ticks go beyond those of the line.
+        assert!(svg.contains("\n4\n") || svg.contains("\n2\n"), "{svg}");
+    }
+
+    #[cfg(feature = "png")]
+    #[test]
+    fn a_png_shows_lines_and_letters_on_white() {
+        let line = Content::Lines(vec![Line::solid("I", 0, wave(0.0))]);
+        let figure = Figure::single("Title", 320, Panel::new(170, Axis::linear("t"), Axis::linear("v"), line));
+        let bytes = figure.png(2.0).unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(&bytes)).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut pixels).unwrap();
+        assert_eq!((info.width, info.height), (640, 400));
+        let ink = |x: std::ops::Range<usize>, y: std::ops::Range<usize>| {
+            let at = |x: usize, y: usize| &pixels[4 * (y * 640 + x)..][..4];
+            let all = y.flat_map(|y| x.clone().map(move |x| (x, y)));
+            all.filter(|(x, y)| at(*x, *y) != [255; 4]).count()
+        };
+        assert_eq!(ink(0..20, 380..400), 0, "white paper");
+        assert!(ink(20..120, 10..60) > 100, "the title's letters");
+        let blue = pixels.chunks(4).filter(|p| **p == [0x00, 0x72, 0xB2, 0xFF]).count();
+        assert!(blue > 500, "{blue} pixels of the line's colour");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::axis::Resolved;
 use super::canvas::{Anchor, Canvas, DrawError, Point, Type, text_width};
 use super::palette::{self, INK};
-use super::{Axis, Content, Figure, Line, Mark, Panel, Stroke};
+use super::{Axis, Content, Figure, Ground, Line, Mark, Panel, Stroke};
 use plotters::style::RGBColor;
 
 const TITLE: f64 = 15.0;
@@ -13,6 +13,8 @@ const LEFT: f64 = 76.0;
 const RIGHT: f64 = 18.0;
 const COLOUR_BAR: f64 = 84.0;
 const LEGEND_ROW: f64 = 20.0;
+/// Opacity of a band.
+const BAND: f64 = 0.22;
 /// How far coloured cells reach under their neighbours, so that a scaled-down page shows no seams.
 const SEAM: f64 = 1.5;
 
@@ -56,7 +58,7 @@ impl Frame {
 fn draw_panel(canvas: &Canvas<'_>, panel: &Panel, width: f64, top: f64) -> Result<(), DrawError> {
     let bottom = top + f64::from(panel.height);
     let legend = match &panel.content {
-        Content::Lines(lines) => legend_rows(lines, width - LEFT - RIGHT),
+        Content::Lines(lines) => legend_rows(lines, &panel.ground, width - LEFT - RIGHT),
         _ => Vec::new(),
     };
     let bar = match &panel.content {
@@ -82,6 +84,7 @@ fn draw_panel(canvas: &Canvas<'_>, panel: &Panel, width: f64, top: f64) -> Resul
     let frame = Frame { x, y, left: area.left, right: area.right, top: area.top, bottom: area.bottom };
 
     draw_legend(canvas, &legend, top + 12.0)?;
+    panel.ground.iter().try_for_each(|ground| draw_ground(canvas, &frame, ground))?;
     let over = colours.is_some();
     if !over {
         draw_grid(canvas, &frame, true)?;
@@ -121,7 +124,12 @@ fn settle(panel: &Panel, bins: &[(f64, f64, usize)]) -> Option<(Resolved, Resolv
     match &panel.content {
         Content::Lines(lines) => {
             let points = || lines.iter().flat_map(|l| l.points.iter());
-            Some((panel.x.resolve(points().map(|p| p.0), false)?, panel.y.resolve(points().map(|p| p.1), true)?))
+            let bands = panel.ground.iter().flat_map(|ground| match ground {
+                Ground::Band { points, .. } => points.as_slice(),
+                Ground::Span { .. } => &[],
+            });
+            let heights = points().map(|p| p.1).chain(bands.flat_map(|(_, from, to)| [*from, *to]));
+            Some((panel.x.resolve(points().map(|p| p.0), false)?, panel.y.resolve(heights, true)?))
         }
         Content::Histogram { .. } => {
             let (first, last) = (bins.first()?, bins.last()?);
@@ -157,29 +165,56 @@ fn histogram(panel: &Panel) -> Vec<(f64, f64, usize)> {
     counts.into_iter().enumerate().map(|(k, count)| (edge(k), edge(k + 1), count)).collect()
 }
 
-fn legend_rows(lines: &[Line], width: f64) -> Vec<Vec<(f64, &Line)>> {
-    let mut rows: Vec<Vec<(f64, &Line)>> = Vec::new();
+/// An entry of a legend.
+enum Key<'a> {
+    Line(&'a Line),
+    Band { name: &'a str, colour: usize },
+}
+
+impl Key<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Key::Line(line) => &line.name,
+            Key::Band { name, .. } => name,
+        }
+    }
+}
+
+/// Rows of entries, each with its left end.
+type Legend<'a> = Vec<Vec<(f64, Key<'a>)>>;
+
+fn legend_rows<'a>(lines: &'a [Line], ground: &'a [Ground], width: f64) -> Legend<'a> {
+    let mut rows: Legend<'a> = Vec::new();
     let mut at = 0.0;
-    for line in lines.iter().filter(|l| !l.name.is_empty()) {
-        let needed = 34.0 + text_width(&line.name, LABEL) + 18.0;
+    let bands = ground.iter().filter_map(|ground| match ground {
+        Ground::Band { name, colour, .. } => Some(Key::Band { name, colour: *colour }),
+        Ground::Span { .. } => None,
+    });
+    for key in lines.iter().map(Key::Line).chain(bands).filter(|key| !key.name().is_empty()) {
+        let needed = 34.0 + text_width(key.name(), LABEL) + 18.0;
         if rows.is_empty() || at + needed > width + 18.0 {
             rows.push(Vec::new());
             at = 0.0;
         }
         if let Some(row) = rows.last_mut() {
-            row.push((LEFT + at, line));
+            row.push((LEFT + at, key));
         }
         at += needed;
     }
     rows
 }
 
-fn draw_legend(canvas: &Canvas<'_>, rows: &[Vec<(f64, &Line)>], top: f64) -> Result<(), DrawError> {
+fn draw_legend(canvas: &Canvas<'_>, rows: &Legend<'_>, top: f64) -> Result<(), DrawError> {
     for (k, row) in rows.iter().enumerate() {
         let y = top + LEGEND_ROW * k as f64;
-        for (x, line) in row {
-            stroke(canvas, &[(*x, y), (x + 13.0, y), (x + 26.0, y)], line)?;
-            canvas.text((x + 33.0, y), &line.name, Type::new(LABEL, Anchor::Start))?;
+        for (x, key) in row {
+            match key {
+                Key::Line(line) => stroke(canvas, &[(*x, y), (x + 13.0, y), (x + 26.0, y)], line)?,
+                Key::Band { colour, .. } => {
+                    canvas.fill((*x, y - 5.0), (x + 26.0, y + 5.0), palette::qualitative(*colour), BAND)?;
+                }
+            }
+            canvas.text((x + 33.0, y), key.name(), Type::new(LABEL, Anchor::Start))?;
         }
     }
     Ok(())
@@ -193,6 +228,35 @@ fn stroke(canvas: &Canvas<'_>, points: &[Point], line: &Line) -> Result<(), Draw
         Stroke::Wide => canvas.line(points, colour, 0.3, 5.0),
         Stroke::Faint => canvas.line(points, colour, 0.4, 1.0),
         Stroke::Dots => points.iter().try_for_each(|p| canvas.dot(*p, 2.5, colour, 0.9)),
+    }
+}
+
+fn draw_ground(canvas: &Canvas<'_>, frame: &Frame, ground: &Ground) -> Result<(), DrawError> {
+    match ground {
+        Ground::Band { colour, points, .. } => {
+            let finite = |p: &(f64, f64, f64)| p.0.is_finite() && p.1.is_finite() && p.2.is_finite();
+            let place = |x: f64, y: f64| frame.at(frame.x.clamped(x), frame.y.clamped(y));
+            for run in points.split(|p| !finite(p)).filter(|run| run.len() > 1) {
+                let there = run.iter().map(|(x, from, _)| place(*x, *from));
+                let back = run.iter().rev().map(|(x, _, to)| place(*x, *to));
+                let corners: Vec<Point> = there.chain(back).collect();
+                canvas.area(&corners, palette::qualitative(*colour), BAND)?;
+            }
+            Ok(())
+        }
+        Ground::Span { x, label } => {
+            let ((left, top), (right, bottom)) =
+                (frame.at(frame.x.clamped(x.0), 1.0), frame.at(frame.x.clamped(x.1), 0.0));
+            if right - left < 0.5 {
+                return Ok(());
+            }
+            canvas.fill((left, top), (right, bottom), INK, 0.08)?;
+            if text_width(label, TICK) > right - left {
+                return Ok(());
+            }
+            // Above the frame: within it the label would lie on the data.
+            canvas.text(((left + right) / 2.0, top - 7.0), label, Type::new(TICK, Anchor::Middle))
+        }
     }
 }
 
@@ -332,7 +396,7 @@ mod tests {
     #[test]
     fn long_legends_wrap() {
         let lines: Vec<_> = (0..12).map(|k| Line::solid(format!("series number {k}"), k, vec![])).collect();
-        let rows = legend_rows(&lines, 500.0);
+        let rows = legend_rows(&lines, &[], 500.0);
         assert!(rows.len() > 2);
         assert_eq!(rows.iter().map(Vec::len).sum::<usize>(), 12);
     }
