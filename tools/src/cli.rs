@@ -38,8 +38,10 @@ enum Command {
     Info(cmd::info::Arguments),
     Query(cmd::query::Arguments),
     Calibrate(cmd::calibrate::Arguments),
+    Console(cmd::console::Arguments),
     Selftest(cmd::selftest::Arguments),
     Trajectory(cmd::trajectory::Arguments),
+    Plot(cmd::plot::Arguments),
     Classify(cmd::classify::Arguments),
     Samples(cmd::samples::Arguments),
     Push(cmd::push::Arguments),
@@ -48,6 +50,11 @@ enum Command {
     Inspect(cmd::inspect::Arguments),
     Completions(cmd::completions::Arguments),
     Man(cmd::man::Arguments),
+}
+
+/// The description that help, completions and manual are made of.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the command line of this process.
@@ -65,8 +72,10 @@ pub fn main() -> ExitCode {
         Command::Info(arguments) => cmd::info::run(&arguments, output),
         Command::Query(arguments) => cmd::query::run(&arguments, output),
         Command::Calibrate(arguments) => cmd::calibrate::run(&arguments, output),
+        Command::Console(arguments) => cmd::console::run(&arguments, output),
         Command::Selftest(arguments) => cmd::selftest::run(&arguments, output),
         Command::Trajectory(arguments) => cmd::trajectory::run(&arguments, output),
+        Command::Plot(arguments) => cmd::plot::run(&arguments, output),
         Command::Classify(arguments) => cmd::classify::run(&arguments, output),
         Command::Samples(arguments) => cmd::samples::run(&arguments, output),
         Command::Push(arguments) => cmd::push::run(&arguments, output),

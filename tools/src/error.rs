@@ -60,6 +60,18 @@ pub enum Error {
         /// Why.
         source: QueryError,
     },
+    /// The device's model is no solution bundle.
+    #[error("the device holds an image network; ask it with `sirocco classify`, or push a solution bundle")]
+    NoBundle,
+    /// The console runs on a terminal only.
+    #[error("the console needs a terminal for its input and output; elsewhere use `sirocco calibrate`")]
+    NoTerminal,
+    /// The terminal failed.
+    #[error("the terminal failed: {0}; try another one")]
+    Terminal(std::io::Error),
+    /// A plot could not be drawn.
+    #[error(transparent)]
+    Plot(#[from] sirocco_plot::PlotError),
     /// A calibration has no estimate.
     #[error("{source}; see the model's domain with `sirocco inspect`, and what is observed")]
     Calibration {

@@ -1,7 +1,10 @@
 //! Where words go: results to stdout, progress and logs to stderr.
 
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use std::cell::OnceCell;
 use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
 
 /// How a command speaks.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
@@ -22,6 +25,16 @@ impl Output {
         }
     }
 
+    /// A progress bar for so many steps.
+    pub fn bar(&self, steps: u64) -> Bar {
+        Bar {
+            steps,
+            hidden: self.quiet || !std::io::stderr().is_terminal(),
+            begun: Instant::now(),
+            bar: OnceCell::new(),
+        }
+    }
+
     /// Prints a result: as JSON, or by `text`.
     pub fn result<T: Serialize>(&self, result: &T, text: impl FnOnce(&T)) {
         if self.json {
@@ -30,6 +43,33 @@ impl Output {
             let _ = writeln!(std::io::stdout(), "{line}");
         } else {
             text(result);
+        }
+    }
+}
+
+/// A progress bar on stderr, where that is a terminal, once the work has taken two seconds.
+pub struct Bar {
+    steps: u64,
+    hidden: bool,
+    begun: Instant,
+    bar: OnceCell<ProgressBar>,
+}
+
+impl Bar {
+    /// So many steps are done.
+    pub fn set(&self, done: u64) {
+        if !self.hidden && self.begun.elapsed() > Duration::from_secs(2) {
+            let style = ProgressStyle::with_template("{wide_bar} {pos}/{len}  {eta}");
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+            self.bar.get_or_init(|| ProgressBar::new(self.steps).with_style(style)).set_position(done);
+        }
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.get() {
+            bar.finish_and_clear();
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::Error;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use sirocco::ode::Ode;
 use sirocco::query::Query;
-use sirocco::wire::ModelInfo;
+use sirocco::wire::{ModelInfo, ModelKind};
 use std::path::Path;
 
 /// Values by name, in the order they were given.
@@ -81,17 +81,20 @@ impl clap::Args for QuantityOptions {
 /// The system of a device's model.
 ///
 /// # Errors
-/// [`Error::Usage`] if these tools do not know it.
+/// [`Error::NoBundle`] if the model is an image network, [`Error::Usage`] if these tools do not know the system.
 pub fn system(model: &ModelInfo) -> Result<Ode, Error> {
+    if model.kind() == ModelKind::Image {
+        return Err(Error::NoBundle);
+    }
     let unknown = || Error::Usage(format!("the device's system `{}` is unknown; update these tools", model.ode));
     Ode::from_name(&model.ode).ok_or_else(unknown)
 }
 
-/// A query of all the quantities of a model. What the model holds fixed need not be named.
+/// A query of all the quantities of a model of that domain. What the model holds fixed need not be named.
 ///
 /// # Errors
 /// [`Error::Usage`] for unknown, repeated or missing names.
-pub fn query(ode: Ode, model: &ModelInfo, named: &Named) -> Result<Query, Error> {
+pub fn query(ode: Ode, domain: &[(f32, f32)], named: &Named) -> Result<Query, Error> {
     let names: Vec<&str> = ode.quantity_names().collect();
     let list = names.join(", ");
     for (position, (name, _)) in named.iter().enumerate() {
@@ -103,7 +106,7 @@ pub fn query(ode: Ode, model: &ModelInfo, named: &Named) -> Result<Query, Error>
         }
     }
     let mut values = Vec::new();
-    for (name, (lo, hi)) in names.iter().zip(model.domain) {
+    for (name, &(lo, hi)) in names.iter().zip(domain) {
         let given = named.iter().find(|(n, _)| n == name).map(|(_, value)| *value);
         let fixed = (lo == hi).then_some(lo);
         let missing =
@@ -151,37 +154,18 @@ pub fn read_csv(path: &Path) -> Result<Vec<Named>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sirocco::limits::MAX_QUANTITIES;
-    use sirocco::wire::Name;
-
-    fn model() -> ModelInfo {
-        let mut domain = [(0.0, 0.0); MAX_QUANTITIES];
-        domain[..5].copy_from_slice(&[(0.0, 20.0), (0.2, 0.4), (0.1, 0.3), (0.4, 0.8), (0.5, 0.5)]);
-        ModelInfo {
-            from_slot: false,
-            ode: Name::try_from("sir").unwrap(),
-            form: Name::new(),
-            scheme: Name::new(),
-            bytes: 0,
-            crc32: 0,
-            parameters: 0,
-            macs: 0,
-            max_error: f32::NAN,
-            domain,
-            golden: 0,
-        }
-    }
+    const DOMAIN: [(f32, f32); 5] = [(0.0, 20.0), (0.2, 0.4), (0.1, 0.3), (0.4, 0.8), (0.5, 0.5)];
 
     #[test]
     fn names_come_in_any_order_and_fixed_ones_may_be_left_out() {
         let named = parse("beta=0.6, I0=0.3,t=10,R0=0.2").unwrap();
-        let query = query(Ode::Sir, &model(), &named).unwrap();
+        let query = query(Ode::Sir, &DOMAIN, &named).unwrap();
         assert_eq!(text(Ode::Sir, &query), "t=10,I0=0.3,R0=0.2,beta=0.6,gamma=0.5");
     }
 
     #[test]
     fn unknown_repeated_and_missing_names_are_named() {
-        let error = |text: &str| query(Ode::Sir, &model(), &parse(text).unwrap()).unwrap_err().to_string();
+        let error = |text: &str| query(Ode::Sir, &DOMAIN, &parse(text).unwrap()).unwrap_err().to_string();
         assert!(error("t=1,delta=2").contains("`delta`"));
         assert!(error("t=1,t=2").contains("twice"));
         assert!(error("t=1,I0=.3,R0=.2").contains("`beta` is missing"));

@@ -64,6 +64,17 @@ impl Solver {
         &self.name
     }
 
+    /// Finds out whether there is anybody to ask.
+    ///
+    /// # Errors
+    /// [`Error::Client`] if not.
+    pub fn is_there(&mut self) -> Result<(), Error> {
+        match &mut self.place {
+            Place::Device(client) => Ok(client.info().map(|_| ())?),
+            Place::Here(_) => Ok(()),
+        }
+    }
+
     /// States at many times.
     ///
     /// # Errors

@@ -3,6 +3,8 @@
 mod common;
 
 use common::{built_in, failure, json, sirocco};
+use sirocco_tools::board::Board;
+use sirocco_tools::{cargo, qemu};
 
 #[test]
 fn inspect_shows_everything_about_a_good_file() {
@@ -117,8 +119,10 @@ fn help_has_examples() {
         "info",
         "query",
         "calibrate",
+        "console",
         "selftest",
         "trajectory",
+        "plot",
         "push",
         "models",
         "completions",
@@ -132,12 +136,63 @@ fn help_has_examples() {
     }
 }
 
+/// Commands whose JSON is tested elsewhere: what they need is not here (a probe, images, a terminal), or they install.
+const ELSEWHERE: [&str; 8] = ["setup", "emulate", "flash", "run", "console", "classify", "samples", "bench"];
+
+#[test]
+fn with_json_every_command_prints_one_object_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let seen = folder.path().join("seen.csv");
+    std::fs::write(&seen, "t,component,value\n1,I,0.258\n3,I,0.174\n5,I,0.094\n8,I,0.047\n12,I,0.011\n").unwrap();
+    let (model, seen, out) = (built_in(), seen.to_str().unwrap(), folder.path().to_str().unwrap());
+    let model = model.to_str().unwrap();
+    let problem = "I0=0.3,R0=0.2,beta=0.6,gamma=0.5";
+    let fit = ["--observations", seen, "--free", "beta,gamma", "--fix", "I0=0.3,R0=0.2"];
+    let mut table: Vec<Vec<&str>> = vec![
+        vec!["boards"],
+        vec!["ports", "--ask"],
+        vec!["inspect", model],
+        vec!["completions", "bash"],
+        vec!["completions", "powershell"],
+        vec!["man", "--out", out],
+        vec!["plot", model, "--query", problem],
+        [&["calibrate", "--model", model], &fit[..]].concat(),
+        [&["plot", model], &fit[..]].concat(),
+    ];
+    let board = Board::find("qemu-mps2-an386").unwrap();
+    if qemu::version(qemu::PROGRAM).is_some() && cargo::has_target(&board.target) {
+        let port = ["--port", "qemu:qemu-mps2-an386"];
+        let until = ["--at", problem, "--until", "9"];
+        table.extend([
+            vec!["build", "qemu-mps2-an386"],
+            vec!["size", "qemu-mps2-an386"],
+            [&["info"], &port[..]].concat(),
+            [&["query"], &port[..], &["--t", "3", "--at", problem]].concat(),
+            [&["trajectory"], &port[..], &until[..]].concat(),
+            [&["selftest"], &port[..]].concat(),
+            [&["models"], &port[..]].concat(),
+            [&["push"], &port[..], &["--model", model]].concat(),
+        ]);
+        let known = table.iter().map(|words| words[0]).chain(ELSEWHERE);
+        let known: std::collections::BTreeSet<&str> = known.collect();
+        let command = sirocco_tools::cli::command();
+        let all: std::collections::BTreeSet<&str> = command.get_subcommands().map(|c| c.get_name()).collect();
+        assert_eq!(known, all, "a command that is not tested");
+    } else {
+        eprintln!("boards skipped: no emulator or no Rust target here; run `sirocco setup`");
+    }
+    for words in table {
+        let report = json(&sirocco(&[&words[..], &["--json"]].concat()));
+        assert!(report.as_object().is_some_and(|object| !object.is_empty()), "{words:?}: {report}");
+    }
+}
+
 #[test]
 fn completions_and_manual_know_every_command() {
     let script = String::from_utf8(sirocco(&["completions", "bash"]).stdout).unwrap();
     let folder = tempfile::tempdir().unwrap();
     assert!(sirocco(&["man", "--out", folder.path().to_str().unwrap()]).status.success());
-    for command in ["push", "models", "trajectory", "query"] {
+    for command in ["push", "models", "trajectory", "query", "ports", "plot", "console"] {
         assert!(script.contains(&format!("sirocco__subcmd__{command}")), "{command}");
         let page = std::fs::read_to_string(folder.path().join(format!("sirocco-{command}.1"))).unwrap();
         assert!(page.contains(&format!("sirocco\\-{command}")) && page.contains("Examples:"), "{page}");

@@ -76,7 +76,7 @@ fn ranges(text: &str) -> Result<Vec<(String, Range)>, String> {
 
 /// An estimate.
 #[derive(Serialize)]
-struct Estimate {
+pub(crate) struct Estimate {
     value: f32,
     standard_error: Option<f32>,
     identified: bool,
@@ -85,7 +85,7 @@ struct Estimate {
 
 /// Something that follows from the estimates.
 #[derive(Serialize)]
-struct Derived {
+pub(crate) struct Derived {
     value: Option<f32>,
     standard_error: Option<f32>,
 }
@@ -98,7 +98,7 @@ impl From<Uncertain> for Derived {
 
 /// What came out.
 #[derive(Serialize)]
-struct Report {
+pub(crate) struct Report {
     #[serde(serialize_with = "map")]
     estimates: Vec<(String, Estimate)>,
     #[serde(serialize_with = "map")]
@@ -170,7 +170,9 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         }
         None => by_model(arguments, arguments.solver.solver(arguments.model.as_deref(), output)?)?,
     };
-    output.result(&report(&question, &answer), |report| print(report, &question));
+    let Answer { calibration, forecast, ticks } = answer;
+    let report = Report::of(question.ode, &calibration, &forecast, question.now, ticks);
+    output.result(&report, |report| print(report, &question));
     Ok(())
 }
 
@@ -197,45 +199,47 @@ fn by_model(arguments: &Arguments, mut solver: Solver) -> Result<(Question, Answ
     Ok((question, Answer { calibration, forecast, ticks }))
 }
 
-fn report(question: &Question, answer: &Answer) -> Report {
-    let Answer { calibration: c, forecast, ticks } = answer;
-    let names: Vec<&str> = question.ode.quantity_names().collect();
-    let name = |index: u8| names.get(usize::from(index)).copied().unwrap_or("?").to_owned();
-    let estimate = |e: &calibrate::Estimate| {
-        let standard_error = finite(e.standard_error);
-        let (value, identified, at_bound) = (e.value, e.identified, e.at_bound);
-        (name(e.quantity), Estimate { value, standard_error, identified, at_bound })
-    };
-    let values = (0u8..).zip(question.task.fixed.quantities(question.ode)).take(names.len()).skip(1);
-    let unknowns = 0..c.estimates.len();
-    let row = |i: usize| unknowns.clone().map(|j| finite(c.covariance.entry(i, j))).collect();
-    let state = question.ode.state_names().iter().zip(forecast.state);
-    let mut derived: Vec<_> = state.map(|(name, u)| (name.to_lowercase(), Some(u.into()))).collect();
-    if let Some(outlook) = &forecast.outlook {
-        derived.extend([
-            ("basic_reproduction_number".to_owned(), Some(outlook.basic.into())),
-            ("effective_reproduction_number".to_owned(), Some(outlook.effective.into())),
-            ("peak_day".to_owned(), outlook.peak_time.map(Derived::from)),
-            ("peak_height".to_owned(), Some(outlook.peak_height.into())),
-            ("never_infected".to_owned(), Some(outlook.never_infected.into())),
-        ]);
-    }
-    Report {
-        estimates: c.estimates.iter().map(estimate).collect(),
-        fixed: values.filter(|(i, _)| !question.task.free.contains(*i)).map(|(i, v)| (name(i), v)).collect(),
-        covariance: unknowns.clone().map(row).collect(),
-        chi_square: c.chi_square,
-        residual_variance: c.residual_variance(),
-        weights: if c.relative { "relative" } else { "absolute" },
-        observations: c.observations,
-        evaluations: c.evaluations,
-        starts: c.starts,
-        converged: c.converged,
-        condition: finite(c.condition),
-        ticks: *ticks,
-        now: question.now,
-        horizon: question.horizon,
-        forecast: derived,
+impl Report {
+    /// What a calibration of `ode` says, with its forecast and the time of the effective reproduction number.
+    pub(crate) fn of(ode: Ode, c: &Calibration, forecast: &Forecast, now: f32, ticks: Option<u32>) -> Self {
+        let (free, names) = (c.free(), ode.quantity_names().collect::<Vec<_>>());
+        let name = |index: u8| names.get(usize::from(index)).copied().unwrap_or("?").to_owned();
+        let estimate = |e: &calibrate::Estimate| {
+            let standard_error = finite(e.standard_error);
+            let (value, identified, at_bound) = (e.value, e.identified, e.at_bound);
+            (name(e.quantity), Estimate { value, standard_error, identified, at_bound })
+        };
+        let values = (0u8..).zip(c.problem.quantities(ode)).take(names.len()).skip(1);
+        let unknowns = 0..c.estimates.len();
+        let row = |i: usize| unknowns.clone().map(|j| finite(c.covariance.entry(i, j))).collect();
+        let state = ode.state_names().iter().zip(forecast.state);
+        let mut derived: Vec<_> = state.map(|(name, u)| (name.to_lowercase(), Some(u.into()))).collect();
+        if let Some(outlook) = &forecast.outlook {
+            derived.extend([
+                ("basic_reproduction_number".to_owned(), Some(outlook.basic.into())),
+                ("effective_reproduction_number".to_owned(), Some(outlook.effective.into())),
+                ("peak_day".to_owned(), outlook.peak_time.map(Derived::from)),
+                ("peak_height".to_owned(), Some(outlook.peak_height.into())),
+                ("never_infected".to_owned(), Some(outlook.never_infected.into())),
+            ]);
+        }
+        Report {
+            estimates: c.estimates.iter().map(estimate).collect(),
+            fixed: values.filter(|(i, _)| !free.contains(*i)).map(|(i, v)| (name(i), v)).collect(),
+            covariance: unknowns.clone().map(row).collect(),
+            chi_square: c.chi_square,
+            residual_variance: c.residual_variance(),
+            weights: if c.relative { "relative" } else { "absolute" },
+            observations: c.observations,
+            evaluations: c.evaluations,
+            starts: c.starts,
+            converged: c.converged,
+            condition: finite(c.condition),
+            ticks,
+            now,
+            horizon: forecast.horizon,
+            forecast: derived,
+        }
     }
 }
 

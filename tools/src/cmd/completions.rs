@@ -14,11 +14,20 @@ pub struct Arguments {
     shell: Shell,
 }
 
+#[derive(serde::Serialize)]
+struct Script {
+    shell: String,
+    script: String,
+}
+
 /// Prints it.
 ///
 /// # Errors
 /// None.
-pub fn run(arguments: &Arguments, mut command: clap::Command, _: Output) -> Result<(), crate::Error> {
-    clap_complete::generate(arguments.shell, &mut command, "sirocco", &mut std::io::stdout());
+pub fn run(arguments: &Arguments, mut command: clap::Command, output: Output) -> Result<(), crate::Error> {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut command, "sirocco", &mut script);
+    let (shell, script) = (arguments.shell.to_string(), String::from_utf8_lossy(&script).into_owned());
+    output.result(&Script { shell, script }, |script| print!("{}", script.script));
     Ok(())
 }

@@ -98,11 +98,11 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let (mut client, info) = arguments.port.connect(output)?;
     let ode = system(&info.model)?;
     if let Some(rows) = rows {
-        let named = rows.iter().map(|named| quantities::query(ode, &info.model, named));
+        let named = rows.iter().map(|named| quantities::query(ode, &info.model.domain, named));
         let queries = named.collect::<Result<Vec<_>, _>>()?;
         return many(&mut client, ode, &queries, arguments, output);
     }
-    let query = quantities::query(ode, &info.model, &arguments.named())?;
+    let query = quantities::query(ode, &info.model.domain, &arguments.named())?;
     let answer = arguments.ask(&mut client, ode, &query)?;
     output.result(&answer, |answer| {
         for (name, value) in ode.state_names().iter().zip(&answer.state).map(|(name, (_, value))| (name, value)) {

@@ -57,7 +57,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     if !named.iter().any(|(name, _)| name == "t") {
         named.push(("t".to_owned(), 0.0));
     }
-    let problem = quantities::query(ode, &info.model, &named)?;
+    let problem = quantities::query(ode, &info.model.domain, &named)?;
     let trajectory = Trajectory { problem, until: arguments.until, points: arguments.points };
     let points = client.trajectory(&trajectory)?;
     let times = (0..arguments.points).filter_map(|k| trajectory.query(k)).map(|query| query.t);

@@ -51,3 +51,30 @@ pub fn variant() -> Vec<u8> {
     bytes[digits].copy_from_slice(format!("{crc32:08x}").as_bytes());
     bytes
 }
+
+/// A device with the model of `like` that never answers again once it has said who it is.
+pub fn device_that_goes_away(like: &sirocco_tools::solver::Solver) -> sirocco_tools::solver::Solver {
+    use sirocco::wire::{Info, Name};
+    use sirocco_tools::client::{Client, Patience};
+    struct Gone;
+    impl sirocco_tools::transport::Transport for Gone {
+        fn send(&mut self, _: &[u8]) -> std::io::Result<()> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn receive(&mut self, _: &mut [u8], _: std::time::Duration) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::UnexpectedEof.into())
+        }
+    }
+    let info = Info {
+        board: Name::try_from("gone").unwrap(),
+        firmware: Name::new(),
+        model: ModelFile::read(&built_in()).unwrap().bundle().unwrap().model_info(false),
+        slot_error: None,
+        stack_high_water: None,
+    };
+    let gone = sirocco_tools::solver::Solver::device(Client::new(Box::new(Gone), "gone", Patience::default()), &info);
+    let gone = gone.unwrap();
+    assert_eq!(gone.domain(), like.domain());
+    gone
+}

@@ -1,0 +1,143 @@
+//! `sirocco console`
+
+use crate::cmd::calibrate;
+use crate::console::state::{Effect, Settings, State};
+use crate::console::{self, work};
+use crate::output::Output;
+use crate::port::{HELP, SolverArguments};
+use crate::problem::ProblemOptions;
+use crate::{Error, observations};
+use serde::Serialize;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// Type what is observed, day by day, and see forecast and trust at once
+///
+/// A device answers with --port, and is found again when it was unplugged; else this machine answers from the model file.
+/// Every line adds an observation, as `3 25` for 25 infected on day 3; `help` shows what else there is, Esc or Ctrl-C ends.
+/// With --json, what was observed and what it means is printed at the end.
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("\
+Examples:
+  sirocco console --port auto --fix I0=0.3,R0=0.2
+  sirocco console sir.safetensors --population 763 --fix R0=0.1
+  sirocco console --port qemu:qemu-mps2-an386 --observations seen.csv --sigma 0.005 --free beta,gamma --fix I0=0.3,R0=0.2
+
+{HELP}"))]
+pub struct Arguments {
+    /// Model file; with a qemu: port it goes into the board's slot
+    #[arg(value_name = "FILE")]
+    model: Option<PathBuf>,
+    #[command(flatten)]
+    solver: SolverArguments,
+    #[command(flatten)]
+    problem: ProblemOptions,
+    /// CSV file of what was observed so far
+    #[arg(long, value_name = "FILE")]
+    observations: Option<PathBuf>,
+    /// Standard deviation of every observation, a share
+    #[arg(long)]
+    sigma: Option<f32>,
+    /// Values are counts of so many
+    #[arg(long, value_name = "N")]
+    population: Option<f32>,
+    /// What is observed if a line does not say; SIR: I
+    #[arg(long, value_name = "NAME")]
+    component: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Report {
+    observations: Vec<Seen>,
+    calibration: Option<calibrate::Report>,
+}
+
+#[derive(Serialize)]
+struct Seen {
+    t: f32,
+    component: String,
+    value: f32,
+}
+
+/// How long the thread that asks may take to end.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Runs it.
+///
+/// # Errors
+/// See [`Error`].
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    // With --json, stdout is for the result.
+    let terminal = if output.json { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
+    if !(terminal && io::stdin().is_terminal()) {
+        return Err(Error::NoTerminal);
+    }
+    let solver = arguments.solver.solver(arguments.model.as_deref(), output)?;
+    let settings = arguments.settings(solver.ode(), solver.domain())?;
+    let seen = match &arguments.observations {
+        Some(path) => observations::read(path, settings.ode, settings.population, settings.sigma)?.observations,
+        None => Vec::new(),
+    };
+    let (mut state, first) = State::new(settings, solver.name().to_owned(), arguments.problem.clone(), seen)?;
+
+    let (ask, questions) = mpsc::channel();
+    let (tell, events) = mpsc::channel();
+    if let Some(Effect::Ask(question)) = first {
+        // The other end is in this function.
+        let _ = ask.send(*question);
+    }
+    let (port, model) = (arguments.solver.clone(), arguments.model.clone());
+    let worker = std::thread::spawn(move || {
+        work::work(solver, &questions, &tell, || port.solver(model.as_deref(), Output { quiet: true, ..output }));
+    });
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    // Another handler can only be our own, from an earlier call in this process.
+    let _ = ctrlc::set_handler(move || stopped.store(true, Ordering::SeqCst));
+    let out = || -> Box<dyn Write> { if output.json { Box::new(io::stderr()) } else { Box::new(io::stdout()) } };
+    console::run(&mut state, out, (&ask, &events), &stop)?;
+    drop(ask);
+    // It ends an emulator; a device that does not answer must not hold up the end.
+    let patience = Instant::now() + FAREWELL;
+    while !worker.is_finished() && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    output.result(&report(&state), |_| {});
+    Ok(())
+}
+
+impl Arguments {
+    fn settings(&self, ode: sirocco::ode::Ode, domain: &[(f32, f32)]) -> Result<Settings, Error> {
+        let positive = |name: &str, value: Option<f32>| match value {
+            Some(value) if !(value > 0.0 && value.is_finite()) => {
+                Err(Error::Usage(format!("--{name} {value} makes no sense; give a number above zero")))
+            }
+            value => Ok(value),
+        };
+        let (population, sigma) = (positive("population", self.population)?, positive("sigma", self.sigma)?);
+        // The infected of SIR; the first component of other systems.
+        let usual = if ode == sirocco::ode::Ode::Sir { "I" } else { ode.state_names().first().copied().unwrap_or("") };
+        let name = self.component.as_deref().unwrap_or(usual);
+        let found = ode.state_names().iter().zip(0u8..).find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let unknown =
+            || Error::Usage(format!("no component is called `{name}`; there are {}", ode.state_names().join(", ")));
+        let component = found.ok_or_else(unknown)?.1;
+        Ok(Settings { ode, domain: domain.to_vec(), population, sigma, component })
+    }
+}
+
+fn report(state: &State) -> Report {
+    let ode = state.settings.ode;
+    let seen = |o: &sirocco::calibrate::Observation| Seen {
+        t: o.t,
+        component: ode.state_names().get(usize::from(o.component)).map(|name| name.to_lowercase()).unwrap_or_default(),
+        value: state.shown(o.value),
+    };
+    let calibration =
+        state.answer.as_ref().map(|a| calibrate::Report::of(ode, &a.calibration, &a.forecast, state.now(), None));
+    Report { observations: state.observations.iter().map(seen).collect(), calibration }
+}

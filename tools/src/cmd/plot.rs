@@ -1,0 +1,285 @@
+//! `sirocco plot`
+
+use crate::course::{Certified, Fit, certified, fit};
+use crate::figure::{self, Units};
+use crate::output::{Output, finite, map};
+use crate::port::{HELP, SolverArguments};
+use crate::problem::ProblemOptions;
+use crate::solver::Solver;
+use crate::{Error, observations, quantities};
+use serde::Serialize;
+use sirocco::limits::MAX_TRAJECTORY;
+use sirocco::ode::Ode;
+use sirocco::trajectory::Trajectory;
+use sirocco_plot::Figure;
+use std::path::{Path, PathBuf};
+
+/// Plot a trajectory with its certificate, or a calibration with its uncertainty, as SVG or PNG
+///
+/// With --query: the states over time, the error that the certificate states, and what lies outside the model's domain.
+/// With --observations: what was observed, the fit, two standard errors around it, and the residuals. A device answers
+/// with --port, else this machine from the model file, with the same bits. --json prints the data, with or without --out.
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("\
+Examples:
+  sirocco plot sir.safetensors --query I0=0.3,R0=0.2,beta=0.6,gamma=0.5 --until 25 --out course.svg
+  sirocco plot --port auto --query t=5,I0=0.3,R0=0.2,beta=0.6,gamma=0.5 --points 40 --out course.png
+  sirocco plot sir.safetensors --observations seen.csv --free beta,gamma --fix I0=0.3,R0=0.2 --out fit.png
+  sirocco plot --port auto --observations seen.csv --fix I0=0.3,R0=0.2 --json
+
+{HELP}"))]
+pub struct Arguments {
+    /// Model file; with a qemu: port it goes into the board's slot
+    #[arg(value_name = "FILE")]
+    model: Option<PathBuf>,
+    #[command(flatten)]
+    solver: SolverArguments,
+    /// The problem, by the names of its quantities; t is the first time, 0 if it is left out
+    #[arg(long, value_name = "NAME=VALUE,...", value_parser = quantities::parse, required_unless_present = "observations")]
+    query: Option<::std::vec::Vec<(String, f32)>>,
+    /// CSV file of what was observed
+    #[arg(long, value_name = "FILE", conflicts_with = "query")]
+    observations: Option<PathBuf>,
+    #[command(flatten)]
+    problem: ProblemOptions,
+    /// Standard deviation of every observation, for files without one
+    #[arg(long)]
+    sigma: Option<f32>,
+    /// Show shares as counts of so many; observed counts are of so many
+    #[arg(long, value_name = "N")]
+    population: Option<f32>,
+    /// The last time; the end of the model's times if left out
+    #[arg(long, value_name = "T")]
+    until: Option<f32>,
+    /// How many points a curve has
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(2..=i64::from(MAX_TRAJECTORY)))]
+    points: u16,
+    /// Image to write: NAME.svg or NAME.png
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Title above the plot
+    #[arg(long)]
+    title: Option<String>,
+    /// Width in pixels; PNG images have twice as many
+    #[arg(long, default_value_t = 720, value_parser = clap::value_parser!(u32).range(200..=4000))]
+    width: u32,
+}
+
+/// Pixels of a PNG image for one of the figure: screens are finer than they were.
+const PNG_SCALE: f32 = 2.0;
+
+#[derive(Serialize)]
+struct Report {
+    kind: &'static str,
+    system: &'static str,
+    answered_by: String,
+    out: Option<PathBuf>,
+    points: Vec<Row>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    observations: Option<Vec<Seen>>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "estimates")]
+    estimates: Option<Vec<(String, Estimate)>>,
+}
+
+/// A point of the curves. What there is only with a certificate is null without one, and so is the standard error.
+#[derive(Serialize)]
+struct Row {
+    t: f32,
+    #[serde(serialize_with = "map")]
+    state: Vec<(String, Option<f32>)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<Trust>,
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "map")]
+    standard_error: Vec<(String, Option<f32>)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Trust {
+    error_estimate: Option<f32>,
+    error_bound: Option<f32>,
+    trusted: bool,
+    in_domain: bool,
+    plausible: bool,
+}
+
+#[derive(Serialize)]
+struct Seen {
+    t: f32,
+    component: String,
+    value: f32,
+    sigma: f32,
+    fitted: f32,
+}
+
+#[derive(Serialize)]
+struct Estimate {
+    value: f32,
+    standard_error: Option<f32>,
+}
+
+fn estimates<S: serde::Serializer>(pairs: &Option<Vec<(String, Estimate)>>, to: S) -> Result<S::Ok, S::Error> {
+    map(pairs.as_deref().unwrap_or_default(), to)
+}
+
+/// What kind of file to write.
+#[derive(Clone, Copy)]
+enum Format {
+    Svg,
+    Png,
+}
+
+impl Format {
+    fn of(path: &Path) -> Result<Self, Error> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("svg") => Ok(Format::Svg),
+            Some("png") => Ok(Format::Png),
+            _ => Err(Error::Usage(format!("{}: an image is called NAME.svg or NAME.png", path.display()))),
+        }
+    }
+
+    fn write(self, path: &Path, figure: &Figure) -> Result<(), Error> {
+        let bytes = match self {
+            Format::Svg => figure.svg()?.into_bytes(),
+            Format::Png => figure.png(PNG_SCALE)?,
+        };
+        std::fs::write(path, bytes).map_err(Error::file(path))
+    }
+}
+
+/// Plots it.
+///
+/// # Errors
+/// See [`Error`].
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    let file = arguments.out.as_deref().map(|path| Format::of(path).map(|format| (path, format))).transpose()?;
+    if file.is_none() && !output.json {
+        return Err(Error::Usage("give --out NAME.svg or NAME.png, or --json for the data".into()));
+    }
+    let mut solver = arguments.solver.solver(arguments.model.as_deref(), output)?;
+    let units = Units { ode: solver.ode(), population: arguments.population, width: arguments.width };
+    let (figure, mut report) = match &arguments.observations {
+        None => arguments.trajectory(&mut solver, units, output)?,
+        Some(path) => arguments.calibration(&mut solver, path, units, output)?,
+    };
+    if let Some((path, format)) = file {
+        format.write(path, &figure)?;
+        report.out = Some(path.to_owned());
+    }
+    output.result(&report, |report| {
+        if let Some(path) = &report.out {
+            println!("{}", path.display());
+        }
+    });
+    Ok(())
+}
+
+impl Arguments {
+    fn until(&self, solver: &Solver) -> f32 {
+        self.until.unwrap_or_else(|| solver.domain().first().map_or(1.0, |(_, end)| *end))
+    }
+
+    fn title(&self, usual: String) -> String {
+        self.title.clone().unwrap_or(usual)
+    }
+
+    fn trajectory(&self, solver: &mut Solver, units: Units, output: Output) -> Result<(Figure, Report), Error> {
+        let mut named = self.query.clone().unwrap_or_default();
+        if !named.iter().any(|(name, _)| name == "t") {
+            named.push(("t".to_owned(), 0.0));
+        }
+        let problem = quantities::query(units.ode, solver.domain(), &named)?;
+        let trajectory = Trajectory { problem, until: self.until(solver), points: self.points };
+        let bar = output.bar(u64::from(self.points));
+        let points = certified(solver, &trajectory, |done| bar.set(u64::from(done)))?;
+        let title = quantities::text(units.ode, &problem);
+        let title = title.split_once(',').map_or(title.as_str(), |(_, rest)| rest).replace(',', ", ");
+        let figure = figure::trajectory(&self.title(format!("{}: {title}", units.ode.name())), &points, units);
+        let points = points.iter().map(|point| certified_row(units.ode, point)).collect();
+        let report = Report { kind: "trajectory", points, ..Report::new(solver) };
+        Ok((figure, report))
+    }
+
+    fn calibration(
+        &self,
+        solver: &mut Solver,
+        path: &Path,
+        units: Units,
+        output: Output,
+    ) -> Result<(Figure, Report), Error> {
+        let ode = units.ode;
+        let observed = observations::read(path, ode, self.population, self.sigma)?;
+        let task = self.problem.task(ode, solver.domain(), observed.relative)?;
+        let bar = output.bar(u64::from(self.points));
+        let until = self.until(solver);
+        let fit = fit(solver, &observed.observations, &task, until, self.points, |done| bar.set(u64::from(done)))?;
+        let names: Vec<&str> = ode.quantity_names().collect();
+        let name = |index: u8| names.get(usize::from(index)).copied().unwrap_or("?").to_owned();
+        let estimates = fit.calibration.estimates.iter();
+        let said =
+            estimates.clone().map(|e| format!("{} = {:.4} ± {:.4}", name(e.quantity), e.value, e.standard_error));
+        let title = said.collect::<Vec<_>>().join(", ");
+        let figure = figure::calibration(&self.title(title), &fit, units);
+        let estimate =
+            |e: &sirocco::calibrate::Estimate| Estimate { value: e.value, standard_error: finite(e.standard_error) };
+        let report = Report {
+            kind: "calibration",
+            points: fit_rows(ode, &fit),
+            observations: Some(seen(ode, &fit)),
+            estimates: Some(estimates.map(|e| (name(e.quantity), estimate(e))).collect()),
+            ..Report::new(solver)
+        };
+        Ok((figure, report))
+    }
+}
+
+impl Report {
+    fn new(solver: &Solver) -> Self {
+        let (system, answered_by) = (solver.ode().name(), solver.name().to_owned());
+        Report { kind: "", system, answered_by, out: None, points: Vec::new(), observations: None, estimates: None }
+    }
+}
+
+fn named(ode: Ode, values: impl IntoIterator<Item = f32>) -> Vec<(String, Option<f32>)> {
+    ode.state_names().iter().map(|name| name.to_lowercase()).zip(values.into_iter().map(finite)).collect()
+}
+
+fn certified_row(ode: Ode, point: &Certified) -> Row {
+    let (state, certificate, error) = match &point.answer {
+        Ok(c) => {
+            let trust = Trust {
+                error_estimate: Some(c.estimate).filter(|estimate| *estimate < f32::MAX),
+                error_bound: c.bound,
+                trusted: c.trusted,
+                in_domain: c.prediction.in_domain,
+                plausible: c.prediction.plausible,
+            };
+            (named(ode, c.prediction.state), Some(trust), None)
+        }
+        Err(error) => (Vec::new(), None, Some(error.to_string())),
+    };
+    Row { t: point.t, state, certificate, standard_error: Vec::new(), error }
+}
+
+fn fit_rows(ode: Ode, fit: &Fit) -> Vec<Row> {
+    let row = |(t, state): &(f32, [sirocco::calibrate::Uncertain; sirocco::limits::MAX_STATE])| Row {
+        t: *t,
+        state: named(ode, state.map(|u| u.value)),
+        certificate: None,
+        standard_error: named(ode, state.map(|u| u.standard_error)),
+        error: None,
+    };
+    fit.course.iter().map(row).collect()
+}
+
+fn seen(ode: Ode, fit: &Fit) -> Vec<Seen> {
+    let pairs = fit.observations.iter().zip(&fit.fitted);
+    let row = |(o, fitted): (&sirocco::calibrate::Observation, &[f32; sirocco::limits::MAX_STATE])| {
+        let index = usize::from(o.component);
+        let component = ode.state_names().get(index).map(|name| name.to_lowercase()).unwrap_or_default();
+        let fitted = fitted.get(index).copied().unwrap_or(f32::NAN);
+        Seen { t: o.t, component, value: o.value, sigma: o.sigma, fitted }
+    };
+    pairs.map(row).collect()
+}

@@ -1,0 +1,148 @@
+//! Figures of what a model answers: a certified trajectory, a calibration.
+
+use crate::course::{Certified, Fit, spans};
+use sirocco::ode::Ode;
+use sirocco_plot::{Axis, Content, Figure, Ground, Line, Mark, Panel, Stroke};
+
+/// How figures name what they show.
+#[derive(Debug, Clone, Copy)]
+pub struct Units {
+    /// The system.
+    pub ode: Ode,
+    /// Shares are shown as counts of so many.
+    pub population: Option<f32>,
+    /// Width in pixels.
+    pub width: u32,
+}
+
+impl Units {
+    fn time(&self) -> &'static str {
+        if self.ode == Ode::Sir { "time (days)" } else { "time" }
+    }
+
+    fn state(&self) -> String {
+        match (self.population, self.ode) {
+            (Some(population), _) => format!("of {population}"),
+            (None, Ode::Sir) => "share of the population".to_owned(),
+            (None, _) => "state".to_owned(),
+        }
+    }
+
+    fn scaled(&self, value: f32) -> f64 {
+        f64::from(value * self.population.unwrap_or(1.0))
+    }
+}
+
+/// The states of a trajectory with the band of their certificates, and the certificates by themselves. What lies outside
+/// the model's domain, or is not to be trusted, is shaded.
+pub fn trajectory(title: &str, points: &[Certified], units: Units) -> Figure {
+    let mut lines = Vec::new();
+    let mut ground = Vec::new();
+    for (component, name) in units.ode.state_names().iter().enumerate() {
+        let at = |point: &Certified| match &point.answer {
+            Ok(certificate) => certificate.prediction.state.get(component).map_or(f64::NAN, |v| units.scaled(*v)),
+            Err(_) => f64::NAN,
+        };
+        lines.push(Line::solid(*name, component, points.iter().map(|p| (f64::from(p.t), at(p))).collect()));
+        let band = points.iter().map(|p| {
+            let reach = doubt(p).map_or(f64::NAN, |doubt| units.scaled(doubt));
+            (f64::from(p.t), at(p) - reach, at(p) + reach)
+        });
+        let name = if component == 0 { "certified error".to_owned() } else { String::new() };
+        ground.push(Ground::Band { name, colour: component, points: band.collect() });
+    }
+    let marked = |holds: fn(&Certified) -> bool| spans(&points.iter().map(|p| (p.t, holds(p))).collect::<Vec<_>>());
+    let outside = marked(|p| p.answer.as_ref().is_ok_and(|c| !c.prediction.in_domain));
+    let doubtful = marked(|p| p.answer.as_ref().is_ok_and(|c| c.prediction.in_domain && !c.trusted));
+    let shade = |label: &'static str| {
+        move |(from, to): (f32, f32)| Ground::Span { x: (from.into(), to.into()), label: label.to_owned() }
+    };
+    let shades: Vec<Ground> = outside.into_iter().map(shade("outside the domain")).collect();
+    let shades: Vec<Ground> = shades.into_iter().chain(doubtful.into_iter().map(shade("not trusted"))).collect();
+    ground.extend(shades.iter().cloned());
+    let certificate = |name: &str, value: fn(&Certified) -> Option<f32>| {
+        let points = points.iter().map(|p| (f64::from(p.t), value(p).map_or(f64::NAN, f64::from)));
+        (name.to_owned(), points.collect::<Vec<_>>())
+    };
+    let (name, estimates) = certificate("estimated", estimate);
+    let (bound_name, bounds) = certificate("bound", |p| p.answer.as_ref().ok().and_then(|c| c.bound));
+    let bounded = bounds.iter().any(|(_, bound)| bound.is_finite());
+    let mut errors = vec![Line::solid(name, 3, estimates)];
+    errors.extend(bounded.then(|| Line::dashed(bound_name, 1, bounds)));
+    let times = points.first().zip(points.last()).map_or((0.0, 1.0), |(a, b)| (f64::from(a.t), f64::from(b.t)));
+    let x = |label: &str| Axis::linear(label).over(times.0, times.1);
+    let panels = vec![
+        Panel::new(330, x(""), Axis::linear(units.state()), Content::Lines(lines)).on(ground),
+        Panel::new(220, x(units.time()), Axis::log("largest error"), Content::Lines(errors)).on(shades),
+    ];
+    Figure { title: title.to_owned(), width: units.width, panels }
+}
+
+/// The estimated error, where there is an estimate.
+fn estimate(point: &Certified) -> Option<f32> {
+    point.answer.as_ref().ok().map(|c| c.estimate).filter(|estimate| *estimate < f32::MAX)
+}
+
+/// How far the truth may be off: the bound, or twice the estimate where there is none.
+fn doubt(point: &Certified) -> Option<f32> {
+    let certificate = point.answer.as_ref().ok()?;
+    certificate.bound.or_else(|| estimate(point).map(|estimate| 2.0 * estimate))
+}
+
+/// Observations with their fit, the band of two standard errors around it, and the residuals by themselves.
+pub fn calibration(title: &str, fit: &Fit, units: Units) -> Figure {
+    let mut lines = Vec::new();
+    let mut ground = Vec::new();
+    let mut residuals = Vec::new();
+    // Without known standard deviations, the residuals tell them.
+    let unit = if fit.calibration.relative {
+        fit.calibration.residual_variance().map(|v| f64::from(v).sqrt() as f32)
+    } else {
+        Some(1.0)
+    };
+    for (component, name) in (0u8..).zip(units.ode.state_names()) {
+        let seen = fit.observations.iter().zip(&fit.fitted).filter(|(o, _)| o.component == component);
+        if seen.clone().next().is_none() {
+            continue;
+        }
+        let index = usize::from(component);
+        let course = fit.course.iter().filter_map(|(t, state)| Some((f64::from(*t), state.get(index)?)));
+        lines.push(Line::solid(
+            format!("{name} fitted"),
+            index,
+            course.clone().map(|(t, u)| (t, units.scaled(u.value))).collect(),
+        ));
+        let band = course.map(|(t, u)| {
+            let reach = 2.0 * units.scaled(u.standard_error);
+            (t, units.scaled(u.value) - reach, units.scaled(u.value) + reach)
+        });
+        let points = band.collect();
+        ground.push(Ground::Band { name: "two standard errors".to_owned(), colour: index, points });
+        for (observation, _) in seen.clone() {
+            let Some(sigma) = unit.map(|unit| unit * observation.sigma) else { continue };
+            let ends = [observation.value - sigma, observation.value + sigma];
+            let points = ends.map(|v| (f64::from(observation.t), units.scaled(v))).to_vec();
+            lines.push(Line { name: String::new(), points, colour: index, stroke: Stroke::Faint });
+        }
+        let dots = |name: String, points| Line { name, points, colour: index, stroke: Stroke::Dots };
+        let points = seen.clone().map(|(o, _)| (f64::from(o.t), units.scaled(o.value)));
+        lines.push(dots(format!("{name} observed"), points.collect()));
+        let off = seen.map(|(o, fitted)| {
+            let fitted = fitted.get(index).copied().unwrap_or(f32::NAN);
+            (f64::from(o.t), f64::from((o.value - fitted) / (o.sigma * unit.unwrap_or(1.0))))
+        });
+        residuals.push(dots((*name).to_owned(), off.collect()));
+    }
+    let end = fit.course.last().map_or(1.0, |(t, _)| f64::from(*t));
+    let x = |label: &str| Axis::linear(label).over(0.0, end);
+    let mut panel = Panel::new(330, x(""), Axis::linear(units.state()), Content::Lines(lines)).on(ground);
+    let peak = fit.outlook.outlook.as_ref().and_then(|outlook| outlook.peak_time).filter(|peak| peak.value > 0.0);
+    if let Some(peak) = peak {
+        panel = panel.mark(Mark::Vertical { at: peak.value.into(), label: "peak".to_owned() });
+    }
+    let zero = Line { name: String::new(), points: vec![(0.0, 0.0), (end, 0.0)], colour: 5, stroke: Stroke::Faint };
+    residuals.push(zero);
+    let label = "residual (standard deviations)";
+    let panels = vec![panel, Panel::new(220, x(units.time()), Axis::linear(label), Content::Lines(residuals))];
+    Figure { title: title.to_owned(), width: units.width, panels }
+}

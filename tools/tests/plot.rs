@@ -1,0 +1,139 @@
+//! Plots: well-formed SVG, PNG that decodes, data that are those of other commands; by this machine and by a board.
+
+mod common;
+
+use common::{built_in, failure, json, root, sirocco};
+use serde_json::Value;
+use sirocco_tools::board::Board;
+use sirocco_tools::output::Output;
+use sirocco_tools::{cargo, qemu};
+use std::path::Path;
+
+const PROBLEM: &str = "I0=0.3,R0=0.2,beta=0.6,gamma=0.5";
+
+/// Checks that tags are balanced and attributes quoted, and returns the texts.
+fn well_formed(svg: &str) -> Vec<String> {
+    let (mut open, mut texts, mut rest) = (Vec::new(), Vec::new(), svg);
+    while let Some(start) = rest.find('<') {
+        let text = rest[..start].trim();
+        texts.extend((!text.is_empty()).then(|| text.to_owned()));
+        let length = rest[start..].find('>').expect("every tag ends");
+        let tag = &rest[start + 1..start + length];
+        assert_eq!(tag.matches('"').count() % 2, 0, "{tag}");
+        assert!(!tag.contains("NaN") && !tag.contains("inf"), "{tag}");
+        match tag.strip_prefix('/') {
+            Some(name) => assert_eq!(open.pop(), Some(name)),
+            None if tag.ends_with('/') => {}
+            None => open.push(tag.split_whitespace().next().unwrap()),
+        }
+        rest = &rest[start + length + 1..];
+    }
+    assert!(open.is_empty(), "{open:?}");
+    texts
+}
+
+/// Runs `sirocco plot` on the built-in model.
+fn plot(arguments: &[&str]) -> std::process::Output {
+    let model = built_in();
+    sirocco(&[&["plot", model.to_str().unwrap()], arguments].concat())
+}
+
+fn points(report: &Value) -> &Vec<Value> {
+    report["points"].as_array().unwrap()
+}
+
+#[test]
+fn a_course_shows_states_errors_and_where_the_domain_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("course.svg");
+    let report =
+        json(&plot(&["--query", PROBLEM, "--until", "25", "--points", "51", "--out", out.to_str().unwrap(), "--json"]));
+    assert_eq!((&report["kind"], &report["system"], points(&report).len()), (&"trajectory".into(), &"sir".into(), 51));
+    let svg = std::fs::read_to_string(&out).unwrap();
+    let texts = well_formed(&svg);
+    let all =
+        ["S", "I", "R", "certified error", "outside the domain", "estimated", "bound", "time (days)", "largest error"];
+    for text in all {
+        assert!(texts.iter().any(|t| t == text), "{text} is not in {texts:?}");
+    }
+    assert_eq!(svg.matches("<polygon").count(), 3, "a band for each component");
+    let at = |t: f64| points(&report).iter().find(|p| p["t"].as_f64().unwrap() == t).unwrap();
+    assert_eq!(at(20.0)["certificate"]["in_domain"], true);
+    assert_eq!(at(20.5)["certificate"]["in_domain"], false);
+    let total: f64 = ["s", "i", "r"].iter().map(|name| at(10.0)["state"][name].as_f64().unwrap()).sum();
+    assert!((total - 1.0).abs() < 1e-5);
+    let trust = &at(10.0)["certificate"];
+    let value = |key: &str| trust[key].as_f64().unwrap();
+    assert!(value("error_bound") >= value("error_estimate") && value("error_bound") < 1e-4, "{trust}");
+}
+
+#[test]
+fn a_calibration_shows_observations_fit_and_uncertainty() {
+    let folder = tempfile::tempdir().unwrap();
+    let (seen, out) = (folder.path().join("seen.csv"), folder.path().join("fit.png"));
+    std::fs::write(&seen, "t,component,value\n1,I,0.258\n3,I,0.174\n5,I,0.094\n8,I,0.047\n12,I,0.011\n").unwrap();
+    let seen = seen.to_str().unwrap();
+    let common = ["--observations", seen, "--sigma", "0.005", "--fix", "I0=0.3,R0=0.2"];
+    let report = json(&plot(&[&common[..], &["--out", out.to_str().unwrap(), "--json"]].concat()));
+    // What is not given is estimated.
+    assert_eq!(report["estimates"].as_object().unwrap().keys().collect::<Vec<_>>(), ["beta", "gamma"]);
+    let model = built_in();
+    let calibrate = ["calibrate", "--model", model.to_str().unwrap(), "--free", "beta,gamma", "--json"];
+    let other = json(&sirocco(&[&calibrate[..], &common[..]].concat()));
+    assert_eq!(report["estimates"]["beta"]["value"], other["estimates"]["beta"]["value"]);
+    let last = points(&report).last().unwrap();
+    assert_eq!(last["state"]["i"], other["forecast"]["i"]["value"]);
+    assert_eq!(last["standard_error"]["i"], other["forecast"]["i"]["standard_error"]);
+    assert_eq!(report["observations"].as_array().unwrap().len(), 5);
+
+    let file = std::fs::File::open(&out).unwrap();
+    let mut reader = png::Decoder::new(std::io::BufReader::new(file)).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    assert_eq!((info.width, info.height), (1440, 1160));
+    // The curve, and the paler band around it, of the colour of I.
+    let count = |colour: [u8; 3]| pixels.chunks(4).filter(|p| p[..3] == colour).count();
+    assert!(count([0xD5, 0x5E, 0x00]) > 1000, "the fitted curve");
+    assert!(count([255, 255, 255]) > 1_000_000, "white paper");
+
+    let svg = folder.path().join("fit.svg");
+    let data = root().join("tests/data/influenza-boarding-school-1978.csv");
+    let counts = [data.to_str().unwrap(), "--population", "763", "--fix", "R0=0.1", "--out", svg.to_str().unwrap()];
+    assert!(plot(&[&["--observations"], &counts[..]].concat()).status.success());
+    let texts = well_formed(&std::fs::read_to_string(&svg).unwrap());
+    for text in ["I fitted", "I observed", "two standard errors", "of 763", "residual (standard deviations)"] {
+        assert!(texts.iter().any(|t| t == text), "{text} is not in {texts:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_plotted_is_refused() {
+    let usage = |arguments: &[&str], reason: &str| {
+        let line = failure(&plot(arguments), 2);
+        assert!(line.contains(reason), "{line}");
+    };
+    usage(&["--query", PROBLEM], "--out");
+    usage(&["--query", PROBLEM, "--out", "course.gif"], "course.gif");
+    usage(&["--query", "I0=0.3", "--out", "course.svg"], "`R0` is missing");
+    let line = failure(&sirocco(&["plot", "--query", PROBLEM, "--out", "x.svg"]), 2);
+    assert!(line.contains("--port or a model file"), "{line}");
+    let line = failure(&plot(&["--query", "I0=2,R0=0.2,beta=0.6,gamma=0.5", "--json"]), 1);
+    assert!(line.contains("I0=2") && line.contains("no problem of this system"), "{line}");
+    let line = failure(&plot(&["--query", PROBLEM, "--out", "/no/such/folder/x.svg"]), 1);
+    assert!(line.contains("/no/such/folder/x.svg"), "{line}");
+    assert!(!Path::new("course.gif").exists());
+}
+
+#[test]
+fn a_board_gives_the_same_data() {
+    let board = Board::find("qemu-mps2-an386").unwrap();
+    if qemu::version(qemu::PROGRAM).is_none() || !cargo::has_target(&board.target) {
+        return eprintln!("skipped: no emulator or no Rust target here; run `sirocco setup`");
+    }
+    cargo::build(&board, Output { json: false, quiet: true }).unwrap();
+    let common = ["--query", PROBLEM, "--until", "30", "--points", "12", "--json"];
+    let here = json(&plot(&common));
+    let there = json(&plot(&[&common[..], &["--port", "qemu:qemu-mps2-an386"]].concat()));
+    assert_eq!(points(&here), points(&there));
+    assert!(there["answered_by"].as_str().unwrap().starts_with("qemu-mps2-an386"));
+}
