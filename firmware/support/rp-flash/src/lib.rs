@@ -1,0 +1,346 @@
+//! Flash of the RP2040 and the RP2350 by the routines in their ROM, as a `NorFlash`.
+//!
+//! The processor runs from this flash (execute in place, XIP), which cannot be read while it changes. So everything in
+//! between runs from RAM and ROM, with interrupts masked: `without_xip` lies among the variables, and calls nothing but
+//! the ROM. Then the code that the boot loader set XIP up with is called again, from a copy in RAM (RP2040 datasheet,
+//! 2.8.1 and 2.8.3.1.3; RP2350 datasheet, 5.4.8). Each page and each sector is a turn of its own, so that a USB interrupt
+//! waits for one sector at most: 45 ms, at worst 400 ms (W25Q16JV datasheet, 9.6). What was changed is read again.
+//!
+//! A page is programmed by its 256 bytes; those that stay as they are are programmed as ones, which changes nothing.
+//!
+//! **Not tried on hardware here.** The order of the calls and the arithmetic are tested on the host, and that
+//! `without_xip` lies in RAM and calls nothing directly is tested in the firmware's ELF file.
+#![no_std]
+#![allow(unsafe_code, reason = "routines in ROM, and flash that is read in place")]
+
+use core::sync::atomic::{Ordering, compiler_fence};
+use embedded_storage::nor_flash::{
+    ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
+};
+
+/// Bytes that are erased together.
+const SECTOR: u32 = 4096;
+/// Bytes that are programmed together.
+const PAGE: usize = 256;
+/// Larger than any range, so that the ROM erases sectors alone.
+const NO_BLOCKS: u32 = 1 << 31;
+/// Words of the code that sets up XIP.
+const SETUP: usize = 64;
+
+/// The ROM's routines, by the names of the chips' datasheets.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct Rom {
+    /// `connect_internal_flash`
+    pub connect_internal_flash: unsafe extern "C" fn(),
+    /// `flash_exit_xip`
+    pub flash_exit_xip: unsafe extern "C" fn(),
+    /// `flash_range_erase`: address, bytes, bytes of a block, command that erases one
+    pub flash_range_erase: unsafe extern "C" fn(u32, usize, u32, u8),
+    /// `flash_range_program`: address, data in RAM, bytes
+    pub flash_range_program: unsafe extern "C" fn(u32, *const u8, usize),
+    /// `flash_flush_cache`
+    pub flash_flush_cache: unsafe extern "C" fn(),
+}
+
+/// Why flash did not change as it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Error {
+    /// A range that does not fit.
+    Range(NorFlashErrorKind),
+    /// It reads otherwise than it was written.
+    Verify,
+}
+
+impl NorFlashError for Error {
+    fn kind(&self) -> NorFlashErrorKind {
+        match self {
+            Error::Range(kind) => *kind,
+            Error::Verify => NorFlashErrorKind::Other,
+        }
+    }
+}
+
+/// The chip's flash.
+pub struct Flash {
+    rom: Rom,
+    /// Copied here while flash can be read: the code that sets up XIP.
+    setup: [u32; SETUP],
+    mapped: *const u8,
+    bytes: u32,
+}
+
+impl Flash {
+    /// Flash of `bytes` bytes, which the processor reads at `mapped`; `setup` is where the code lies that sets up XIP.
+    ///
+    /// # Safety
+    /// The routines are those of this chip's ROM. There are 256 bytes of code at `setup` that may run anywhere and return
+    /// to their caller. `mapped` and `bytes` are those of the flash. As long as this value lives, nothing but this core
+    /// reads the flash (the other one was never started, no DMA reads it) and nothing else writes it.
+    pub unsafe fn new(rom: Rom, setup: *const u32, mapped: *const u8, bytes: u32) -> Self {
+        let mut copy = [0; SETUP];
+        for (k, word) in copy.iter_mut().enumerate() {
+            // SAFETY: promised by the caller. In words: the RP2350's boot RAM has no bytes.
+            *word = unsafe { setup.add(k).read_volatile() };
+        }
+        Flash { rom, setup: copy, mapped, bytes }
+    }
+
+    /// Erases the sector at `address`, or programs `page` there.
+    fn change(&mut self, address: u32, page: Option<&[u8; PAGE]>) {
+        let page = page.map_or(core::ptr::null(), |page| page.as_ptr());
+        critical_section::with(|_| {
+            // What was written to the page must be in RAM before.
+            compiler_fence(Ordering::SeqCst);
+            // SAFETY: `new` was promised the routines and that nobody else uses the flash; nothing interrupts this. The
+            // address lies in the flash, and the page in RAM.
+            unsafe { without_xip(&self.rom, self.setup(), address, page) };
+            compiler_fence(Ordering::SeqCst);
+        });
+    }
+
+    /// The code that sets up XIP, in RAM.
+    #[cfg(not(test))]
+    fn setup(&self) -> unsafe extern "C" fn() {
+        // SAFETY: `new` was promised that this is code. The lowest bit of its address says that it is Thumb code.
+        unsafe { core::mem::transmute(self.setup.as_ptr().byte_add(1)) }
+    }
+
+    #[cfg(test)]
+    fn setup(&self) -> unsafe extern "C" fn() {
+        tests::setup
+    }
+
+    fn byte(&self, at: u32) -> u8 {
+        // SAFETY: callers stay within the flash. It changes behind the compiler's back.
+        unsafe { self.mapped.add(at as usize).read_volatile() }
+    }
+}
+
+/// Erases or programs while flash cannot be read.
+///
+/// It must not call anything in flash: the calls are all through pointers, to ROM and to `setup` in RAM.
+///
+/// # Safety
+/// As for [`Flash::new`]; interrupts are masked, `address` lies in the flash, `page` is null (erase the sector) or has 256
+/// bytes in RAM.
+#[inline(never)]
+#[cfg_attr(target_os = "none", unsafe(link_section = ".data.without_xip"))]
+#[cfg_attr(target_os = "none", unsafe(export_name = "sirocco_without_xip"))]
+unsafe extern "C" fn without_xip(rom: &Rom, setup: unsafe extern "C" fn(), address: u32, page: *const u8) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        (rom.connect_internal_flash)();
+        (rom.flash_exit_xip)();
+        if page.is_null() {
+            (rom.flash_range_erase)(address, SECTOR as usize, NO_BLOCKS, 0);
+        } else {
+            (rom.flash_range_program)(address, page, PAGE);
+        }
+        (rom.flash_flush_cache)();
+        setup();
+    }
+}
+
+impl ErrorType for Flash {
+    type Error = Error;
+}
+
+impl ReadNorFlash for Flash {
+    const READ_SIZE: usize = 1;
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Error> {
+        check_read(self, offset, bytes.len()).map_err(Error::Range)?;
+        for (at, byte) in (offset..).zip(bytes) {
+            *byte = self.byte(at);
+        }
+        Ok(())
+    }
+
+    fn capacity(&self) -> usize {
+        self.bytes as usize
+    }
+}
+
+impl NorFlash for Flash {
+    /// The model store's own: a record is one word, so that it is there or not.
+    const WRITE_SIZE: usize = 32;
+    const ERASE_SIZE: usize = SECTOR as usize;
+
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), Error> {
+        check_erase(self, from, to).map_err(Error::Range)?;
+        for sector in (from..to).step_by(SECTOR as usize) {
+            self.change(sector, None);
+            if !(sector..sector.saturating_add(SECTOR)).all(|at| self.byte(at) == 0xFF) {
+                return Err(Error::Verify);
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Error> {
+        check_write(self, offset, bytes.len()).map_err(Error::Range)?;
+        let (mut at, mut rest) = (offset, bytes);
+        while !rest.is_empty() {
+            let start = at as usize % PAGE;
+            let (now, later) = rest.split_at(rest.len().min(PAGE - start));
+            let mut page = [0xFF; PAGE];
+            for (to, from) in page.iter_mut().skip(start).zip(now) {
+                *to = *from;
+            }
+            self.change(at.saturating_sub(start as u32), Some(&page));
+            if !(at..).zip(now).all(|(at, byte)| self.byte(at) == *byte) {
+                return Err(Error::Verify);
+            }
+            (at, rest) = (at.saturating_add(now.len() as u32), later);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::sync::Mutex;
+    use std::vec::Vec;
+
+    const BYTES: usize = 4 * SECTOR as usize;
+
+    /// A chip: what it holds, whether it can be read, and the calls that it saw.
+    struct Chip {
+        flash: [u8; BYTES],
+        xip: bool,
+        calls: Vec<&'static str>,
+        /// The next change does nothing.
+        broken: bool,
+    }
+
+    static CHIP: Mutex<Chip> = Mutex::new(Chip { flash: [0; BYTES], xip: true, calls: Vec::new(), broken: false });
+    /// One test at a time.
+    static TURN: Mutex<()> = Mutex::new(());
+
+    fn chip(call: &'static str, work: impl FnOnce(&mut Chip)) {
+        let mut chip = CHIP.lock().unwrap();
+        chip.calls.push(call);
+        work(&mut chip);
+    }
+
+    unsafe extern "C" fn connect() {
+        chip("connect", |_| {});
+    }
+
+    unsafe extern "C" fn exit() {
+        chip("exit", |chip| chip.xip = false);
+    }
+
+    unsafe extern "C" fn erase(address: u32, bytes: usize, block: u32, _: u8) {
+        chip("erase", |chip| {
+            assert!(!chip.xip && address.is_multiple_of(SECTOR) && bytes < block as usize);
+            if !std::mem::take(&mut chip.broken) {
+                chip.flash[address as usize..][..bytes].fill(0xFF);
+            }
+        });
+    }
+
+    unsafe extern "C" fn program(address: u32, data: *const u8, bytes: usize) {
+        chip("program", |chip| {
+            assert!(!chip.xip && (address as usize).is_multiple_of(PAGE) && bytes == PAGE);
+            // SAFETY: the driver passes a page.
+            let page = unsafe { core::slice::from_raw_parts(data, bytes) };
+            if !std::mem::take(&mut chip.broken) {
+                chip.flash[address as usize..][..bytes].iter_mut().zip(page).for_each(|(to, from)| *to &= from);
+            }
+        });
+    }
+
+    unsafe extern "C" fn flush() {
+        chip("flush", |_| {});
+    }
+
+    pub(super) unsafe extern "C" fn setup() {
+        chip("setup", |chip| chip.xip = true);
+    }
+
+    /// The driver of that chip. On the host there is no code to copy: `setup` stands for it.
+    fn flash() -> Flash {
+        *CHIP.lock().unwrap() = Chip { flash: [0x5A; BYTES], xip: true, calls: Vec::new(), broken: false };
+        let rom = Rom {
+            connect_internal_flash: connect,
+            flash_exit_xip: exit,
+            flash_range_erase: erase,
+            flash_range_program: program,
+            flash_flush_cache: flush,
+        };
+        let mapped = CHIP.lock().unwrap().flash.as_ptr();
+        // SAFETY: the routines are those of this chip, whose flash lies there and is used by one test at a time.
+        let flash = unsafe { Flash::new(rom, [0x4770; SETUP].as_ptr(), mapped, BYTES as u32) };
+        assert_eq!(flash.setup, [0x4770; SETUP]);
+        flash
+    }
+
+    const ERASED: [&str; 5] = ["connect", "exit", "erase", "flush", "setup"];
+    const PROGRAMMED: [&str; 5] = ["connect", "exit", "program", "flush", "setup"];
+
+    fn calls() -> Vec<&'static str> {
+        let mut chip = CHIP.lock().unwrap();
+        assert!(chip.xip, "the flash can be read again");
+        std::mem::take(&mut chip.calls)
+    }
+
+    #[test]
+    fn sectors_are_erased_one_by_one_and_nothing_else_changes() {
+        let _turn = TURN.lock().unwrap();
+        let mut flash = flash();
+        assert_eq!(flash.erase(SECTOR, 3 * SECTOR), Ok(()));
+        assert_eq!(calls(), [ERASED, ERASED].concat());
+        let held = CHIP.lock().unwrap().flash;
+        let erased = SECTOR as usize..3 * SECTOR as usize;
+        assert!(held.iter().enumerate().all(|(at, byte)| (*byte == 0xFF) == erased.contains(&at)));
+    }
+
+    #[test]
+    fn bytes_are_written_where_they_belong_page_by_page() {
+        let _turn = TURN.lock().unwrap();
+        let mut flash = flash();
+        flash.erase(0, SECTOR).unwrap();
+        calls();
+        let bytes: Vec<u8> = (0..320u16).map(|k| k as u8).collect();
+        assert_eq!(flash.write(224, &bytes), Ok(()));
+        // The end of a page, a whole one, and the start of the next.
+        assert_eq!(calls(), [PROGRAMMED, PROGRAMMED, PROGRAMMED].concat());
+        let mut read = [0; 384];
+        flash.read(192, &mut read).unwrap();
+        assert!(read[..32].iter().chain(&read[352..]).all(|byte| *byte == 0xFF), "{read:?}");
+        assert_eq!(read[32..352], bytes);
+        // What is there already stays when the rest of its page is written.
+        assert_eq!(flash.write(192, &[7; 32]), Ok(()));
+        flash.read(192, &mut read).unwrap();
+        assert_eq!((&read[..32], &read[32..352]), (&[7; 32][..], bytes.as_slice()));
+    }
+
+    #[test]
+    fn flash_that_does_not_change_is_noticed() {
+        let _turn = TURN.lock().unwrap();
+        let mut flash = flash();
+        CHIP.lock().unwrap().broken = true;
+        assert_eq!(flash.erase(0, SECTOR), Err(Error::Verify));
+        flash.erase(0, SECTOR).unwrap();
+        CHIP.lock().unwrap().broken = true;
+        assert_eq!(flash.write(0, &[1; 64]), Err(Error::Verify));
+        assert_eq!(flash.write(0, &[1; 64]), Ok(()));
+    }
+
+    #[test]
+    fn ranges_that_do_not_fit_are_refused() {
+        let _turn = TURN.lock().unwrap();
+        let mut flash = flash();
+        let bytes = BYTES as u32;
+        assert_eq!(flash.erase(1, SECTOR), Err(Error::Range(NorFlashErrorKind::NotAligned)));
+        assert_eq!(flash.erase(0, bytes + SECTOR), Err(Error::Range(NorFlashErrorKind::OutOfBounds)));
+        assert_eq!(flash.write(16, &[0; 32]), Err(Error::Range(NorFlashErrorKind::NotAligned)));
+        assert_eq!(flash.write(bytes, &[0; 32]), Err(Error::Range(NorFlashErrorKind::OutOfBounds)));
+        assert_eq!(flash.write(u32::MAX - 31, &[0; 32]), Err(Error::Range(NorFlashErrorKind::OutOfBounds)));
+        assert!(CHIP.lock().unwrap().calls.is_empty());
+    }
+}
