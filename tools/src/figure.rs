@@ -1,8 +1,42 @@
-//! Figures of what a model answers: a certified trajectory, a calibration.
+//! Figures of what a model answers: a certified trajectory, a calibration, the images that were kept.
 
 use crate::course::{Certified, Fit, spans};
+use sirocco::drift::Reference;
 use sirocco::ode::Ode;
+use sirocco::retain::Sample;
 use sirocco_plot::{Axis, Content, Figure, Ground, Line, Mark, Panel, Stroke};
+
+/// The images that a device keeps: the entropy of each, and what is usual. `threshold` is where answers are withheld.
+pub fn samples(
+    title: &str,
+    samples: &[Sample],
+    threshold: Option<f32>,
+    usual: Option<Reference>,
+    width: u32,
+) -> Figure {
+    let last = samples.iter().fold(1, |last, sample| last.max(sample.number));
+    let across = |height: f32| vec![(0.0, f64::from(height)), (f64::from(last), f64::from(height))];
+    let kept = |name: &str, colour, withheld| Line {
+        name: name.to_owned(),
+        points: samples
+            .iter()
+            .filter(|sample| sample.abstained == withheld)
+            .map(|sample| (f64::from(sample.number), f64::from(sample.entropy)))
+            .collect(),
+        colour,
+        stroke: Stroke::Dots,
+    };
+    let mut lines = vec![kept("answered", 0, false), kept("withheld", 1, true)];
+    lines.extend(threshold.map(|threshold| Line::dashed("threshold", 1, across(threshold))));
+    let band = usual.map(|Reference { mean, deviation }| {
+        let ends = (f64::from(mean - deviation).max(0.0), f64::from(mean + deviation));
+        let points = [0.0, f64::from(last)].map(|x| (x, ends.0, ends.1)).to_vec();
+        Ground::Band { name: "usual: mean and one standard deviation".to_owned(), colour: 2, points }
+    });
+    let x = Axis::linear("number of the image").over(0.0, f64::from(last));
+    let panel = Panel::new(330, x, Axis::linear("predictive entropy (nats)"), Content::Lines(lines)).on(band);
+    Figure::single(title, width, panel)
+}
 
 /// How figures name what they show.
 #[derive(Debug, Clone, Copy)]

@@ -62,16 +62,21 @@ impl SolverArguments {
     /// # Errors
     /// As for [`PortArguments::connect`] and [`ModelFile::read`]; [`Error::Usage`] if there is neither.
     pub fn solver(&self, model: Option<&Path>, output: Output) -> Result<Solver, Error> {
-        match (&self.port, model) {
-            (Some(port), model) => {
-                let (port, model) = (port.clone(), model.map(Path::to_owned));
-                let arguments = PortArguments { port, model, baud: self.baud, timeout: self.timeout, retries: 2 };
-                let (client, info) = arguments.connect(output)?;
-                Solver::device(client, &info)
-            }
+        match (self.connect(model, output)?, model) {
+            (Some((client, info)), _) => Solver::device(client, &info),
             (None, Some(path)) => Solver::here(ModelFile::read(path)?),
             (None, None) => Err(Error::Usage("give --port or a model file: who is to answer".into())),
         }
+    }
+
+    /// The device on the port, if one is given.
+    ///
+    /// # Errors
+    /// As for [`PortArguments::connect`].
+    pub fn connect(&self, model: Option<&Path>, output: Output) -> Result<Option<(Client, Info)>, Error> {
+        let Some(port) = self.port.clone() else { return Ok(None) };
+        let model = model.map(Path::to_owned);
+        PortArguments { port, model, baud: self.baud, timeout: self.timeout, retries: 2 }.connect(output).map(Some)
     }
 }
 

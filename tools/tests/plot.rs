@@ -125,6 +125,45 @@ fn what_cannot_be_plotted_is_refused() {
 }
 
 #[test]
+fn kept_images_are_shown_by_their_entropy() {
+    use sirocco::drift::Reference;
+    use sirocco::retain::Sample;
+    let sample = |number, entropy, abstained| Sample { number, entropy, class: 3, abstained };
+    let samples = [sample(4, 0.2, false), sample(9, 0.7, true), sample(50, 1.1, true)];
+    let usual = Some(Reference { mean: 0.1, deviation: 0.2 });
+    let figure = sirocco_tools::figure::samples("kept", &samples, Some(0.6), usual, 640);
+    let svg = figure.svg().unwrap();
+    let texts = well_formed(&svg);
+    for text in ["answered", "withheld", "threshold", "usual: mean and one standard deviation", "50"] {
+        assert!(texts.iter().any(|t| t == text), "{text} is not in {texts:?}");
+    }
+    // Three in the legend for each of two kinds, and one for each image.
+    assert_eq!((svg.matches("<circle").count(), svg.matches("<polygon").count()), (3 + 3 + 3, 1));
+    well_formed(&sirocco_tools::figure::samples("none", &[], None, None, 640).svg().unwrap());
+    let usage = plot(&["--samples", "--json"]);
+    assert!(usage.status.code() == Some(2) && String::from_utf8_lossy(&usage.stderr).contains("--port"));
+}
+
+#[test]
+fn an_image_board_shows_what_it_keeps() {
+    let board = Board::find("qemu-mps2-an386").unwrap();
+    if qemu::version(qemu::PROGRAM).is_none() || !cargo::has_target(&board.target) {
+        return eprintln!("skipped: no emulator or no Rust target here; run `sirocco setup`");
+    }
+    let model = root().join("tests/data/digits-int8.safetensors");
+    let model = model.to_str().unwrap();
+    let port = ["--port", "qemu:qemu-mps2-an386"];
+    let report = json(&sirocco(&[&["plot", model, "--samples", "--json"], &port[..]].concat()));
+    assert_eq!((&report["kind"], &report["images"]), (&"samples".into(), &0.into()));
+    assert!(report["samples"].as_array().unwrap().is_empty() && report["drift_alarm"] == false);
+    // A bundle keeps none; an image network has no trajectory.
+    let line = failure(&sirocco(&[&["plot", "--samples", "--json"], &port[..]].concat()), 1);
+    assert!(line.contains("a solution bundle"), "{line}");
+    let line = failure(&sirocco(&[&["plot", model, "--query", PROBLEM, "--json"], &port[..]].concat()), 1);
+    assert!(line.contains("image network"), "{line}");
+}
+
+#[test]
 fn a_board_gives_the_same_data() {
     let board = Board::find("qemu-mps2-an386").unwrap();
     if qemu::version(qemu::PROGRAM).is_none() || !cargo::has_target(&board.target) {

@@ -10,14 +10,16 @@ use crate::{Error, observations, quantities};
 use serde::Serialize;
 use sirocco::limits::MAX_TRAJECTORY;
 use sirocco::ode::Ode;
+use sirocco::retain::Sample;
 use sirocco::trajectory::Trajectory;
 use sirocco_plot::Figure;
 use std::path::{Path, PathBuf};
 
-/// Plot a trajectory with its certificate, or a calibration with its uncertainty, as SVG or PNG
+/// Plot a trajectory with its certificate, a calibration with its uncertainty, or kept images, as SVG or PNG
 ///
 /// With --query: the states over time, the error that the certificate states, and what lies outside the model's domain.
-/// With --observations: what was observed, the fit, two standard errors around it, and the residuals. A device answers
+/// With --observations: what was observed, the fit, two standard errors around it, and the residuals.
+/// With --samples: how uncertain the images are that a device keeps, and when they came. A device answers
 /// with --port, else this machine from the model file, with the same bits. --json prints the data, with or without --out.
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
@@ -26,6 +28,7 @@ Examples:
   sirocco plot --port auto --query t=5,I0=0.3,R0=0.2,beta=0.6,gamma=0.5 --points 40 --out course.png
   sirocco plot sir.safetensors --observations seen.csv --free beta,gamma --fix I0=0.3,R0=0.2 --out fit.png
   sirocco plot --port auto --observations seen.csv --fix I0=0.3,R0=0.2 --json
+  sirocco plot --port auto --samples --out samples.svg
 
 {HELP}"))]
 pub struct Arguments {
@@ -35,11 +38,14 @@ pub struct Arguments {
     #[command(flatten)]
     solver: SolverArguments,
     /// The problem, by the names of its quantities; t is the first time, 0 if it is left out
-    #[arg(long, value_name = "NAME=VALUE,...", value_parser = quantities::parse, required_unless_present = "observations")]
+    #[arg(long, value_name = "NAME=VALUE,...", value_parser = quantities::parse, required_unless_present_any = ["observations", "samples"])]
     query: Option<::std::vec::Vec<(String, f32)>>,
     /// CSV file of what was observed
     #[arg(long, value_name = "FILE", conflicts_with = "query")]
     observations: Option<PathBuf>,
+    /// The images that a device with an image network keeps
+    #[arg(long, conflicts_with_all = ["query", "observations"], requires = "port")]
+    samples: bool,
     #[command(flatten)]
     problem: ProblemOptions,
     /// Standard deviation of every observation, for files without one
@@ -123,6 +129,26 @@ fn estimates<S: serde::Serializer>(pairs: &Option<Vec<(String, Estimate)>>, to: 
     map(pairs.as_deref().unwrap_or_default(), to)
 }
 
+#[derive(Serialize)]
+struct SamplesReport {
+    kind: &'static str,
+    answered_by: String,
+    out: Option<PathBuf>,
+    samples: Vec<Kept>,
+    images: u32,
+    threshold: Option<f32>,
+    drift_score: Option<f32>,
+    drift_alarm: bool,
+}
+
+#[derive(Serialize)]
+struct Kept {
+    number: u32,
+    class: String,
+    entropy: f32,
+    abstained: bool,
+}
+
 /// What kind of file to write.
 #[derive(Clone, Copy)]
 enum Format {
@@ -157,6 +183,9 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     if file.is_none() && !output.json {
         return Err(Error::Usage("give --out NAME.svg or NAME.png, or --json for the data".into()));
     }
+    if arguments.samples {
+        return arguments.samples(file, output);
+    }
     let mut solver = arguments.solver.solver(arguments.model.as_deref(), output)?;
     let units = Units { ode: solver.ode(), population: arguments.population, width: arguments.width };
     let (figure, mut report) = match &arguments.observations {
@@ -167,17 +196,50 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         format.write(path, &figure)?;
         report.out = Some(path.to_owned());
     }
-    output.result(&report, |report| {
-        if let Some(path) = &report.out {
-            println!("{}", path.display());
-        }
-    });
+    output.result(&report, |report| say(&report.out));
     Ok(())
+}
+
+fn say(out: &Option<PathBuf>) {
+    if let Some(path) = out {
+        println!("{}", path.display());
+    }
 }
 
 impl Arguments {
     fn until(&self, solver: &Solver) -> f32 {
         self.until.unwrap_or_else(|| solver.domain().first().map_or(1.0, |(_, end)| *end))
+    }
+
+    fn samples(&self, file: Option<(&Path, Format)>, output: Output) -> Result<(), Error> {
+        let connected = self.solver.connect(self.model.as_deref(), output)?;
+        let (mut client, info) = connected.ok_or_else(|| Error::Usage("--samples needs --port".into()))?;
+        let (description, classes, samples) = (client.describe()?, client.classes()?, client.samples()?);
+        let alarm = if description.drift.alarm { ", DRIFT ALARM" } else { "" };
+        let usual = format!("{} of {} images kept by {}{alarm}", samples.len(), description.images, info.board);
+        let figure =
+            figure::samples(&self.title(usual), &samples, description.threshold, description.reference, self.width);
+        if let Some((path, format)) = file {
+            format.write(path, &figure)?;
+        }
+        let row = |sample: &Sample| Kept {
+            number: sample.number,
+            class: classes.get(usize::from(sample.class)).cloned().unwrap_or_default(),
+            entropy: sample.entropy,
+            abstained: sample.abstained,
+        };
+        let report = SamplesReport {
+            kind: "samples",
+            answered_by: format!("{} on {}", info.board, client.port()),
+            out: file.map(|(path, _)| path.to_owned()),
+            samples: samples.iter().map(row).collect(),
+            images: description.images,
+            threshold: description.threshold,
+            drift_score: description.drift.score.and_then(finite),
+            drift_alarm: description.drift.alarm,
+        };
+        output.result(&report, |report| say(&report.out));
+        Ok(())
     }
 
     fn title(&self, usual: String) -> String {
