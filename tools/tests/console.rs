@@ -319,6 +319,14 @@ mod terminal {
     const ROWS: usize = 44;
     const COLUMNS: usize = 120;
 
+    impl Drop for Session {
+        fn drop(&mut self) {
+            // A test that failed leaves nothing behind.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+
     fn stty(name: &str, arguments: &[&str]) -> String {
         let flag = if cfg!(target_os = "linux") { "-F" } else { "-f" };
         let out = Command::new("stty").args([flag, name]).args(arguments).output().unwrap();
