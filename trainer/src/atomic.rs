@@ -46,7 +46,8 @@ pub enum WriteError {
 }
 
 impl WriteError {
-    fn new(file: &Path, directory: &Path, source: io::Error) -> Self {
+    /// What the system said of `file`, told with a remedy.
+    pub(crate) fn new(file: &Path, directory: &Path, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull(file.into()),
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::Permission(file.into()),
@@ -92,6 +93,16 @@ pub fn write_with(file: &Path, content: impl FnOnce(&mut dyn Write) -> io::Resul
         sync_directory(directory)
     };
     attempt().map_err(|source| WriteError::new(file, directory, source))
+}
+
+/// Gives a file that is whole and on disk the name `file`, in the same directory, in one step.
+///
+/// # Errors
+/// As [`write()`].
+pub fn publish(whole: &Path, file: &Path) -> Result<(), WriteError> {
+    let directory = file.parent().unwrap_or(Path::new("."));
+    let attempt = fs::rename(whole, file).and_then(|()| sync_directory(directory));
+    attempt.map_err(|source| WriteError::new(file, directory, source))
 }
 
 /// Creates `directory` and its parents where they are missing.

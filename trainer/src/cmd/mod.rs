@@ -34,7 +34,7 @@ enum Command {
     Demo(demo::Args),
     /// Solution bundles: one network for a whole family of initial-value problems
     Bundle(bundle::Args),
-    /// Image data sets: what there is, and whether it is whole
+    /// Image data sets: what there is, fetching, whether it is whole, and how it looks
     Data(data::Args),
     /// Image networks: training, label selection under shift, studies
     Image(image::Args),

@@ -1,12 +1,29 @@
-//! A small subset of CIFAR-100 (Krizhevsky 2009): colour photographs of 32 x 32 in a hundred (fine) classes.
-//!
-//! 20 training and 10 test images of every class. No result on it compares with published CIFAR-100 figures.
+//! CIFAR-100 (Krizhevsky 2009): colour photographs of 32 x 32 in a hundred (fine) classes; and a small subset of it with
+//! 20 training and 10 test images of every class, no result on which compares with published CIFAR-100 figures.
 
 use super::format::cifar;
-use super::source::unpacked;
+use super::source::{self, packed, unpacked};
 use super::{DataError, DataSet, Folder, Known, Parts, SourceFile, Split};
 
 /// The data set.
+pub const DATA: DataSet = DataSet {
+    name: "cifar100",
+    what: "photographs in a hundred classes, 32 x 32 colour",
+    shape: [3, 32, 32],
+    classes: FINE,
+    files: &[ARCHIVE],
+    train: Known { images: 50_000, fingerprint: "adbbca90919f740da48c7b7310bcdf67" },
+    test: Known { images: 10_000, fingerprint: "67f7625c18a514ef361c71785a29ce40" },
+    read: read_whole,
+};
+
+const ARCHIVE: SourceFile = SourceFile {
+    path: "cifar-100/cifar-100-binary.tar.gz",
+    mirrors: &["https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz"],
+    versions: &[packed(168_513_733, "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec")],
+};
+
+/// The subset.
 pub const SUBSET: DataSet = DataSet {
     name: "cifar100-subset",
     what: "3,000 photographs in a hundred classes, 32 x 32 colour",
@@ -36,6 +53,17 @@ fn read(folder: &Folder, split: Split) -> Result<Parts, DataError> {
     };
     // The coarse label comes first.
     folder.parse(SUBSET.name, file.path, |bytes| cifar::parse(bytes, 1, FINE.len()))
+}
+
+fn read_whole(folder: &Folder, split: Split) -> Result<Parts, DataError> {
+    let member = match split {
+        Split::Train => "train.bin",
+        Split::Test => "test.bin",
+    };
+    let unpacked = "cifar-100/cifar-100-binary";
+    let found = source::read_archive(folder, DATA.name, ARCHIVE.path, unpacked, &[member])?;
+    let [(file, bytes)] = &found[..] else { return Err(folder.missing(DATA.name, ARCHIVE.path)) };
+    cifar::parse(bytes, 1, FINE.len()).map_err(|error| DataError::Format { file: file.clone(), error })
 }
 
 /// Names of the fine classes.

@@ -181,7 +181,7 @@ pub(super) fn unpack(name: &Path, bytes: &[u8]) -> Result<Vec<u8>, DataError> {
 }
 
 /// A reader of the content: by the first two bytes, a name may lie.
-fn open(path: &Path) -> Result<Box<dyn Read>, DataError> {
+pub(super) fn open(path: &Path) -> Result<Box<dyn Read>, DataError> {
     let refused = |source| DataError::Read { file: path.into(), source };
     let mut file = io::BufReader::with_capacity(1 << 16, File::open(path).map_err(refused)?);
     let start = io::BufRead::fill_buf(&mut file).map_err(refused)?;
@@ -189,7 +189,7 @@ fn open(path: &Path) -> Result<Box<dyn Read>, DataError> {
 }
 
 /// Decoders report what is wrong with a content as these kinds; anything else is the disk's fault.
-fn failed(path: &Path, offset: u64, source: io::Error) -> DataError {
+pub(super) fn failed(path: &Path, offset: u64, source: io::Error) -> DataError {
     use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
     match source.kind() {
         InvalidData | InvalidInput | UnexpectedEof | Other => DataError::Unpack { file: path.into(), offset, source },

@@ -7,6 +7,7 @@ pub mod bundle;
 pub mod csv;
 pub mod html;
 pub mod json;
+pub mod sheet;
 
 pub use sirocco_plot as plot;
 
@@ -19,6 +20,14 @@ pub enum ReportError {
     /// A file could not be written.
     #[error(transparent)]
     Write(#[from] crate::atomic::WriteError),
+    /// A contact sheet has no PNG form.
+    #[error("cannot draw the sheet `{title}`: {source}; give it at least one image")]
+    Png {
+        /// The sheet's title.
+        title: String,
+        /// What the encoder said.
+        source: png::EncodingError,
+    },
     /// A value has no JSON form.
     #[error("cannot express the results of `{file}` as JSON: {source}; report this as a defect")]
     Json {

@@ -1,7 +1,9 @@
 //! `sirocco-train data`: image data sets.
 
 mod check;
+mod get;
 mod list;
+mod preview;
 
 use super::Error;
 use crate::dataset::Folder;
@@ -19,7 +21,9 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     List(list::Args),
+    Get(get::Args),
     Check(check::Args),
+    Preview(preview::Args),
 }
 
 /// Where the data sets are.
@@ -45,7 +49,9 @@ impl Args {
     pub fn run(self) -> Result<ExitCode, Error> {
         match self.command {
             Command::List(args) => args.run(),
+            Command::Get(args) => args.run(),
             Command::Check(args) => args.run(),
+            Command::Preview(args) => args.run(),
         }
     }
 }
