@@ -4,7 +4,7 @@
 use super::kernel::conv::Geometry;
 use super::kernel::norm::{self, Moments};
 use super::kernel::pool::{Kind, Pool};
-use super::kernel::{dense, loss, through_relu};
+use super::kernel::{dense, loss, sum, sum_of, through_relu};
 use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, CustomOp3, D, DType, Device, Layout, Result, Shape, Storage, Tensor, bail,
 };
@@ -96,6 +96,62 @@ pub fn convolution(x: &Tensor, w: &Tensor, b: &Tensor, geometry: &Geometry, relu
     }
     let y = x.conv2d(w, geometry.window.padding[0], geometry.window.stride[0], 1, 1)?;
     let y = y.broadcast_add(&b.reshape((1, geometry.filters, 1, 1))?)?;
+    if relu { y.relu() } else { Ok(y) }
+}
+
+/// The adjoint of a convolution: from its output's shape to its input's.
+struct Transposed {
+    geometry: Geometry,
+    relu: bool,
+}
+
+impl CustomOp3 for Transposed {
+    fn name(&self) -> &'static str {
+        "transposed-convolution"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        w: &CpuStorage,
+        w_layout: &Layout,
+        b: &CpuStorage,
+        b_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (x, w, b) = (slice(x, x_layout)?, slice(w, w_layout)?, slice(b, b_layout)?);
+        let n = x.len() / self.geometry.output_size();
+        let [channels, rows, columns] = self.geometry.input;
+        Ok((CpuStorage::F32(self.geometry.adjoint(x, w, b, self.relu)), (n, channels, rows, columns).into()))
+    }
+
+    fn bwd(&self, x: &Tensor, w: &Tensor, b: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<Gradients3> {
+        let gradient = before_relu(gradient, y, self.relu)?;
+        let (x_, w_, g_) = (read(x)?, read(w)?, read(&gradient)?);
+        let (x_, w_, g_) = (x_.get()?, w_.get()?, g_.get()?);
+        // The adjoint's adjoint is the convolution, and both have the same gradient by the weights, with the roles of
+        // input and output exchanged.
+        let by_x = self.geometry.forward(g_, w_, &vec![0.0; self.geometry.filters], false);
+        let by_w = self.geometry.backward(g_, w_, x_, false).weight;
+        let [channels, rows, columns] = self.geometry.input;
+        let mut by_b = vec![0.0; channels];
+        for (k, plane) in g_.chunks_exact(rows * columns).enumerate() {
+            by_b[k % channels] += sum(plane);
+        }
+        Ok((Some(tensor(by_x, x.shape())?), Some(tensor(by_w, w.shape())?), Some(tensor(by_b, b.shape())?)))
+    }
+}
+
+/// Transposed convolution of `x [n, filters, oh, ow]` to the input's shape of the convolution `geometry`, with a bias for
+/// each of its channels and perhaps ReLU; `w [filters, c, kh, kw]`.
+pub fn transposed_convolution(x: &Tensor, w: &Tensor, b: &Tensor, geometry: &Geometry, relu: bool) -> Result<Tensor> {
+    if x.device().is_cpu() {
+        return x.contiguous()?.apply_op3(w, b, Transposed { geometry: *geometry, relu });
+    }
+    let (window, [channels, rows, _]) = (geometry.window, geometry.input);
+    let whole = (geometry.output[0] - 1) * window.stride[0] + window.kernel[0] - 2 * window.padding[0];
+    let y = x.conv_transpose2d(w, window.padding[0], rows - whole, window.stride[0], 1)?;
+    let y = y.broadcast_add(&b.reshape((1, channels, 1, 1))?)?;
     if relu { y.relu() } else { Ok(y) }
 }
 
@@ -317,4 +373,40 @@ pub fn cross_entropy(logits: &Tensor, labels: &[u8]) -> Result<Tensor> {
     let wanted = Tensor::new(wanted, logits.device())?.unsqueeze(1)?;
     let picked = logits.gather(&wanted, D::Minus1)?.squeeze(1)?;
     (logits.log_sum_exp(D::Minus1)? - picked)?.to_dtype(DType::F32)?.mean_all()
+}
+
+struct SquaredError(Vec<f32>);
+
+fn sigmoid(z: f32) -> f32 {
+    1.0 / (1.0 + (-z).exp())
+}
+
+impl CustomOp1 for SquaredError {
+    fn name(&self) -> &'static str {
+        "sigmoid-squared-error"
+    }
+
+    fn cpu_fwd(&self, z: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let z = slice(z, layout)?;
+        let mean = f64::from(sum_of(z, &self.0, |z, t| (sigmoid(z) - t) * (sigmoid(z) - t))) / z.len() as f64;
+        Ok((CpuStorage::F32(vec![mean as f32]), Shape::from(())))
+    }
+
+    fn bwd(&self, z: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        let scale = 2.0 * gradient.to_scalar::<f32>()? / self.0.len() as f32;
+        let slope = |(z, t): (&f32, &f32)| {
+            let s = sigmoid(*z);
+            scale * (s - t) * s * (1.0 - s)
+        };
+        Ok(Some(tensor(read(z)?.get()?.iter().zip(&self.0).map(slope).collect(), z.shape())?))
+    }
+}
+
+/// Mean of (sigmoid(z) - target)^2.
+pub fn squared_error(z: &Tensor, target: Vec<f32>) -> Result<Tensor> {
+    if z.device().is_cpu() {
+        return z.contiguous()?.apply_op1(SquaredError(target));
+    }
+    let target = Tensor::from_vec(target, z.shape(), z.device())?;
+    ((z.neg()?.exp()? + 1.0)?.recip()? - target)?.sqr()?.mean_all()
 }

@@ -55,6 +55,30 @@ fn convolutions_are_candles() {
 }
 
 #[test]
+fn transposed_convolutions_are_candles() {
+    for (kernel, stride, padding, relu) in [(4, 2, 1, true), (3, 1, 1, false), (2, 2, 0, true), (3, 2, 1, false)] {
+        let geometry = Geometry::new([3, 8, 8], 5, Window::square(kernel, stride, padding)).unwrap();
+        let [rows, columns] = geometry.output;
+        let (x, w, b) = (variable(&[6, 5, rows, columns], 1), variable(&[5, 3, kernel, kernel], 2), variable(&[3], 3));
+        let ours = operation::transposed_convolution(&x, &w, &b, &geometry, relu).unwrap();
+        let beyond = 8 - ((rows - 1) * stride + kernel - 2 * padding);
+        let theirs = x.conv_transpose2d(&w, padding, beyond, stride, 1).unwrap();
+        let theirs = theirs.broadcast_add(&b.reshape((1, 3, 1, 1)).unwrap()).unwrap();
+        let theirs = if relu { theirs.relu().unwrap() } else { theirs };
+        same(&[&x, &w, &b], &ours, &theirs, 3e-4);
+    }
+}
+
+#[test]
+fn the_squared_error_of_a_sigmoid_is_candles() {
+    let z = variable(&[3, 2, 4, 4], 1);
+    let target: Vec<f32> = numbers(96, 2).iter().map(|x| x.abs().min(1.0)).collect();
+    let theirs = Tensor::from_vec(target.clone(), z.shape(), &Device::Cpu).unwrap();
+    let theirs = ((z.neg().unwrap().exp().unwrap() + 1.0).unwrap().recip().unwrap() - theirs).unwrap();
+    same(&[&z], &operation::squared_error(&z, target).unwrap(), &theirs.sqr().unwrap().mean_all().unwrap(), 1e-6);
+}
+
+#[test]
 fn dense_pooling_and_loss_are_candles() {
     let (x, w, b) = (variable(&[5, 6], 1), variable(&[4, 6], 2), variable(&[4], 3));
     let theirs = x.matmul(&w.t().unwrap()).unwrap().broadcast_add(&b).unwrap().relu().unwrap();

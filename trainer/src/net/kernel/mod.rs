@@ -6,7 +6,6 @@
 
 pub mod conv;
 pub mod dense;
-pub mod direct;
 pub mod loss;
 pub mod norm;
 pub mod pool;
@@ -31,8 +30,51 @@ pub fn pieces(out: &mut [f32], size: usize, work: impl Fn(usize, &mut [f32]) + S
     }
 }
 
-/// Lanes of sums: one order of additions on every machine, and one that vectorises.
+/// Lanes of sums, and images side by side: one order of additions on every machine, and one that vectorises.
 const LANES: usize = 16;
+
+/// A number of each of sixteen images.
+type Lanes = [f32; LANES];
+
+/// `to[step k][image] = from[size image + k]` for k below `length` and every image that `from` holds so much of.
+#[inline(always)]
+fn gather(from: &[f32], size: usize, length: usize, to: &mut [Lanes], step: usize) {
+    for first in (0..length).step_by(LANES) {
+        let n = LANES.min(length - first);
+        let mut tile = [[0.0; LANES]; LANES];
+        for (row, image) in tile.iter_mut().zip(from.chunks(size)) {
+            if let Some(image) = image.get(first..first + n) {
+                row[..n].copy_from_slice(image);
+            }
+        }
+        for k in 0..n {
+            let to = &mut to[(first + k) * step];
+            for image in 0..LANES {
+                to[image] = tile[image][k];
+            }
+        }
+    }
+}
+
+/// `to[size image + k] = from[step k][image]` for k below `length` and every image that `to` holds so much of.
+#[inline(always)]
+fn scatter(from: &[Lanes], step: usize, length: usize, to: &mut [f32], size: usize) {
+    for first in (0..length).step_by(LANES) {
+        let n = LANES.min(length - first);
+        let mut tile = [[0.0; LANES]; LANES];
+        for k in 0..n {
+            let from = &from[(first + k) * step];
+            for image in 0..LANES {
+                tile[image][k] = from[image];
+            }
+        }
+        for (row, image) in tile.iter().zip(to.chunks_mut(size)) {
+            if let Some(image) = image.get_mut(first..first + n) {
+                image.copy_from_slice(&row[..n]);
+            }
+        }
+    }
+}
 
 /// sum of f(x_i, y_i), in sixteen lanes.
 #[inline(always)]

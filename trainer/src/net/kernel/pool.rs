@@ -70,6 +70,14 @@ impl Pool {
             for (p, out) in out.chunks_exact_mut(plane).enumerate() {
                 let at = k * PLANES + p;
                 let (x, y) = (&x[at * plane..][..plane], &y[at * small..][..small]);
+                if (self.kind, self.size) == (Kind::Max, 2) {
+                    let rows = out.chunks_mut(2 * self.width).zip(x.chunks(2 * self.width));
+                    let small = y.chunks_exact(columns).zip(gradient[at * small..][..small].chunks_exact(columns));
+                    for ((out, x), (y, gradient)) in rows.zip(small) {
+                        pairs(out.split_at_mut(self.width), x.split_at(self.width), y, gradient);
+                    }
+                    continue;
+                }
                 for (w, g) in gradient[at * small..][..small].iter().enumerate() {
                     let corner = w / columns * size * self.width + w % columns * size;
                     let mut places = (0..size * size).map(|t| corner + t / size * self.width + t % size);
@@ -85,6 +93,20 @@ impl Pool {
             }
         });
         out
+    }
+}
+
+/// A row of windows of 2 x 2, without a branch: the gradient goes to the first of the four that is the largest.
+fn pairs(out: (&mut [f32], &mut [f32]), x: (&[f32], &[f32]), y: &[f32], gradient: &[f32]) {
+    let out = out.0.as_chunks_mut::<2>().0.iter_mut().zip(out.1.as_chunks_mut::<2>().0);
+    let x = x.0.as_chunks::<2>().0.iter().zip(x.1.as_chunks::<2>().0);
+    for ((((above, below), ([a, b], [c, _])), y), g) in out.zip(x).zip(y).zip(gradient) {
+        let first = a == y;
+        let second = !first & (b == y);
+        let third = !first & !second & (c == y);
+        let pick = |taken: bool| if taken { *g } else { 0.0 };
+        *above = [pick(first), pick(second)];
+        *below = [pick(third), pick(!(first | second | third))];
     }
 }
 
