@@ -56,7 +56,7 @@ pub enum Purpose {
     Split = 20,
     /// Noise added to images; the round is the image.
     Noise = 21,
-    /// Order and first weights of the autoencoder.
+    /// First weights of the autoencoder.
     Autoencoder = 22,
     /// Order of the images of an epoch.
     Batches = 30,

@@ -140,14 +140,31 @@ impl Training {
         stage: Stage<'_>,
         settings: &Settings,
         stop: &Interrupt,
+        watch: impl FnMut(&Training, f32),
+    ) -> Result<(), TrainingError> {
+        self.run_until(stage.end, images, stage, settings, stop, watch)
+    }
+
+    /// Runs the steps of a stage that are not done yet before step `until`.
+    ///
+    /// # Errors
+    /// As [`Training::run`].
+    pub fn run_until(
+        &mut self,
+        until: usize,
+        images: &Images,
+        stage: Stage<'_>,
+        settings: &Settings,
+        stop: &Interrupt,
         mut watch: impl FnMut(&Training, f32),
     ) -> Result<(), TrainingError> {
         crate::optimise::adam::keep_heap();
-        if stage.subset.is_empty() && self.step < stage.end {
+        let until = until.min(stage.end);
+        if stage.subset.is_empty() && self.step < until {
             return Err(TrainingError::Empty);
         }
         let mut stream = Stream::new(stage, settings.seed);
-        while self.step < stage.end {
+        while self.step < until {
             if stop.pressed() {
                 return Err(TrainingError::Interrupted);
             }
@@ -256,7 +273,13 @@ impl Training {
 }
 
 /// The update of Adam after `step` steps, with both corrections of its moments put into the rate.
-fn adam(weights: &mut [f32], gradient: &[f32], moments: (&mut Vec<f32>, &mut Vec<f32>), rate: f64, step: usize) {
+pub(crate) fn adam(
+    weights: &mut [f32],
+    gradient: &[f32],
+    moments: (&mut Vec<f32>, &mut Vec<f32>),
+    rate: f64,
+    step: usize,
+) {
     let power = |beta: f32| 1.0 - f64::from(beta).powf(step as f64);
     let rate = (rate * power(BETA_2).sqrt() / power(BETA_1)) as f32;
     let epsilon = EPSILON * power(BETA_2).sqrt() as f32;
@@ -268,7 +291,7 @@ fn adam(weights: &mut [f32], gradient: &[f32], moments: (&mut Vec<f32>, &mut Vec
 }
 
 /// An endless stream of permutations of a subset.
-struct Stream<'a> {
+pub(crate) struct Stream<'a> {
     stage: Stage<'a>,
     seed: u64,
     epoch: Option<usize>,
@@ -276,11 +299,12 @@ struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    fn new(stage: Stage<'a>, seed: u64) -> Self {
+    pub(crate) fn new(stage: Stage<'a>, seed: u64) -> Self {
         Stream { stage, seed, epoch: None, order: Vec::new() }
     }
 
-    fn at(&mut self, k: usize) -> usize {
+    /// Number `k` of the stream.
+    pub(crate) fn at(&mut self, k: usize) -> usize {
         let n = self.stage.subset.len();
         let epoch = k / n;
         if self.epoch != Some(epoch) {

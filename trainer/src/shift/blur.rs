@@ -1,6 +1,6 @@
 //! Gaussian blur: every pixel becomes the mean of its neighbours, weighted by exp(-(dx^2 + dy^2) / (2 sigma^2)).
 
-use super::{Kind, Transform};
+use super::{FitError, Kind, Transform};
 use crate::dataset::Images;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ pub const KIND: Kind = Kind {
     numbers: "a standard deviation in pixels, above 0 and at most 100",
     what: "Gaussian blur with an odd kernel of about 4 sigma",
     example: "blur:2.5",
+    levels: &["blur:0.5", "blur:1", "blur:2.5"],
     build: |numbers| match *numbers {
         [sigma] if sigma > 0.0 && sigma <= 100.0 => Some(Arc::new(Blur { kernel: kernel(sigma) })),
         _ => None,
@@ -25,7 +26,7 @@ fn kernel(sigma: f64) -> Vec<f32> {
     weights.iter().map(|w| (w / sum) as f32).collect()
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Blur {
     kernel: Vec<f32>,
 }
@@ -42,7 +43,7 @@ impl Blur {
 }
 
 impl Transform for Blur {
-    fn apply(&self, images: &Images, _: u64) -> Images {
+    fn apply(&self, images: &Images, _: u64) -> Result<Images, FitError> {
         let (height, width) = (images.height, images.width);
         let mut blurred = images.clone();
         blurred.pixels.par_chunks_exact_mut(height * width).for_each(|plane| {
@@ -54,7 +55,7 @@ impl Transform for Blur {
                 self.line(&across[column..], &mut plane[column..], height, width);
             }
         });
-        blurred
+        Ok(blurred)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Shifts that treat every pixel of a channel alike: contrast 1/2 + c (p - 1/2), brightness p + b, channels p + b_c.
 
-use super::{Kind, Transform};
+use super::{FitError, Kind, Transform};
 use crate::dataset::Images;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ pub const CONTRAST: Kind = Kind {
     numbers: "a factor of at least 0",
     what: "contrast about the middle grey: 1/2 + c (p - 1/2)",
     example: "contrast:0.4",
+    levels: &["contrast:0.7", "contrast:0.4", "contrast:0.2"],
     build: |numbers| match *numbers {
         [factor] if factor >= 0.0 => {
             Some(Arc::new(Affine { factor: factor as f32, offsets: vec![0.5 - 0.5 * factor as f32] }))
@@ -24,6 +25,7 @@ pub const BRIGHTNESS: Kind = Kind {
     numbers: "a number that is added",
     what: "brightness: p + b",
     example: "brightness:0.3",
+    levels: &["brightness:-0.3", "brightness:0.15", "brightness:0.3"],
     build: |numbers| match *numbers {
         [offset] => Some(Arc::new(Affine { factor: 1.0, offsets: vec![offset as f32] })),
         _ => None,
@@ -36,6 +38,7 @@ pub const CHANNEL: Kind = Kind {
     numbers: "three numbers that are added to red, green and blue (a grey image takes their mean)",
     what: "a tint: p + b of its channel",
     example: "channel:0.2,0,-0.2",
+    levels: &["channel:0.1,0,-0.1", "channel:0.2,0,-0.2", "channel:-0.2,0,0.2"],
     build: |numbers| match *numbers {
         [red, green, blue] => {
             Some(Arc::new(Affine { factor: 1.0, offsets: [red, green, blue].map(|b| b as f32).into() }))
@@ -45,14 +48,14 @@ pub const CHANNEL: Kind = Kind {
 };
 
 /// factor p + offset, an offset for all channels or one each.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Affine {
     factor: f32,
     offsets: Vec<f32>,
 }
 
 impl Transform for Affine {
-    fn apply(&self, images: &Images, _: u64) -> Images {
+    fn apply(&self, images: &Images, _: u64) -> Result<Images, FitError> {
         let mut shifted = images.clone();
         let mean = self.offsets.iter().sum::<f32>() / self.offsets.len() as f32;
         for (index, plane) in shifted.pixels.chunks_exact_mut(images.height * images.width).enumerate() {
@@ -60,7 +63,7 @@ impl Transform for Affine {
             let offset = *own.filter(|_| images.channels == self.offsets.len()).unwrap_or(&mean);
             plane.iter_mut().for_each(|p| *p = self.factor * *p + offset);
         }
-        shifted
+        Ok(shifted)
     }
 }
 

@@ -2,19 +2,32 @@
 //!
 //! A shift is one file here and one line in [`KINDS`]. On the command line it is `name:numbers`, several joined by `+`:
 //! `awgn:0.5`, `blur:2.5`, `channel:0.1,0,-0.1+contrast:0.5`. Labels never change; pixels may leave 0 to 1, as a network
-//! that normalises its own input does not care.
+//! that normalises its own input does not care. What a shift has to learn first ([`Shift::fit`]) it learns from training
+//! images; the others are ready at once.
 
+pub mod autoencoder;
 mod blur;
 mod contrast;
+mod embedding;
 mod noise;
 
 use crate::dataset::Images;
+use crate::interrupt::Interrupt;
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
 /// Every kind of shift.
-pub const KINDS: &[Kind] = &[noise::KIND, blur::KIND, contrast::CONTRAST, contrast::BRIGHTNESS, contrast::CHANNEL];
+pub const KINDS: &[Kind] = &[
+    noise::KIND,
+    blur::KIND,
+    contrast::CONTRAST,
+    contrast::BRIGHTNESS,
+    contrast::CHANNEL,
+    embedding::EMBEDDING,
+    embedding::BY_CLASS,
+];
 
 /// A kind of shift.
 #[derive(Debug, Clone, Copy)]
@@ -27,28 +40,113 @@ pub struct Kind {
     pub what: &'static str,
     /// An example that shows clearly.
     pub example: &'static str,
+    /// Levels of it for a gallery, from weak to strong.
+    pub levels: &'static [&'static str],
     /// The shift of these numbers, if they are right in count and range.
-    build: fn(&[f64]) -> Option<Arc<dyn Transform>>,
+    build: fn(&[f64]) -> Option<Arc<dyn Step>>,
 }
 
 /// What a shift does.
 trait Transform: fmt::Debug + Send + Sync {
     /// Shifts all images; random parts depend on `seed` and the image's index alone, not on the number of threads.
-    fn apply(&self, images: &Images, seed: u64) -> Images;
+    fn apply(&self, images: &Images, seed: u64) -> Result<Images, FitError>;
+}
+
+/// A shift as it was written, which may have to learn before it can do anything.
+trait Step: fmt::Debug + Send + Sync {
+    /// Whether it learns from images.
+    fn learns(&self) -> bool;
+
+    /// Makes it ready.
+    fn fit(&self, fitting: &Fitting<'_>) -> Result<Arc<dyn Transform>, FitError>;
+}
+
+/// What needs to learn nothing.
+impl<T: Transform + Clone + 'static> Step for T {
+    fn learns(&self) -> bool {
+        false
+    }
+
+    fn fit(&self, _: &Fitting<'_>) -> Result<Arc<dyn Transform>, FitError> {
+        Ok(Arc::new(self.clone()))
+    }
+}
+
+/// What shifts learn from.
+#[derive(Clone, Copy)]
+pub struct Fitting<'a> {
+    /// Training images, in the shape of those that will be shifted.
+    pub images: &'a Images,
+    /// Seed of what is learnt.
+    pub seed: u64,
+    /// Folder that keeps what was learnt, for the next time.
+    pub cache: Option<&'a Path>,
+    /// Ends the learning.
+    pub stop: &'a Interrupt,
+    /// Is told the share that is done and the error.
+    pub watch: &'a dyn Fn(f64, f32),
+}
+
+/// Why a shift could not be made ready or applied.
+#[derive(Debug, thiserror::Error)]
+pub enum FitError {
+    /// No autoencoder.
+    #[error(transparent)]
+    Autoencoder(#[from] autoencoder::AutoencoderError),
+    /// The constants are not those of these classes.
+    #[error(
+        "there are {constants} constants for {classes} classes; give one for each, or `embedding` with one for all"
+    )]
+    Constants {
+        /// How many were given.
+        constants: usize,
+        /// How many there should be.
+        classes: usize,
+    },
+    /// The images are of another shape.
+    #[error("the shift has learnt from images of {learnt:?}, these are {found:?}; fit it to images of this shape")]
+    Shape {
+        /// Channels, rows, columns it was fitted to.
+        learnt: [usize; 3],
+        /// Those of the images.
+        found: [usize; 3],
+    },
 }
 
 /// A sequence of shifts, as it was written. None at all is `none`.
 #[derive(Debug, Clone)]
 pub struct Shift {
     text: String,
-    steps: Vec<Arc<dyn Transform>>,
+    steps: Vec<Arc<dyn Step>>,
 }
 
+/// A sequence of shifts that is ready.
+#[derive(Debug, Clone, Default)]
+pub struct Fitted(Vec<Arc<dyn Transform>>);
+
 impl Shift {
+    /// Whether it learns from images before it can be applied.
+    pub fn learns(&self) -> bool {
+        self.steps.iter().any(|step| step.learns())
+    }
+
+    /// Makes it ready for images like those it learns from.
+    ///
+    /// # Errors
+    /// [`FitError`]; never if it learns nothing.
+    pub fn fit(&self, fitting: &Fitting<'_>) -> Result<Fitted, FitError> {
+        self.steps.iter().map(|step| step.fit(fitting)).collect::<Result<_, _>>().map(Fitted)
+    }
+}
+
+impl Fitted {
     /// Shifts all images. The same seed gives the same images, whatever the number of threads.
-    pub fn apply(&self, images: &Images, seed: u64) -> Images {
-        let each = self.steps.iter().zip(0..);
-        each.fold(images.clone(), |images, (step, index)| step.apply(&images, seed.wrapping_add(index << 32)))
+    ///
+    /// # Errors
+    /// [`FitError::Shape`] for images unlike those it was fitted to.
+    pub fn apply(&self, images: &Images, seed: u64) -> Result<Images, FitError> {
+        let mut each = self.0.iter().zip(0..);
+        each.try_fold(images.clone(), |images, (step, index)| step.apply(&images, seed.wrapping_add(index << 32)))
     }
 }
 
@@ -95,7 +193,7 @@ impl FromStr for Shift {
     }
 }
 
-fn step(text: &str) -> Result<Arc<dyn Transform>, ShiftError> {
+fn step(text: &str) -> Result<Arc<dyn Step>, ShiftError> {
     let (name, rest) = text.split_once(':').unwrap_or((text, ""));
     let kind = KINDS.iter().find(|kind| kind.name == name);
     let kind = kind.ok_or_else(|| ShiftError::Unknown { name: name.into() })?;
@@ -119,18 +217,49 @@ mod tests {
     }
 
     pub(super) fn shifted(text: &str, images: &Images) -> Images {
-        text.parse::<Shift>().unwrap().apply(images, 0)
+        shifted_by(text, images, 0)
+    }
+
+    pub(super) fn shifted_by(text: &str, images: &Images, seed: u64) -> Images {
+        let stop = Interrupt::never();
+        let fitting = Fitting { images, seed: 0, cache: None, stop: &stop, watch: &|_, _| {} };
+        text.parse::<Shift>().unwrap().fit(&fitting).unwrap().apply(images, seed).unwrap()
     }
 
     #[test]
     fn examples_are_shifts_and_keep_shape_and_labels() {
         let images = Images::new([3, 8, 8], (0..384).map(|k| k as f32 / 384.0).collect(), vec![1, 0], 2).unwrap();
-        for kind in KINDS {
+        // Those that learn have tests of their own, with fewer steps.
+        for kind in KINDS.iter().filter(|kind| !kind.example.parse::<Shift>().unwrap().learns()) {
             let found = shifted(kind.example, &images);
             assert_eq!((found.shape(), &found.labels), (images.shape(), &images.labels));
             assert_ne!(found.pixels, images.pixels, "{}", kind.name);
         }
         assert_eq!(shifted("none", &images), images);
+    }
+
+    #[test]
+    fn levels_are_shifts() {
+        for level in KINDS.iter().flat_map(|kind| kind.levels) {
+            assert!(level.parse::<Shift>().is_ok(), "{level}");
+        }
+    }
+
+    #[test]
+    fn constants_belong_to_classes() {
+        let images = Images::new([1, 8, 8], (0..192).map(|k| k as f32 / 192.0).collect(), vec![1, 0, 1], 2).unwrap();
+        let fit = |constants: Vec<f32>| {
+            let stop = Interrupt::never();
+            let fitting = Fitting { images: &images, seed: 0, cache: None, stop: &stop, watch: &|_, _| {} };
+            embedding::fitted(constants, 2, &fitting)
+        };
+        let [none, one, two] =
+            [vec![0.0], vec![0.0, 1.0], vec![1.0]].map(|c| fit(c).unwrap().apply(&images, 0).unwrap());
+        assert_eq!([one.image(0), one.image(1), one.image(2)], [two.image(0), none.image(1), two.image(2)]);
+        assert_ne!(none.image(0), two.image(0));
+        assert!(matches!(fit(vec![1.0; 3]).unwrap_err(), FitError::Constants { constants: 3, classes: 2 }));
+        let other = Images::new([1, 4, 4], vec![0.0; 16], vec![0], 2).unwrap();
+        assert!(matches!(fit(vec![1.0]).unwrap().apply(&other, 0).unwrap_err(), FitError::Shape { .. }));
     }
 
     #[test]

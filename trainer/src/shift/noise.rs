@@ -1,6 +1,6 @@
 //! Additive white Gaussian noise: p + mean + sigma N(0, 1), drawn anew for every pixel of every image.
 
-use super::{Kind, Transform};
+use super::{FitError, Kind, Transform};
 use crate::dataset::Images;
 use crate::random::{Purpose, Random};
 use rayon::prelude::*;
@@ -12,6 +12,7 @@ pub const KIND: Kind = Kind {
     numbers: "a standard deviation, or mean,deviation",
     what: "white Gaussian noise: p + mean + sigma N(0, 1)",
     example: "awgn:0.5",
+    levels: &["awgn:0.1", "awgn:0.25", "awgn:0.5"],
     build: |numbers| match *numbers {
         [sigma] if sigma >= 0.0 => Some(Arc::new(Noise { mean: 0.0, sigma })),
         [mean, sigma] if sigma >= 0.0 => Some(Arc::new(Noise { mean, sigma })),
@@ -19,14 +20,14 @@ pub const KIND: Kind = Kind {
     },
 };
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Noise {
     mean: f64,
     sigma: f64,
 }
 
 impl Transform for Noise {
-    fn apply(&self, images: &Images, seed: u64) -> Images {
+    fn apply(&self, images: &Images, seed: u64) -> Result<Images, FitError> {
         let mut noisy = images.clone();
         noisy.pixels.par_chunks_exact_mut(images.image_len()).enumerate().for_each(|(index, image)| {
             let mut random = Random::new(seed, Purpose::Noise, index as u64);
@@ -34,14 +35,13 @@ impl Transform for Noise {
                 *pixel += (self.mean + self.sigma * random.normal()) as f32;
             }
         });
-        noisy
+        Ok(noisy)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{grey, shifted};
-    use crate::shift::Shift;
+    use super::super::tests::{grey, shifted, shifted_by};
 
     #[test]
     fn mean_and_deviation_are_as_asked() {
@@ -62,6 +62,6 @@ mod tests {
         let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         assert_eq!(one_thread.install(|| shifted("awgn:1", &images)), noisy);
         assert_eq!(shifted("awgn:1", &images.first(7)), noisy.first(7));
-        assert_ne!("awgn:1".parse::<Shift>().unwrap().apply(&images, 1), noisy);
+        assert_ne!(shifted_by("awgn:1", &images, 1), noisy);
     }
 }

@@ -1,19 +1,22 @@
-//! `sirocco-train data preview`: a contact sheet of a data set.
+//! `sirocco-train data preview`: a contact sheet of a data set, by class or by shift.
 
 use super::Place;
 use crate::cmd::Error;
 use crate::cmd::options::Output;
+use crate::cmd::shifting::Shifting;
 use crate::dataset::images::permutation;
 use crate::dataset::{self, Images, Split};
 use crate::report::sheet::Sheet;
+use crate::shift::{self, Shift};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Draw a contact sheet of a data set: a row for every class
+/// Draw a contact sheet of a data set: a row for every class, or for every shift
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  sirocco-train data preview mnist --data data --out mnist.png\n  \
-                        sirocco-train data preview cifar10 --split test --per-class 20 --out cifar10.svg")]
+                        sirocco-train data preview fixture-usps --shift blur:1.5 --out blurred.svg\n  \
+                        sirocco-train data preview cifar10 --gallery --data data --out shifts.svg")]
 pub struct Args {
     /// Data set
     #[arg(value_name = "SET")]
@@ -26,10 +29,15 @@ pub struct Args {
     /// Images of a row
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     per_class: u32,
+    #[command(flatten)]
+    shifting: Shifting,
+    /// The same images in every row: first as they are, then under every kind of shift, from weak to strong
+    #[arg(long, conflicts_with = "shift")]
+    gallery: bool,
     /// Which images are drawn
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// File to write: PNG, or SVG with the names of the classes
+    /// File to write: PNG, or SVG with the names of the rows
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
@@ -39,7 +47,8 @@ pub struct Args {
 #[derive(Debug, Serialize)]
 struct Report {
     file: PathBuf,
-    rows: usize,
+    /// Names of the rows: classes or shifts.
+    rows: Vec<String>,
     images: usize,
 }
 
@@ -47,20 +56,63 @@ impl Args {
     /// Runs the command.
     ///
     /// # Errors
-    /// [`dataset::DataError`], or the file cannot be written.
+    /// [`dataset::DataError`], a shift that cannot be fitted, or the file cannot be written.
     pub fn run(self) -> Result<ExitCode, Error> {
         let set = dataset::find(&self.set)?;
         let images = set.load(&self.place.folder(), self.split)?;
-        let rows = by_class(&images, self.per_class as usize, self.seed).into_iter().zip(set.classes);
-        let rows: Vec<_> = rows.map(|(images, class)| ((*class).to_owned(), images)).collect();
-        let title = format!("{} ({:?})", set.name, self.split).to_lowercase();
-        let images = rows.iter().map(|(_, images)| images.len()).sum();
-        let report = Report { file: self.out.clone(), rows: rows.len(), images };
-        Sheet { title, rows }.write(&self.out)?;
+        let training = || -> Result<Images, Error> {
+            match self.split {
+                Split::Train => Ok(images.clone()),
+                Split::Test => Ok(set.load(&self.place.folder(), Split::Train)?),
+            }
+        };
+        let rows =
+            if self.gallery { self.shifts(&images, training)? } else { self.classes(set.classes, &images, training)? };
+        let title = format!("{} ({:?}, {})", set.name, self.split, if self.gallery { "shifts" } else { "classes" });
+        let (names, count) =
+            (rows.iter().map(|(name, _)| name.clone()).collect(), rows.iter().map(|(_, images)| images.len()).sum());
+        Sheet { title: title.to_lowercase(), rows }.write(&self.out)?;
+        let report = Report { file: self.out, rows: names, images: count };
         self.output.print(&report, || {
-            format!("{images} images in {} rows, one for each class\nwrote {}", report.rows, self.out.display())
+            format!(
+                "{count} images in {} rows: {}\nwrote {}",
+                report.rows.len(),
+                report.rows.join("; "),
+                report.file.display()
+            )
         })?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn classes(
+        &self,
+        names: &[&str],
+        images: &Images,
+        training: impl FnOnce() -> Result<Images, Error>,
+    ) -> Result<Vec<(String, Images)>, Error> {
+        let shift = self.shifting.fit(self.output.verbosity(), training)?;
+        let rows = by_class(images, self.per_class as usize, self.seed).into_iter().zip(names);
+        rows.map(|(images, name)| Ok(((*name).to_owned(), shift.apply(&images, self.seed)?))).collect()
+    }
+
+    /// One image of every class in turn, under every level of every kind.
+    fn shifts(
+        &self,
+        images: &Images,
+        training: impl Fn() -> Result<Images, Error>,
+    ) -> Result<Vec<(String, Images)>, Error> {
+        let classes: Vec<Images> = by_class(images, 1, self.seed).into_iter().filter(|i| !i.is_empty()).collect();
+        let mut shown = classes.first().ok_or("the data set has no images; check it with `data check`")?.clone();
+        for class in classes.iter().skip(1).take(self.per_class as usize - 1) {
+            shown.pixels.extend_from_slice(&class.pixels);
+            shown.labels.extend_from_slice(&class.labels);
+        }
+        let mut rows = vec![("as they are".to_owned(), shown.clone())];
+        for level in shift::KINDS.iter().flat_map(|kind| kind.levels) {
+            let fitted = self.shifting.with(level.parse::<Shift>()?).fit(self.output.verbosity(), &training)?;
+            rows.push(((*level).to_owned(), fitted.apply(&shown, self.seed)?));
+        }
+        Ok(rows)
     }
 }
 

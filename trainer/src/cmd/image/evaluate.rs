@@ -1,8 +1,9 @@
 //! `image evaluate`: the accuracy of a network on a test set, of one in training or of a device's file.
 
-use super::options::{Data, Report, Shifting, progress};
+use super::options::{Data, Report, progress};
 use crate::cmd::Error;
 use crate::cmd::options::Output;
+use crate::cmd::shifting::{self, Shifting};
 use crate::dataset::Split;
 use crate::image::answers::answers;
 use crate::image::model::ImageModel;
@@ -65,8 +66,9 @@ impl Args {
             return self.as_a_device_would();
         }
         let model = ImageModel::load(&self.file, &Device::Cpu)?;
-        let test = self.data.load(&self.dataset, Split::Test, &model.network.architecture)?;
-        let test = self.shifting.apply(test, Split::Test);
+        let load = |split| self.data.load(&self.dataset, split, &model.network.architecture);
+        let shift = self.shifting.fit(self.output.verbosity(), || load(Split::Train))?;
+        let test = shift.apply(&load(Split::Test)?, shifting::seed(Split::Test))?;
         let accuracies = [accuracy(&model.network, &test)?];
         let report = Report::new(&accuracies, &[0], 0, Some(&self.file), 0);
         let (test_images, evaluator) = (test.len(), "f32");
@@ -87,8 +89,9 @@ impl Args {
         if height != width {
             return Err(format!("`{name}` takes images of {height}x{width}; data sets give square ones").into());
         }
-        let test = self.data.load_as(&self.dataset, Split::Test, &name, [channels, height, width])?;
-        let test = self.shifting.apply(test, Split::Test);
+        let load = |split| self.data.load_as(&self.dataset, split, &name, [channels, height, width]);
+        let shift = self.shifting.fit(self.output.verbosity(), || load(Split::Train))?;
+        let test = shift.apply(&load(Split::Test)?, shifting::seed(Split::Test))?;
         if test.classes != network.classes().count() {
             let (has, wants) = (test.classes, network.classes().count());
             let set = &self.dataset;

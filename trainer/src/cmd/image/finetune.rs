@@ -3,6 +3,7 @@
 use super::options::{Data, Recipe, Report, progress};
 use crate::cmd::Error;
 use crate::cmd::options::Output;
+use crate::cmd::shifting::{self, Shifting};
 use crate::dataset::{self, Images, Split};
 use crate::image::adaptation::{Adapted, Arm, Target, adapt};
 use crate::image::model::ImageModel;
@@ -26,13 +27,15 @@ pub struct Args {
     #[arg(long, required_unless_present = "samples")]
     target: Option<String>,
     /// Folder of samples that `sirocco samples fetch` wrote and a person labelled, to learn from instead
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["select", "fraction", "rounds", "recompute_every", "scores"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["select", "fraction", "rounds", "recompute_every", "scores", "shift"])]
     samples: Option<PathBuf>,
     /// Data set that the network comes from: half of every batch, so that it does not forget
     #[arg(long, value_name = "DATASET", requires = "samples")]
     replay: Option<String>,
     #[command(flatten)]
     data: Data,
+    #[command(flatten)]
+    shifting: Shifting,
     /// Criterion by which samples are chosen; see `image study --help`
     #[arg(long, default_value = "margin", value_parser = |name: &str| select::find(name))]
     select: Criterion,
@@ -74,6 +77,7 @@ Examples:
   sirocco-train image finetune --from mnist.safetensors --target usps --data data --out usps.safetensors
   sirocco-train image finetune --from mnist.safetensors --target usps --select entropy-most --fraction 0.25 \\
       --rounds 1 --seeds 5 --scores scores.csv --out usps.safetensors --json
+  sirocco-train image finetune --from cifar.safetensors --target cifar10 --shift embedding:2 --fraction 0.25 --out x.safetensors
   sirocco-train image finetune --from mnist.safetensors --samples samples --replay mnist --steps 300 --out field.safetensors";
 
 fn fraction(text: &str) -> Result<f64, String> {
@@ -94,8 +98,11 @@ impl Args {
             return self.learn_samples(source);
         };
         let architecture = source.network.architecture.clone();
-        let (pool, validation) = self.data.load(target, Split::Train, &architecture)?.split(self.validation, 0)?;
+        let train = self.data.load(target, Split::Train, &architecture)?;
+        let shift = self.shifting.fit(self.output.verbosity(), || Ok(train.clone()))?;
+        let (pool, validation) = shift.apply(&train, shifting::seed(Split::Train))?.split(self.validation, 0)?;
         let test = self.data.load(target, Split::Test, &architecture)?;
+        let test = shift.apply(&test, shifting::seed(Split::Test))?;
         let rounds = if self.recompute_every.is_some() { 1 } else { self.rounds as usize };
         let mut arm = Arm::once(self.select, self.fraction, self.steps).in_rounds(rounds);
         arm.recompute_every = self.recompute_every.map(|epochs| epochs as usize);
@@ -122,6 +129,7 @@ impl Args {
         let mut provenance = source.provenance;
         let entries = [
             ("target", target.to_owned()),
+            ("target.shift", self.shifting.to_string()),
             ("target.data", dataset::fingerprint(&pool)),
             ("target.select", arm.name()),
             ("target.fraction", self.fraction.to_string()),

@@ -5,10 +5,8 @@ use crate::dataset::{self, Folder, Geometry, Images, Prepare, Split};
 use crate::image::training::{Optimizer, Schedule, Settings};
 use crate::net::architecture::Architecture;
 use crate::progress::{Progress, Verbosity};
-use crate::shift::Shift;
 use crate::study::statistics::{deviation, mean};
 use serde::Serialize;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Where images come from and how they become the network's input.
@@ -51,33 +49,6 @@ impl Data {
         }
         let images = set.load(&Folder::named(self.data.as_deref()), split)?;
         Ok(Prepare { geometry: self.geometry, size: Some(size) }.apply(&images)?)
-    }
-}
-
-/// What happens to images between the training and the network's work.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Shifting {
-    /// Shift that all images undergo, such as `blur:2.5` or `awgn:0.5`; several are joined by `+`
-    #[arg(long, value_name = "SHIFT")]
-    shift: Option<Shift>,
-}
-
-impl Shifting {
-    /// The shifted images; noise on test images is other noise than on training images.
-    pub fn apply(&self, images: Images, split: Split) -> Images {
-        match &self.shift {
-            None => images,
-            Some(shift) => shift.apply(&images, u64::from(split == Split::Test)),
-        }
-    }
-}
-
-impl fmt::Display for Shifting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.shift {
-            None => f.write_str("none"),
-            Some(shift) => shift.fmt(f),
-        }
     }
 }
 

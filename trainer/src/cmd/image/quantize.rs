@@ -1,8 +1,9 @@
 //! `image quantize`: a trained network as the file of 8-bit integers that a device reads, checked and measured.
 
-use super::options::{Data, Shifting};
+use super::options::Data;
 use crate::cmd::Error;
 use crate::cmd::options::Output;
+use crate::cmd::shifting::{self, Shifting};
 use crate::dataset::images::permutation;
 use crate::dataset::{self, Images, Split};
 use crate::image::export::{Labelled, Options, export_watched};
@@ -128,9 +129,10 @@ impl Args {
         let train = self.data.load(&self.dataset, Split::Train, &network.architecture)?;
         let chosen = permutation(train.len(), self.seed);
         let calibration = train.select(&chosen[..train.len().min(self.calibration as usize)]);
-        let calibration = self.shifting.apply(calibration, Split::Train);
+        let shift = self.shifting.fit(self.output.verbosity(), || Ok(train.clone()))?;
+        let calibration = shift.apply(&calibration, shifting::seed(Split::Train))?;
         let test = self.data.load(&self.dataset, Split::Test, &network.architecture)?;
-        let test = self.shifting.apply(test, Split::Test);
+        let test = shift.apply(&test, shifting::seed(Split::Test))?;
 
         let mut provenance = provenance;
         if let Some(accuracy) = provenance.remove("accuracy") {

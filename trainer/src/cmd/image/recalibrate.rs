@@ -3,6 +3,7 @@
 use super::options::{Data, Report};
 use crate::cmd::Error;
 use crate::cmd::options::Output;
+use crate::cmd::shifting::{self, Shifting};
 use crate::dataset::Split;
 use crate::image::model::ImageModel;
 use crate::image::training::accuracy;
@@ -24,6 +25,8 @@ pub struct Args {
     target: String,
     #[command(flatten)]
     data: Data,
+    #[command(flatten)]
+    shifting: Shifting,
     /// File to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -47,10 +50,13 @@ impl Args {
         }
         let architecture = model.network.architecture.clone();
         let images = self.data.load(&self.target, Split::Train, &architecture)?;
-        model.network.recalibrate(&images.pixels)?;
+        let shift = self.shifting.fit(self.output.verbosity(), || Ok(images.clone()))?;
+        model.network.recalibrate(&shift.apply(&images, shifting::seed(Split::Train))?.pixels)?;
         let test = self.data.load(&self.target, Split::Test, &architecture)?;
+        let test = shift.apply(&test, shifting::seed(Split::Test))?;
         let accuracies = [accuracy(&model.network, &test)?];
         model.provenance.insert("recalibrated".into(), self.target.clone());
+        model.provenance.insert("recalibrated.shift".into(), self.shifting.to_string());
         model.provenance.insert("accuracy".into(), format!("{:.2}", accuracies[0]));
         model.save(&self.out)?;
         let report = Report::new(&accuracies, &[0], 0, Some(&self.out), 0);

@@ -4,7 +4,8 @@ use super::options::{Data, progress};
 use crate::atomic;
 use crate::cmd::Error;
 use crate::cmd::options::Output;
-use crate::dataset::Split;
+use crate::cmd::shifting::{self, Shifting};
+use crate::dataset::{self, Split};
 use crate::image::study::digits;
 use crate::image::study::findings::Findings;
 use crate::image::study::work::{Finished, Material, Work, pieces_in};
@@ -18,14 +19,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-/// Run a study of label selection: MNIST to USPS.
+/// Run a study of label selection: from MNIST to USPS, or to shifted images.
 ///
 /// Finished pieces are kept in the folder; the same command goes on where it was stopped.
 #[derive(Debug, clap::Args)]
 #[command(after_help = help())]
 pub struct Args {
-    /// Study: mnist-usps, budget
-    #[arg(value_name = "NAME", value_parser = ["mnist-usps", "budget"])]
+    /// Study: mnist-usps, budget, shift
+    #[arg(value_name = "NAME", value_parser = ["mnist-usps", "budget", "shift"])]
     name: String,
     /// Folder for tables, plots and the page
     #[arg(long, value_name = "DIR")]
@@ -38,6 +39,8 @@ pub struct Args {
     target: String,
     #[command(flatten)]
     data: Data,
+    #[command(flatten)]
+    shifting: Shifting,
     /// Network
     #[arg(long, default_value = "lenet16")]
     network: String,
@@ -70,7 +73,7 @@ fn help() -> String {
     let studies = digits::ALL.map(|s| format!("  {:<15} {}\n", s.name, s.what)).concat();
     let criteria: String = select::ALL.iter().map(|c| format!("  {:<15} {}\n", c.name, c.what)).collect();
     format!(
-        "Studies:\n{studies}\nCriteria:\n{criteria}\nExample:\n  sirocco-train image study mnist-usps --data data --out study"
+        "Studies:\n{studies}\nCriteria:\n{criteria}\nExample:\n  sirocco-train image study mnist-usps --data data --out study\n  sirocco-train image study shift \\\n      --dataset cifar10 --target cifar10 --network thesis-cifar --shift embedding:2 --data data --out shift"
     )
 }
 
@@ -92,16 +95,18 @@ impl Args {
     pub fn run(self) -> Result<ExitCode, Error> {
         let study = digits::ALL.into_iter().find(|s| s.name == self.name).ok_or("there is no such study")?;
         atomic::create_directory(&self.out)?;
-        let architecture = preset(&self.network, 10)?;
+        let architecture = preset(&self.network, dataset::find(&self.target)?.classes.len())?;
         let load = |set: &str, split| self.data.load(set, split, &architecture);
-        let (pool, validation) = load(&self.target, Split::Train)?.split(self.validation, 0)?;
-        let material = Material {
-            source: load(&self.dataset, Split::Train)?,
-            source_test: load(&self.dataset, Split::Test)?,
-            test: load(&self.target, Split::Test)?,
-            pool,
-            validation,
+        let train = load(&self.target, Split::Train)?;
+        let shift = self.shifting.fit(self.output.verbosity(), || Ok(train.clone()))?;
+        // Of one data set, a half is the source and the other half, shifted, the target: no image is in both.
+        let (source, target) = match self.dataset == self.target {
+            true => train.split(train.len() / 2, 0)?,
+            false => (load(&self.dataset, Split::Train)?, train),
         };
+        let (pool, validation) = shift.apply(&target, shifting::seed(Split::Train))?.split(self.validation, 0)?;
+        let test = shift.apply(&load(&self.target, Split::Test)?, shifting::seed(Split::Test))?;
+        let material = Material { source, source_test: load(&self.dataset, Split::Test)?, test, pool, validation };
         let mut arms = (study.arms)(self.steps)?;
         if let Some(only) = &self.only {
             arms.retain(|arm| arm.name().contains(only) || arm.name() == "random");
@@ -169,6 +174,7 @@ impl Args {
         let pairs = [
             ("network", self.network.clone()),
             ("source, target", format!("{}, {}", self.dataset, self.target)),
+            ("shift of the target", self.shifting.to_string()),
             ("geometry", format!("{:?}", self.data.geometry).to_lowercase()),
             ("steps of every arm", self.steps.to_string()),
             ("steps on the source", self.pretraining.to_string()),

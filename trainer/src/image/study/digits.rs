@@ -15,7 +15,7 @@ pub struct DigitStudy {
 }
 
 /// All of them.
-pub const ALL: [DigitStudy; 2] = [
+pub const ALL: [DigitStudy; 3] = [
     DigitStudy {
         name: "mnist-usps",
         what: "every criterion at 10, 25 and 50 % of the labels, once, in rounds, and chosen anew",
@@ -25,6 +25,11 @@ pub const ALL: [DigitStudy; 2] = [
         name: "budget",
         what: "accuracy over 1, 2, 5, 10, 25, 50 and 100 % of the labels for the criteria that matter",
         arms: curves,
+    },
+    DigitStudy {
+        name: "shift",
+        what: "a quarter of the labels by the criteria that win and those that lose, under --shift",
+        arms: quarter,
     },
 ];
 
@@ -68,6 +73,18 @@ fn curves(steps: usize) -> Result<Vec<Arm>, UnknownCriterion> {
         }
         arms.extend(in_rounds(fraction, steps)?);
     }
+    Ok(arms)
+}
+
+/// A quarter of the labels, as on the thesis' slides, and in rounds.
+fn quarter(steps: usize) -> Result<Vec<Arm>, UnknownCriterion> {
+    let mut arms = vec![Arm::once(select::find("random")?, 1.0, steps)];
+    let once = |name: &str| Ok(Arm::once(select::find(name)?, 0.25, steps));
+    for name in ["random", "entropy-most", "entropy-least", "differential", "highest-loss"] {
+        arms.push(once(name)?);
+    }
+    arms.push(once("entropy-most")?.in_rounds(ROUNDS));
+    arms.push(once("margin")?.in_rounds(ROUNDS));
     Ok(arms)
 }
 
