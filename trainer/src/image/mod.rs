@@ -6,6 +6,7 @@
 pub mod adaptation;
 pub mod answers;
 pub mod benchmark;
+pub mod early_stopping;
 pub mod export;
 pub mod folded;
 pub mod model;
