@@ -109,7 +109,8 @@ impl Images {
 
     /// The images of these indices, in that order. An index may occur twice.
     pub fn select(&self, indices: &[usize]) -> Self {
-        let pixels = indices.iter().flat_map(|&i| self.image(i)).copied().collect();
+        let mut pixels = Vec::with_capacity(indices.len() * self.image_len());
+        indices.iter().for_each(|&i| pixels.extend_from_slice(self.image(i)));
         let labels = indices.iter().map(|&i| self.labels[i]).collect();
         Self { pixels, labels, ..*self }
     }
