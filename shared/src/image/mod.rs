@@ -44,6 +44,9 @@ use heapless::Vec;
 use plan::Plan;
 use shape::Shape;
 
+/// Version of the format of image networks that this build reads and writes.
+pub const FORMAT_VERSION: u16 = 1;
+
 /// Why an image could not be evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ImageError {
@@ -135,8 +138,8 @@ impl<'a> Network<'a> {
     /// [`ModelError`]: the first defect found.
     #[inline(never)]
     pub fn open(model: &Model<'a>) -> Result<Self, ModelError> {
-        if model.require(Key::Format)? != "1" {
-            return Err(ModelError::Version { supported: 1 });
+        if model.require(Key::Format)?.parse() != Ok(FORMAT_VERSION) {
+            return Err(ModelError::Version { supported: FORMAT_VERSION });
         }
         if model.require(Key::Kind)? != "image" {
             return Err(ModelError::Metadata(Key::Kind));

@@ -1,7 +1,7 @@
 //! Activations of the hidden layers, in f32 and in 16-bit integers.
 
 use super::fine;
-use crate::math;
+use crate::math::{self, tanh::exact};
 use serde::{Deserialize, Serialize};
 
 /// Hidden-layer activation, element by element.
@@ -79,20 +79,7 @@ static TANH: [i32; NODES] = {
     let mut table = [0; NODES];
     let mut i = 0;
     while i < NODES {
-        // e^(2x) by the Taylor series at 2x / 1024, squared ten times.
-        let h = i as f64 / 8.0 / 1024.0;
-        let (mut sum, mut term, mut k) = (1.0, 1.0, 1.0);
-        while k < 12.0 {
-            term = term * h / k;
-            sum += term;
-            k += 1.0;
-        }
-        let mut squarings = 0;
-        while squarings < 10 {
-            sum *= sum;
-            squarings += 1;
-        }
-        table[i] = ((sum - 1.0) / (sum + 1.0) * ONE as f64 + 0.5) as i32;
+        table[i] = (exact(i as f64 / 16.0) * ONE as f64 + 0.5) as i32;
         i += 1;
     }
     table

@@ -12,13 +12,12 @@ use crate::quantise::range::{Range, ranges};
 use crate::study::statistics::{deviation, mean};
 use rayon::prelude::*;
 use safetensors::Dtype;
-use sirocco::bundle::FORMAT_VERSION;
 use sirocco::error::{Key, ModelError};
 use sirocco::image::architecture::Architecture;
 use sirocco::image::cost::{self, Processor};
 use sirocco::image::golden::Golden;
 use sirocco::image::plan::Plan;
-use sirocco::image::{self, ImageError, Network};
+use sirocco::image::{self, FORMAT_VERSION, ImageError, Network};
 use sirocco::layer::kernel::Portable;
 use sirocco::model::Model;
 
