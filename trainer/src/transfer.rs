@@ -1,10 +1,27 @@
 //! Taking a trained network to another domain: at first it is the same function of the physical quantities there.
 
 use crate::mlp::{Mlp, Substitution};
-use crate::problem::Problem;
+use crate::optimise::lm::Schedule;
+use crate::problem::{Form, Problem};
 
-/// First damping of Levenberg-Marquardt from adopted weights: they are trusted, unlike random ones.
-pub const FIRST_MU: f64 = 1e-8;
+/// First damping of Levenberg-Marquardt by gain ratio from adopted weights: they are trusted, unlike random ones.
+const FIRST_MU: f64 = 1e-8;
+/// The same where every step taken lowers the damping tenfold: it need not begin as low.
+const FIRST_MU_PATIENT: f64 = 3e-7;
+
+/// First damping by this schedule.
+pub fn first_mu(schedule: Schedule) -> f64 {
+    match schedule {
+        Schedule::Gain => FIRST_MU,
+        Schedule::Patient { .. } => FIRST_MU_PATIENT,
+    }
+}
+
+/// How the damping changes when a network of this form is finetuned. The patient schedule was measured in the reduced
+/// form (`bundle study finetune`); the others keep to the gain ratio.
+pub fn schedule(form: Form) -> Schedule {
+    if form == Form::Reduced { Schedule::FINETUNING } else { Schedule::Gain }
+}
 
 /// The networks of these problems answer different questions.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -54,7 +71,6 @@ mod tests {
     use super::*;
     use crate::mlp::Activation;
     use crate::preset;
-    use crate::problem::Form;
     use crate::random::Purpose;
     use crate::residual::{Batch, Scratch};
     use crate::sample;

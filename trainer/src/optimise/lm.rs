@@ -34,6 +34,52 @@ const MOST_MU: f64 = 1e8;
 /// A step is bent only while twice the acceleration's length is at most this share of the step's.
 const MOST_BENT: f64 = 0.75;
 
+/// How the damping follows the fate of the steps.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Schedule {
+    /// By the gain ratio, what the loss fell by over what the linear model promised: above 3/4 the damping falls to a
+    /// third, below 1/4 it doubles; a step that is refused raises it by 4, from the third on by 10.
+    Gain,
+    /// "Delayed gratification" (Transtrum and Sethna 2012): every step that is taken divides the damping by `lower`,
+    /// every one that is refused multiplies it by the small `raise`. Steps are then the longest that lower the loss at
+    /// all, not those that lower it most: worse at first, better after a few iterations, because the path along the
+    /// valley's bottom is not followed through every bend. An iteration costs up to 1.6 times as much, for the steps
+    /// that are refused.
+    Patient {
+        /// Divisor of the damping after a step.
+        lower: f64,
+        /// Its factor after a step that is refused.
+        raise: f64,
+    },
+}
+
+impl Schedule {
+    /// From random weights: 300 iterations for `sir-full` end 1.5 units of LogLoss lower than by gain ratio.
+    pub const TRAINING: Self = Self::Patient { lower: 5.0, raise: 1.5 };
+    /// From adopted weights, where a few iterations have to do.
+    pub const FINETUNING: Self = Self::Patient { lower: 10.0, raise: 2.0 };
+
+    /// The damping after a step with this gain ratio.
+    fn taken(self, mu: f64, gain: f64) -> f64 {
+        let mu = match self {
+            Schedule::Gain if gain > 0.75 => mu / 3.0,
+            Schedule::Gain if gain < 0.25 => mu * 2.0,
+            Schedule::Gain => mu,
+            Schedule::Patient { lower, .. } => mu / lower,
+        };
+        mu.max(LEAST_MU)
+    }
+
+    /// The damping after so many refused steps of an iteration.
+    fn refused(self, mu: f64, times: usize) -> f64 {
+        match self {
+            Schedule::Gain if times > 2 => mu * 10.0,
+            Schedule::Gain => mu * 4.0,
+            Schedule::Patient { raise, .. } => mu * raise,
+        }
+    }
+}
+
 /// How to run.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -43,6 +89,8 @@ pub struct Settings {
     pub budget: Budget,
     /// Damping of the normal equations.
     pub damping: Damping,
+    /// How it changes.
+    pub schedule: Schedule,
     /// Law of the adaptive half of the points.
     pub adaptivity: Adaptivity,
     /// Rounds over which the points' times grow from the first moments to the whole horizon; 0: whole from the start.
@@ -57,7 +105,7 @@ impl Settings {
         let damping = if problem.form == Form::Reduced { Damping::Identity } else { Damping::Diagonal };
         let wide = problem.inputs.iter().any(|i| i.name == "ln_i0");
         let adaptivity = if wide { Adaptivity { power: 2, floor: 0.5 } } else { Adaptivity { power: 1, floor: 1.0 } };
-        Settings { points, budget, damping, adaptivity, growth: 0, seed }
+        Settings { points, budget, damping, schedule: Schedule::Gain, adaptivity, growth: 0, seed }
     }
 
     /// The same with the damping and growth of a recipe.
@@ -263,18 +311,13 @@ impl Round<'_> {
                 let trial = state.mlp.stepped(&step, 1.0);
                 let loss = normal::loss(self.problem, &trial, batch);
                 if loss < equations.loss {
-                    let gain = (equations.loss - loss) / predicted;
-                    if gain > 0.75 {
-                        state.mu = (state.mu / 3.0).max(LEAST_MU);
-                    } else if gain < 0.25 {
-                        state.mu *= 2.0;
-                    }
+                    state.mu = self.settings.schedule.taken(state.mu, (equations.loss - loss) / predicted);
                     state.mlp = trial;
                     return true;
                 }
             }
             refused += 1;
-            state.mu *= if refused > 2 { 10.0 } else { 4.0 };
+            state.mu = self.settings.schedule.refused(state.mu, refused);
         }
         state.mu = 1.0;
         false
@@ -335,6 +378,33 @@ mod tests {
         assert_eq!(train(&problem, &mut state, 100, |s| lowest = lowest.min(s.best_score)), Ending::Budget);
         assert!(state.best_score < -15.0 && state.best_score == lowest, "{}", state.best_score);
         assert_eq!(state.iteration, 100);
+    }
+
+    /// On networks and boxes of some size; in small ones the schedules tie.
+    #[test]
+    fn patience_pays_on_the_full_bundle() {
+        let problem = preset::find("sir-full").unwrap().problem(Form::Reduced).unwrap();
+        let settings = Settings::new(&problem, 1024, Budget { iterations: 60, seconds: None }, 0);
+        let [greedy, patient] = [Schedule::Gain, Schedule::TRAINING].map(|schedule| {
+            let settings = Settings { schedule, ..settings.clone() };
+            let start = Mlp::random(&problem.widths(&[16, 16]), Activation::Tanh, problem.last_bias(), 0);
+            let mut state = State::new(start, 1.0);
+            let ending = run(&problem, &settings, &mut state, &Interrupt::never(), |_| Ok::<(), Infallible>(()));
+            assert_eq!((ending, state.iteration), (Ok(Ending::Budget), 60));
+            state.best_score
+        });
+        assert!(patient < greedy - 1.0, "{patient} {greedy}");
+    }
+
+    #[test]
+    fn damping_follows_its_schedule() {
+        let gain = Schedule::Gain;
+        assert_eq!([0.9, 0.5, 0.1].map(|ratio| gain.taken(3.0, ratio)), [1.0, 3.0, 6.0]);
+        assert_eq!([1, 2, 3].map(|times| gain.refused(1.0, times)), [4.0, 4.0, 10.0]);
+        let patient = Schedule::FINETUNING;
+        assert_eq!([0.9, 0.1].map(|ratio| patient.taken(1.0, ratio)), [0.1, 0.1]);
+        assert_eq!([1, 9].map(|times| patient.refused(1.0, times)), [2.0, 2.0]);
+        assert_eq!(patient.taken(LEAST_MU, 0.9), LEAST_MU);
     }
 
     /// The target is LogLoss -26 within two CPU-seconds; a hundred iterations take a fiftieth of that.

@@ -55,7 +55,10 @@ fn run(bench: &mut Bench<'_>) -> Result<Findings, StudyError> {
             start: Start::From(Box::new(source.clone())),
             domain: domain.to_vec(),
             iterations: ITERATIONS,
-            method: super::run::Method::Lm { points: points.min(bench.setting.effort.points) },
+            method: super::run::Method::Lm {
+                points: points.min(bench.setting.effort.points),
+                schedule: crate::optimise::lm::Schedule::Gain,
+            },
             ..source.clone()
         };
         let each: Vec<Run> = grid.cells.iter().map(|cell| moved(&of_point, cell, POINTS_OF_ONE)).collect();

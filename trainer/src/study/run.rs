@@ -6,6 +6,7 @@ use super::StudyError;
 use crate::checkpoint::{Checkpoint, CheckpointError, Identity};
 use crate::mlp::{Activation, Mlp};
 use crate::optimise::adam;
+use crate::optimise::lm::Schedule;
 use crate::problem::{Form, Problem};
 use sirocco::model::CRC32;
 use sirocco::ode::Ode;
@@ -46,10 +47,12 @@ pub enum Start {
 /// How the weights are found.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Method {
-    /// Levenberg-Marquardt with this many collocation points a round.
+    /// Levenberg-Marquardt.
     Lm {
         /// Collocation points of a round.
         points: usize,
+        /// How the damping changes.
+        schedule: Schedule,
     },
     /// Adam.
     Adam(adam::Recipe),
@@ -65,6 +68,14 @@ impl Run {
             Start::Random => Problem::new(self.ode, self.form, &self.domain)?,
             Start::From(source) => source.problem()?.moved(&self.domain)?,
         })
+    }
+
+    /// The same with the damping of Levenberg-Marquardt changing in this way.
+    pub fn scheduled(mut self, by: Schedule) -> Self {
+        if let Method::Lm { schedule, .. } = &mut self.method {
+            *schedule = by;
+        }
+        self
     }
 
     /// The run that gives the first weights, if one does.
@@ -111,7 +122,7 @@ impl Run {
             [inputs].iter().chain(&self.hidden).chain([&self.form.outputs(self.ode)]).map(|w| *w as f64).collect();
         let parameters: f64 = widths.windows(2).map(|w| (w[0] + 1.0) * w[1]).sum();
         let per_iteration = match self.method {
-            Method::Lm { points } => points as f64 * parameters * parameters,
+            Method::Lm { points, .. } => points as f64 * parameters * parameters,
             Method::Adam(recipe) => recipe.points() as f64 / adam::EPOCH as f64 * parameters * 100.0,
         };
         per_iteration * self.iterations as f64
@@ -223,7 +234,7 @@ mod tests {
             domain: crate::preset::find("sir-single").unwrap().domain.to_vec(),
             hidden: vec![2],
             start: Start::Random,
-            method: Method::Lm { points: 32 },
+            method: Method::Lm { points: 32, schedule: Schedule::Gain },
             iterations: 3,
             seed: 1,
             watched: true,
@@ -243,12 +254,13 @@ mod tests {
 
     #[test]
     fn the_key_names_everything_that_matters() {
-        let changes: [fn(&mut Run); 8] = [
+        let changes: [fn(&mut Run); 9] = [
             |r| r.form = Form::Conserved,
             |r| r.domain[1] = (0.2, 0.3),
             |r| r.hidden = vec![3],
             |r| r.start = Start::From(Box::new(Run { seed: 9, ..run() })),
-            |r| r.method = Method::Lm { points: 33 },
+            |r| r.method = Method::Lm { points: 33, schedule: Schedule::Gain },
+            |r| r.method = Method::Lm { points: 32, schedule: Schedule::TRAINING },
             |r| r.iterations = 4,
             |r| r.seed = 2,
             |r| r.watched = false,

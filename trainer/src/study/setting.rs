@@ -3,6 +3,7 @@
 use super::run::{Method, Run, Start};
 use crate::load::Loaded;
 use crate::optimise::adam;
+use crate::optimise::lm::Schedule;
 use crate::preset::{Preset, Recipe};
 use crate::problem::Form;
 use sirocco::query::Query;
@@ -89,7 +90,8 @@ impl Setting {
         let (method, hidden, iterations) = match self.adam {
             Some(recipe) => (Method::Adam(recipe), crate::optimise::adam::HIDDEN, self.effort.adam[0]),
             None => {
-                (Method::Lm { points: points.min(self.effort.points) }, hidden, iterations.min(self.effort.pretrain))
+                let points = points.min(self.effort.points);
+                (Method::Lm { points, schedule: Schedule::Gain }, hidden, iterations.min(self.effort.pretrain))
             }
         };
         Run {

@@ -101,7 +101,9 @@ pub fn train(
     let mut recorder = Recorder { problem: &problem, probe, trace };
     recorder.record(0, &first);
     let (ending, mlp, done, cpu) = match run.method {
-        Method::Lm { points } => levenberg_marquardt(run, points, first, &mut recorder, stop, watch),
+        Method::Lm { points, schedule } => {
+            levenberg_marquardt(run, (points, schedule), first, &mut recorder, stop, watch)
+        }
         Method::Adam(recipe) => by_adam(run, recipe, first, &mut recorder, stop, watch)?,
     };
     if ending == Ending::Interrupted {
@@ -132,7 +134,7 @@ type Trained = (Ending, Mlp, usize, f64);
 
 fn levenberg_marquardt(
     run: &Run,
-    points: usize,
+    (points, schedule): (usize, lm::Schedule),
     first: Mlp,
     recorder: &mut Recorder<'_>,
     stop: &Interrupt,
@@ -140,9 +142,10 @@ fn levenberg_marquardt(
 ) -> Trained {
     let problem = recorder.problem;
     let settings = lm::Settings::new(problem, points, Budget { iterations: run.iterations, seconds: None }, run.seed);
+    let settings = lm::Settings { schedule, ..settings };
     let held_out = sample::uniform_seeded(problem, lm::HELD_OUT, run.seed, Purpose::HeldOut, 0);
     let held_out = Batch::new(problem, &held_out);
-    let mu = if run.source().is_some() { transfer::FIRST_MU } else { RANDOM_MU };
+    let mu = if run.source().is_some() { transfer::first_mu(schedule) } else { RANDOM_MU };
     let mut state = lm::State::new(first, mu);
     let mut meter = Meter::start();
     let each = |state: &lm::State| {
@@ -207,7 +210,7 @@ mod tests {
             domain: preset.domain.to_vec(),
             hidden: vec![8],
             start: Start::Random,
-            method: Method::Lm { points: 128 },
+            method: Method::Lm { points: 128, schedule: lm::Schedule::Gain },
             iterations,
             seed: 3,
             watched: true,

@@ -71,6 +71,8 @@ impl Args {
         let start = transfer::adopt(&loaded.mlp, &loaded.problem, &problem)?;
         let recipe = Recipe { iterations: ITERATIONS, growth: 0, ..self.preset.recipe(form) };
         let origin = format!("finetuned {}", loaded.metadata.get("sirocco.crc32").map_or("?", String::as_str));
-        Job { preset: self.preset, problem, start, origin, first_mu: transfer::FIRST_MU, recipe }.run(&self.options)
+        let schedule = transfer::schedule(form);
+        let first_mu = transfer::first_mu(schedule);
+        Job { preset: self.preset, problem, start, origin, first_mu, schedule, recipe }.run(&self.options)
     }
 }

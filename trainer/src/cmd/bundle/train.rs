@@ -4,6 +4,7 @@ use super::training::{FormChoice, Job, Optimizer, Options};
 use crate::cmd::{Error, options};
 use crate::mlp::{Activation, Mlp};
 use crate::optimise::adam;
+use crate::optimise::lm::Schedule;
 use crate::preset::Preset;
 use crate::problem::Form;
 use std::process::ExitCode;
@@ -18,6 +19,9 @@ pub struct Args {
     /// Problem to solve
     #[arg(long, value_parser = options::preset())]
     preset: &'static Preset,
+    /// Let lm take the longest steps that lower the loss at all: worse at first, better in the end, by the iteration
+    #[arg(long)]
+    patient: bool,
     #[command(flatten)]
     options: Options,
 }
@@ -26,6 +30,8 @@ const EXAMPLES: &str = "\
 Examples:
   The most accurate small network for the full SIR bundle, in under a minute:
     sirocco-train bundle train --preset sir-full --out full.safetensors
+  A network that others are to be finetuned from:
+    sirocco-train bundle train --preset sir-full --patient --out full.safetensors
   A form that works for any equation, with a larger network and five minutes of time:
     sirocco-train bundle train --preset sir-full --form generic --hidden 32,32 \\
         --seconds 300 --out generic.safetensors
@@ -57,7 +63,13 @@ impl Args {
         if self.options.optimizer == Optimizer::Adam {
             adam::sharpen(&problem, &mut start);
         }
-        let job = Job { preset: self.preset, problem, start, origin: "random".into(), first_mu: 1.0, recipe };
+        let schedule = match (self.patient, self.options.optimizer) {
+            (true, Optimizer::Adam) => return Err("--patient is lm's; leave it out or take --optimizer lm".into()),
+            (true, Optimizer::Lm) => Schedule::TRAINING,
+            (false, _) => Schedule::Gain,
+        };
+        let origin = "random".into();
+        let job = Job { preset: self.preset, problem, start, origin, first_mu: 1.0, schedule, recipe };
         job.run(&self.options)
     }
 }

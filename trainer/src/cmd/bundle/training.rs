@@ -163,6 +163,8 @@ pub struct Job {
     pub origin: String,
     /// First damping of Levenberg-Marquardt.
     pub first_mu: f64,
+    /// How it changes.
+    pub schedule: lm::Schedule,
     /// Points per round, and iterations unless asked otherwise.
     pub recipe: Recipe,
 }
@@ -231,6 +233,7 @@ impl Job {
     fn levenberg_marquardt(&self, options: &Options, interrupt: &Interrupt) -> Result<Trained, Error> {
         let budget = options.budget(self.recipe.iterations);
         let settings = lm::Settings::new(&self.problem, self.recipe.points, budget, options.seed).with(&self.recipe);
+        let settings = lm::Settings { schedule: self.schedule, ..settings };
         let identity = self.identity(options, self.recipe.points);
         let mut state = match options.resumed() {
             Some(path) => lm::State::restore(&Checkpoint::load(path, &identity)?, path, &self.start)?,
@@ -261,6 +264,7 @@ impl Job {
             entry("seed", options.seed.to_string()),
             entry("points", points.to_string()),
             entry("growth", self.recipe.growth.to_string()),
+            entry("schedule", format!("{:?}", self.schedule)),
             entry("weights", self.origin.clone()),
         ]
         .into()
