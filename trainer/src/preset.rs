@@ -12,13 +12,13 @@
 //! | sir-field | reduced 16-16-16 | 33 | -27.3 | 8.1e-5 | 2.2e-6 |
 //!
 //! | sir-school | reduced 16-16-16, 300 of its 1,000 iterations | 10 | -27.5 | 3.1e-4 | 1.2e-5 |
-//! | decay | generic 16-16 | 1.6 | -26.8 | 5.5e-6 | 9.3e-7 |
-//! | lotka-volterra | generic 24-24, 200 of its 300 iterations | 16 | -17.3 | 1.4e-3 | 2.0e-4 |
-//! | duffing | generic 24-24, 200 of its 300 iterations | 17 | -14.7 | 4.2e-3 | 6.1e-4 |
-//! | sirs | conserved 24-24, 200 of its 300 iterations | 19 | -18.9 | 1.9e-3 | 1.9e-4 |
+//! | decay | generic 16-16 | 3.2 | -26.8 | 5.5e-6 | 9.3e-7 |
+//! | lotka-volterra | generic 24-24 | 50 | -18.1 | 9.3e-4 | 1.2e-4 |
+//! | duffing | generic 24-24 | 51 | -15.2 | 4.1e-3 | 4.7e-4 |
+//! | sirs | conserved 24-24 | 57 | -19.1 | 1.4e-3 | 1.6e-4 |
 //! | seir | conserved 24-24, 200 of its 300 iterations | 28 | -18.7 | 4.9e-3 | 3.6e-4 |
 //!
-//! The last six: release build. Errors near 3e-7 are f32 rounding, not the network.
+//! `sir-school` and `seir`: release build. Errors near 3e-7 are f32 rounding, not the network.
 //!
 //! A preset is one entry of a list, if it is of SIR. Every other system has one of its own name without an entry, over the
 //! system's own [`System::DOMAIN`] with a network that goes by the number of quantities that vary.
