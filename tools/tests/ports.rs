@@ -143,6 +143,9 @@ fn an_emulated_board_is_found_on_its_pty() {
     let elf = cargo::build(&board, Output { json: false, quiet: true }).unwrap();
     let image = Image { board: &board, elf: &elf, model: None, flash: None };
     let (_emulator, pty) = Emulator::pty(image, |_| {}).unwrap();
-    let report = json(&sirocco(pty.to_str().unwrap(), &["info", "--port", "auto", "--json"]));
+    let pty = pty.to_str().unwrap();
+    // On a busy machine booting takes longer than a port is given to answer; a board that is up needs milliseconds.
+    json(&sirocco(pty, &["info", "--port", pty, "--retries", "20", "--json"]));
+    let report = json(&sirocco(pty, &["info", "--port", "auto", "--json"]));
     assert_eq!(report["board"], "qemu-mps2-an386");
 }
