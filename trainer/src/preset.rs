@@ -8,7 +8,7 @@
 //! | sir-single | reduced 16 | 0.2 | -34.5 | 3.2e-7 | 7.1e-8 |
 //! | sir-initial | reduced 16-16 | 2.9 | -34.0 | 5.2e-7 | 7.7e-8 |
 //! | sir-initial | conserved 24-24 | 13 | -34.1 | 3.5e-7 | 8.1e-8 |
-//! | sir-full | reduced 16-16 | 11 | -30.3 | 4.3e-6 | 2.9e-7 |
+//! | sir-full | reduced 16-16 | 11 | -30.5 | 4.1e-6 | 2.7e-7 |
 //! | sir-field | reduced 16-16-16 | 33 | -27.3 | 8.1e-5 | 2.2e-6 |
 //!
 //! | sir-school | reduced 16-16-16, 300 of its 1,000 iterations | 10 | -27.5 | 3.1e-4 | 1.2e-5 |

@@ -37,9 +37,9 @@ const STARTS: [(f32, f32); 5] = [(0.0, 0.0), (0.6, -0.6), (-0.6, 0.6), (0.6, 0.6
 ///
 /// Cost: two to six evaluations of `model` at all observations, n^3 for n unknowns each: two rates from ten
 /// observations with `sir-full` and absolute weights take two or three evaluations, 0.13 or 0.19 million Cortex-M4F
-/// instructions, 190,240 in the median (61 problems, `sirocco bench`; 215,400 in the firmware, which is compiled for size).
-/// Up to four more starting points are tried if the fit from the centre of the domain does not
-/// converge, or does not fit: with absolute weights by its chi^2, with relative ones if it ends at a bound.
+/// instructions, 184,320 in the median (61 problems, `sirocco bench`; some 13 % more in the firmware, which is compiled
+/// for size). Up to four more starting points are tried if the fit from the centre of the domain does not converge, or
+/// does not fit: with absolute weights by its chi^2, with relative ones if it ends at a bound.
 ///
 /// # Errors
 /// [`CalibrationError`].
