@@ -55,15 +55,16 @@ impl Network {
                 Step::Dense { weight, relu } => {
                     Operation::Dense { weight: self.values(*weight)?, bias: self.values(weight + 1)?, relu: *relu }
                 }
-                Step::Norm { gain, moments, relu, .. } => {
+                Step::Norm { norm, gain, moments } => {
                     let whole = input != from;
                     let before = nodes.last_mut().filter(|_| whole).map(|node| &mut node.operation);
                     let Some(Operation::Conv { weight, bias, relu: bent @ false, .. }) = before else {
                         return Err(FoldError::Normalisation(self.architecture.name.clone()));
                     };
-                    *bent = *relu;
+                    *bent = norm.relu;
                     self.fold_norm(*gain, *moments, weight, bias)?;
-                    continue;
+                    let Some(pool) = &norm.pool else { continue };
+                    pooling(pool)
                 }
                 Step::Pool(pool) => pooling(pool),
                 Step::Flatten => Operation::Flatten,

@@ -210,7 +210,7 @@ impl Network {
     fn plane(&self, k: usize) -> usize {
         fn find(steps: &[Step], k: usize) -> Option<usize> {
             steps.iter().find_map(|step| match step {
-                Step::Norm { moments, plane, .. } if *moments == k => Some(*plane),
+                Step::Norm { norm, moments, .. } if *moments == k => Some(norm.plane),
                 Step::Residual { body, shortcut } => find(body, k).or_else(|| find(shortcut, k)),
                 _ => None,
             })
@@ -232,15 +232,15 @@ impl Network {
             Step::Conv { geometry, weight, relu } => {
                 operation::convolution(x, &variable(*weight), &variable(weight + 1), geometry, *relu)
             }
-            Step::Norm { gain, moments, relu, .. } => {
+            Step::Norm { norm, gain, moments } => {
                 let (gain, shift) = (variable(*gain), variable(gain + 1));
                 match mode {
                     Mode::Evaluate { .. } => {
-                        operation::normalisation(x, &gain, &shift, &self.moments[*moments], false, *relu)
+                        operation::normalisation(x, &gain, &shift, &self.moments[*moments], false, norm)
                     }
                     Mode::Train { seen, .. } => {
                         let own = operation::moments(x)?;
-                        let y = operation::normalisation(x, &gain, &shift, &own, true, *relu);
+                        let y = operation::normalisation(x, &gain, &shift, &own, true, norm);
                         seen.push((*moments, own));
                         y
                     }

@@ -2,7 +2,7 @@
 //! elsewhere, with the same results to rounding.
 
 use super::kernel::conv::Geometry;
-use super::kernel::norm::{self, Moments};
+use super::kernel::norm::{EPSILON, Moments, Norm};
 use super::kernel::pool::{Kind, Pool};
 use super::kernel::{dense, loss, sum, sum_of, through_relu};
 use candle_core::{
@@ -201,10 +201,9 @@ pub fn dense(x: &Tensor, w: &Tensor, b: &Tensor, relu: bool) -> Result<Tensor> {
 }
 
 struct Normalisation {
-    plane: usize,
+    norm: Norm,
     moments: Moments,
     own: bool,
-    relu: bool,
 }
 
 impl CustomOp3 for Normalisation {
@@ -222,15 +221,18 @@ impl CustomOp3 for Normalisation {
         shift_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (gain, shift) = (slice(gain, gain_layout)?, slice(shift, shift_layout)?);
-        let out = norm::forward(slice(x, x_layout)?, self.plane, &self.moments, gain, shift, self.relu);
-        Ok((CpuStorage::F32(out), x_layout.shape().clone()))
+        let out = self.norm.forward(slice(x, x_layout)?, &self.moments, gain, shift);
+        let (n, channels, height, width) = x_layout.shape().dims4()?;
+        let [rows, columns] = self.norm.pool.map_or([height, width], |pool| pool.output());
+        Ok((CpuStorage::F32(out), (n, channels, rows, columns).into()))
     }
 
-    fn bwd(&self, x: &Tensor, gain: &Tensor, _: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<Gradients3> {
-        let gradient = before_relu(gradient, y, self.relu)?;
-        let (x_, gain_, g_) = (read(x)?, read(gain)?, read(&gradient)?);
-        let found = norm::backward(x_.get()?, self.plane, &self.moments, gain_.get()?, g_.get()?, self.own);
-        let [by_x, by_gain, by_shift] = found;
+    fn bwd(&self, x: &Tensor, gain: &Tensor, shift: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<Gradients3> {
+        let gradient = gradient.contiguous()?;
+        let (x_, y_, g_) = (read(x)?, read(y)?, read(&gradient)?);
+        let (gain_, shift_) = (read(gain)?, read(shift)?);
+        let (values, lines) = ([x_.get()?, y_.get()?, g_.get()?], [gain_.get()?, shift_.get()?]);
+        let [by_x, by_gain, by_shift] = self.norm.backward(values, &self.moments, lines, self.own);
         let by_x = tensor(by_x, x.shape())?;
         Ok((Some(by_x), Some(tensor(by_gain, gain.shape())?), Some(tensor(by_shift, gain.shape())?)))
     }
@@ -248,19 +250,18 @@ pub fn moments(x: &Tensor) -> Result<Moments> {
     Ok(Moments { mean: mean.flatten_all()?.to_vec1()?, variance: variance.to_vec1()? })
 }
 
-/// Batch normalisation of `x [n, c, h, w]` by `moments`, which are the batch's `own` or fixed; perhaps ReLU.
+/// Batch normalisation of `x [n, c, h, w]` by `moments`, which are the batch's `own` or fixed, with what follows it.
 pub fn normalisation(
     x: &Tensor,
     gain: &Tensor,
     shift: &Tensor,
     moments: &Moments,
     own: bool,
-    relu: bool,
+    norm: &Norm,
 ) -> Result<Tensor> {
-    let (_, channels, height, width) = x.dims4()?;
+    let (_, channels, _, _) = x.dims4()?;
     if x.device().is_cpu() {
-        let normalisation = Normalisation { plane: height * width, moments: moments.clone(), own, relu };
-        return x.apply_op3(gain, shift, normalisation);
+        return x.apply_op3(gain, shift, Normalisation { norm: *norm, moments: moments.clone(), own });
     }
     let channel = |t: &Tensor| t.reshape((1, channels, 1, 1));
     let (mean, variance) = if own {
@@ -271,10 +272,11 @@ pub fn normalisation(
         let fixed = |values: &[f32]| Tensor::new(values, x.device()).and_then(|t| channel(&t));
         (fixed(&moments.mean)?, fixed(&moments.variance)?)
     };
-    let root = (variance + f64::from(norm::EPSILON))?.sqrt()?;
+    let root = (variance + f64::from(EPSILON))?.sqrt()?;
     let y = x.broadcast_sub(&mean)?.broadcast_div(&root)?;
     let y = y.broadcast_mul(&channel(gain)?)?.broadcast_add(&channel(shift)?)?;
-    if relu { y.relu() } else { Ok(y) }
+    let y = if norm.relu { y.relu()? } else { y };
+    norm.pool.map_or(Ok(y.clone()), |of| pool(&y, of))
 }
 
 impl CustomOp1 for Pool {

@@ -1,7 +1,9 @@
-//! An architecture made ready to run: shapes checked, ReLU joined to the layer before it, every weight numbered.
+//! An architecture made ready to run: shapes checked, ReLU joined to the layer before it and
+//! pooling to the normalisation before it, every weight numbered.
 
 use super::architecture::{Architecture, Layer};
 use super::kernel::conv::Geometry;
+use super::kernel::norm::Norm;
 use super::kernel::pool::{Kind, Pool};
 use crate::image::folded::Window;
 
@@ -18,16 +20,14 @@ pub enum Step {
         /// max(0, y) at the end.
         relu: bool,
     },
-    /// Batch normalisation, perhaps ReLU.
+    /// Batch normalisation, perhaps ReLU and pooling.
     Norm {
-        /// Numbers of one channel.
-        plane: usize,
+        /// Shapes, and what follows.
+        norm: Norm,
         /// Number of the gains.
         gain: usize,
         /// Number of the running moments.
         moments: usize,
-        /// max(0, y) at the end.
-        relu: bool,
     },
     /// Pooling.
     Pool(Pool),
@@ -132,13 +132,20 @@ impl Plan {
             let input = shape.clone();
             if *layer == Layer::Relu {
                 match steps.last_mut() {
-                    Some(Step::Conv { relu, .. } | Step::Norm { relu, .. } | Step::Dense { relu, .. }) => *relu = true,
+                    Some(
+                        Step::Conv { relu, .. }
+                        | Step::Norm { norm: Norm { relu, pool: None, .. }, .. }
+                        | Step::Dense { relu, .. },
+                    ) => *relu = true,
                     _ => return Err((layer.clone(), input, "ReLU stands after Conv, BatchNorm or Dense")),
                 }
                 continue;
             }
             let step = self.step(layer, shape).map_err(|e| e.into_misfit(layer, input))?;
-            steps.push(step);
+            match (steps.last_mut(), step) {
+                (Some(Step::Norm { norm: Norm { pool: none @ None, .. }, .. }), Step::Pool(pool)) => *none = Some(pool),
+                (_, step) => steps.push(step),
+            }
         }
         Ok(steps)
     }
@@ -163,7 +170,7 @@ impl Plan {
                 self.pair("norm", vec![channels], 0);
                 self.normalised.push(channels);
                 let moments = self.normalised.len() - 1;
-                Ok(Step::Norm { plane: height * width, gain, moments, relu: false })
+                Ok(Step::Norm { norm: Norm { plane: height * width, relu: false, pool: None }, gain, moments })
             }
             Layer::MaxPool(size) | Layer::AveragePool(size) => {
                 let [channels, height, width] = image()?;

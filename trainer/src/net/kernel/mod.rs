@@ -10,6 +10,7 @@ pub mod loss;
 pub mod norm;
 pub mod pool;
 
+use pulp::Arch;
 use rayon::prelude::*;
 
 /// Applies `work` to parts 0..n and returns the results in order; in parallel where the pool has threads to spare.
@@ -30,6 +31,22 @@ pub fn pieces(out: &mut [f32], size: usize, work: impl Fn(usize, &mut [f32]) + S
     }
 }
 
+/// Applies `work` to the items of a list and returns the results in order; in parallel as [`parts`].
+pub fn each<I: Send, T: Send>(items: Vec<I>, work: impl Fn(usize, I) -> T + Sync + Send) -> Vec<T> {
+    if items.len() > 1 && rayon::current_num_threads() > 1 {
+        items.into_par_iter().enumerate().map(|(k, item)| work(k, item)).collect()
+    } else {
+        items.into_iter().enumerate().map(|(k, item)| work(k, item)).collect()
+    }
+}
+
+/// Runs plain loops compiled for the vectors that this machine has: the closure and what it calls are to be
+/// `#[inline(always)]`. Results are the same on every machine, for the compiler joins no multiplication with an addition.
+#[inline(always)]
+fn vectorised<T>(work: impl FnOnce() -> T) -> T {
+    Arch::new().dispatch(work)
+}
+
 /// Lanes of sums, and images side by side: one order of additions on every machine, and one that vectorises.
 const LANES: usize = 16;
 
@@ -44,7 +61,11 @@ fn gather(from: &[f32], size: usize, length: usize, to: &mut [Lanes], step: usiz
         let mut tile = [[0.0; LANES]; LANES];
         for (row, image) in tile.iter_mut().zip(from.chunks(size)) {
             if let Some(image) = image.get(first..first + n) {
-                row[..n].copy_from_slice(image);
+                // A whole row has a length that the compiler knows.
+                match image.first_chunk() {
+                    Some(image) => *row = *image,
+                    None => row[..n].copy_from_slice(image),
+                }
             }
         }
         for k in 0..n {
@@ -70,7 +91,10 @@ fn scatter(from: &[Lanes], step: usize, length: usize, to: &mut [f32], size: usi
         }
         for (row, image) in tile.iter().zip(to.chunks_mut(size)) {
             if let Some(image) = image.get_mut(first..first + n) {
-                image.copy_from_slice(&row[..n]);
+                match image.first_chunk_mut() {
+                    Some(image) => *image = *row,
+                    None => image.copy_from_slice(&row[..n]),
+                }
             }
         }
     }
@@ -91,13 +115,17 @@ pub fn sum_of(x: &[f32], y: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
 }
 
 /// sum of x_i.
+#[inline(always)]
 pub fn sum(x: &[f32]) -> f32 {
     sum_of(x, x, |x, _| x)
 }
 
 /// The gradient before a ReLU: `gradient` where the output `y` is positive, 0 elsewhere.
 pub fn through_relu(gradient: &[f32], y: &[f32]) -> Vec<f32> {
-    gradient.iter().zip(y).map(|(g, y)| if *y > 0.0 { *g } else { 0.0 }).collect()
+    vectorised(
+        #[inline(always)]
+        || gradient.iter().zip(y).map(|(g, y)| if *y > 0.0 { *g } else { 0.0 }).collect(),
+    )
 }
 
 #[cfg(test)]

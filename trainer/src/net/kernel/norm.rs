@@ -1,12 +1,17 @@
-//! Batch normalisation: `y = gain (x - mean) / sqrt(variance + EPSILON) + shift`, per channel.
+//! Batch normalisation: `y = gain (x - mean) / sqrt(variance + EPSILON) + shift`, per channel, and what follows it: ReLU,
+//! pooling.
 //!
 //! In training mean and variance are the batch's own, and the gradient flows through them (Ioffe and Szegedy 2015);
-//! otherwise they are fixed numbers.
+//! otherwise they are fixed numbers. What lies between normalisation and pooling is never stored: a plane of it, which
+//! stays in the first-level cache, is calculated again on the way back.
 
-use super::{sum, sum_of};
+use super::pool::Pool;
+use super::{each, pieces, sum, sum_of, vectorised};
 
 /// Keeps the root away from zero.
 pub const EPSILON: f32 = 1e-5;
+/// Planes handled together.
+const PLANES: usize = 64;
 
 /// Mean and variance of every channel.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,12 +26,27 @@ impl Moments {
     /// Of a batch `[n, channels, plane]`; two passes, sums of planes in f32 and their sum in f64.
     pub fn of(x: &[f32], channels: usize, plane: usize) -> Self {
         let count = (x.len() / channels.max(1)) as f64;
-        let total = |c: usize, f: &dyn Fn(&[f32]) -> f32| {
-            x.chunks_exact(plane).skip(c).step_by(channels).map(|p| f64::from(f(p))).sum::<f64>() / count
+        let average = |of_plane: &(dyn Fn(usize, &[f32]) -> f32 + Sync)| -> Vec<f32> {
+            let pieces: Vec<&[f32]> = x.chunks(PLANES * plane).collect();
+            let sums = each(pieces, |k, piece| {
+                let planes = (k * PLANES..).zip(piece.chunks_exact(plane));
+                planes.map(|(at, plane)| of_plane(at % channels, plane)).collect::<Vec<_>>()
+            });
+            per_channel(sums.into_iter().flatten(), channels).iter().map(|total| (total / count) as f32).collect()
         };
-        let mean: Vec<f32> = (0..channels).map(|c| total(c, &sum) as f32).collect();
-        let square = |m: f32| move |p: &[f32]| sum_of(p, p, |x, _| (x - m) * (x - m));
-        let variance = (0..channels).map(|c| total(c, &square(mean[c])) as f32).collect();
+        let mean = average(&|_, x| {
+            vectorised(
+                #[inline(always)]
+                || sum(x),
+            )
+        });
+        let square = |m: f32| move |x: f32, _| (x - m) * (x - m);
+        let variance = average(&|c, x| {
+            vectorised(
+                #[inline(always)]
+                || sum_of(x, x, square(mean[c])),
+            )
+        });
         Moments { mean, variance }
     }
 
@@ -35,46 +55,136 @@ impl Moments {
     }
 }
 
-/// The output, after ReLU if `relu`.
-pub fn forward(x: &[f32], plane: usize, moments: &Moments, gain: &[f32], shift: &[f32], relu: bool) -> Vec<f32> {
-    let mut out = Vec::with_capacity(x.len());
-    let least = if relu { 0.0 } else { f32::NEG_INFINITY };
-    for (k, x) in x.chunks_exact(plane).enumerate() {
-        let c = k % gain.len();
-        let slope = gain[c] * moments.inverse(c);
-        let offset = shift[c] - moments.mean[c] * slope;
-        out.extend(x.iter().map(|x| (x * slope + offset).max(least)));
-    }
-    out
+/// The sums of every channel over those of its planes, `[n, channels]`, in f64 and in this order.
+fn per_channel(of_planes: impl Iterator<Item = f32>, channels: usize) -> Vec<f64> {
+    let mut totals = vec![0.0; channels];
+    of_planes.enumerate().for_each(|(at, of_plane)| totals[at % channels] += f64::from(of_plane));
+    totals
 }
 
-/// Gradients by input, gain and shift from that of the output before any ReLU; `own`: the moments are the batch's.
-pub fn backward(
-    x: &[f32],
-    plane: usize,
-    moments: &Moments,
-    gain: &[f32],
-    gradient: &[f32],
-    own: bool,
-) -> [Vec<f32>; 3] {
-    let channels = gain.len();
-    let (mut by_gain, mut by_shift) = (vec![0.0f64; channels], vec![0.0f64; channels]);
-    for (k, (x, g)) in x.chunks_exact(plane).zip(gradient.chunks_exact(plane)).enumerate() {
-        let c = k % channels;
-        let mean = moments.mean[c];
-        by_gain[c] += f64::from(sum_of(x, g, |x, g| (x - mean) * g) * moments.inverse(c));
-        by_shift[c] += f64::from(sum(g));
+/// A normalisation and what follows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Norm {
+    /// Numbers of one channel of the input.
+    pub plane: usize,
+    /// max(0, y).
+    pub relu: bool,
+    /// Pooling at the end.
+    pub pool: Option<Pool>,
+}
+
+/// A channel's normalisation: `max(slope x + offset, least)`.
+struct Line {
+    slope: f32,
+    offset: f32,
+    least: f32,
+}
+
+impl Line {
+    #[inline(always)]
+    fn draw(&self, x: &[f32], y: &mut [f32]) {
+        y.iter_mut().zip(x).for_each(|(y, x)| *y = (x * self.slope + self.offset).max(self.least));
     }
-    let narrow = |v: Vec<f64>| v.into_iter().map(|v| v as f32).collect::<Vec<f32>>();
-    let (by_gain, by_shift) = (narrow(by_gain), narrow(by_shift));
-    let count = (x.len() / channels.max(1)) as f32;
-    let mut by_input = Vec::with_capacity(x.len());
-    for (k, (x, g)) in x.chunks_exact(plane).zip(gradient.chunks_exact(plane)).enumerate() {
-        let c = k % channels;
-        let (mean, inverse) = (moments.mean[c], moments.inverse(c));
-        let slope = gain[c] * inverse;
-        let (level, tilt) = if own { (by_shift[c] / count, by_gain[c] / count * inverse) } else { (0.0, 0.0) };
-        by_input.extend(x.iter().zip(g).map(|(x, g)| slope * (g - level - (x - mean) * tilt)));
+}
+
+impl Norm {
+    /// Numbers of one channel of the output.
+    fn after(&self) -> usize {
+        self.pool.map_or(self.plane, |pool| pool.planes().1)
     }
-    [by_input, by_gain, by_shift]
+
+    fn line(&self, c: usize, moments: &Moments, gain: &[f32], shift: &[f32]) -> Line {
+        let slope = gain[c] * moments.inverse(c);
+        let least = if self.relu { 0.0 } else { f32::NEG_INFINITY };
+        Line { slope, offset: shift[c] - moments.mean[c] * slope, least }
+    }
+
+    /// The output for `x [n, channels, plane]`.
+    pub fn forward(&self, x: &[f32], moments: &Moments, gain: &[f32], shift: &[f32]) -> Vec<f32> {
+        let (plane, after) = (self.plane, self.after());
+        let mut out = vec![0.0; x.len() / plane * after];
+        pieces(&mut out, PLANES * after, |k, out| {
+            let mut whole = vec![0.0; self.pool.map_or(0, |_| plane)];
+            for (at, out) in (k * PLANES..).zip(out.chunks_exact_mut(after)) {
+                let line = self.line(at % gain.len(), moments, gain, shift);
+                let x = &x[at * plane..][..plane];
+                vectorised(
+                    #[inline(always)]
+                    || match self.pool {
+                        None => line.draw(x, out),
+                        Some(pool) => {
+                            line.draw(x, &mut whole);
+                            pool.one(&whole, out);
+                        }
+                    },
+                );
+            }
+        });
+        out
+    }
+
+    /// Gradients by input, gain and shift from that by the output `y`; `own`: the moments are the batch's.
+    pub fn backward(
+        &self,
+        [x, y, gradient]: [&[f32]; 3],
+        moments: &Moments,
+        [gain, shift]: [&[f32]; 2],
+        own: bool,
+    ) -> [Vec<f32>; 3] {
+        let (plane, after, channels) = (self.plane, self.after(), gain.len());
+        let mut by_input = vec![0.0; x.len()];
+        let sums = each(by_input.chunks_mut(PLANES * plane).collect(), |k, piece: &mut [f32]| {
+            let mut room = vec![0.0; self.pool.map_or(0, |pool| plane + pool.room())];
+            let planes = (k * PLANES..).zip(piece.chunks_exact_mut(plane));
+            let of_plane = |(at, g): (usize, &mut [f32])| {
+                let (mean, inverse) = (moments.mean[at % channels], moments.inverse(at % channels));
+                let line = self.line(at % channels, moments, gain, shift);
+                let x = &x[at * plane..][..plane];
+                let (y, gradient) = (&y[at * after..][..after], &gradient[at * after..][..after]);
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        self.straightened(&line, x, y, gradient, &mut room, g);
+                        (sum_of(x, g, |x, g| (x - mean) * g) * inverse, sum(g))
+                    },
+                )
+            };
+            planes.map(of_plane).collect::<Vec<_>>()
+        });
+        let total = |of: fn(&(f32, f32)) -> f32| -> Vec<f32> {
+            per_channel(sums.iter().flatten().map(of), channels).iter().map(|total| *total as f32).collect()
+        };
+        let (by_gain, by_shift) = (total(|s| s.0), total(|s| s.1));
+        let count = (x.len() / channels.max(1)) as f32;
+        pieces(&mut by_input, PLANES * plane, |k, piece| {
+            for (at, g) in (k * PLANES..).zip(piece.chunks_exact_mut(plane)) {
+                let (c, x) = (at % channels, &x[at * plane..][..plane]);
+                let (mean, inverse) = (moments.mean[c], moments.inverse(c));
+                let slope = gain[c] * inverse;
+                let (level, tilt) = if own { (by_shift[c] / count, by_gain[c] / count * inverse) } else { (0.0, 0.0) };
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        g.iter_mut().zip(x).for_each(|(g, x)| *g = slope * (*g - level - (x - mean) * tilt));
+                    },
+                );
+            }
+        });
+        [by_input, by_gain, by_shift]
+    }
+
+    /// The gradient of one plane before pooling and ReLU, into `out`, which is zero; `room` is for what was there.
+    #[inline(always)]
+    fn straightened(&self, line: &Line, x: &[f32], y: &[f32], gradient: &[f32], room: &mut [f32], out: &mut [f32]) {
+        let Some(pool) = self.pool else {
+            let kept = |(y, g): (&f32, &f32)| if !self.relu || *y > 0.0 { *g } else { 0.0 };
+            return out.iter_mut().zip(y.iter().zip(gradient).map(kept)).for_each(|(out, g)| *out = g);
+        };
+        let (whole, room) = room.split_at_mut(self.plane);
+        line.draw(x, whole);
+        pool.one_backward(whole, y, gradient, room, out);
+        if self.relu {
+            out.iter_mut().zip(whole.iter()).for_each(|(g, y)| *g = if *y > 0.0 { *g } else { 0.0 });
+        }
+    }
 }
