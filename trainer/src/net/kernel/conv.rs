@@ -306,22 +306,24 @@ impl Lines<'_> {
     #[inline(always)]
     fn by_weight<S: Simd>(&self, simd: S, x: &[Lanes], out: &mut [f32]) {
         let (filters, run) = (self.geometry.filters, self.geometry.run());
-        for u in 0..self.geometry.window.kernel[0] {
-            for q in (0..run).step_by(3) {
-                let mut o = 0;
-                while o < filters {
+        // Filters outermost: the gradients of a block stay in the first-level cache.
+        let mut o = 0;
+        while o < filters {
+            let block = if filters - o >= BLOCK { BLOCK } else { 1 };
+            for u in 0..self.geometry.window.kernel[0] {
+                for q in (0..run).step_by(3) {
                     let at = (o, u, q);
-                    match (filters - o >= BLOCK, run - q) {
-                        (true, 1) => self.block::<S, BLOCK, 1>(simd, x, at, out),
-                        (true, 2) => self.block::<S, BLOCK, 2>(simd, x, at, out),
-                        (true, _) => self.block::<S, BLOCK, 3>(simd, x, at, out),
-                        (false, 1) => self.block::<S, 1, 1>(simd, x, at, out),
-                        (false, 2) => self.block::<S, 1, 2>(simd, x, at, out),
-                        (false, _) => self.block::<S, 1, 3>(simd, x, at, out),
+                    match (block, run - q) {
+                        (BLOCK, 1) => self.block::<S, BLOCK, 1>(simd, x, at, out),
+                        (BLOCK, 2) => self.block::<S, BLOCK, 2>(simd, x, at, out),
+                        (BLOCK, _) => self.block::<S, BLOCK, 3>(simd, x, at, out),
+                        (_, 1) => self.block::<S, 1, 1>(simd, x, at, out),
+                        (_, 2) => self.block::<S, 1, 2>(simd, x, at, out),
+                        (_, _) => self.block::<S, 1, 3>(simd, x, at, out),
                     }
-                    o += if filters - o >= BLOCK { BLOCK } else { 1 };
                 }
             }
+            o += block;
         }
     }
 
