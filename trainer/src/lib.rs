@@ -16,6 +16,7 @@ pub mod device;
 pub mod evaluate;
 pub mod export;
 pub mod hardest;
+pub mod heap;
 pub mod image;
 pub mod interrupt;
 pub mod load;

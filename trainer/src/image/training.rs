@@ -6,17 +6,15 @@
 
 use crate::checkpoint::{Checkpoint, CheckpointError, Identity};
 use crate::dataset::Images;
+use crate::heap;
 use crate::interrupt::Interrupt;
 use crate::net::kernel::norm::Moments;
 use crate::net::network::{Network, NetworkError};
 use crate::net::operation;
+use crate::optimise::adam;
 use crate::random::{Purpose, Random};
 use candle_core::Tensor;
 use std::path::Path;
-
-const BETA_1: f32 = 0.9;
-const BETA_2: f32 = 0.999;
-const EPSILON: f32 = 1e-8;
 
 /// How steps follow gradients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -158,7 +156,7 @@ impl Training {
         stop: &Interrupt,
         mut watch: impl FnMut(&Training, f32),
     ) -> Result<(), TrainingError> {
-        crate::optimise::adam::keep_heap();
+        heap::keep();
         let until = until.min(stage.end);
         if stage.subset.is_empty() && self.step < until {
             return Err(TrainingError::Empty);
@@ -205,8 +203,8 @@ impl Training {
             }
             match settings.optimizer {
                 Optimizer::Adam => {
-                    let moments = (&mut self.first[k], &mut self.second[k]);
-                    adam(&mut weights, &gradient, moments, rate, self.step);
+                    let moments = (&mut self.first[k][..], &mut self.second[k][..]);
+                    adam::update(&mut weights, &gradient, moments, rate, self.step);
                 }
                 Optimizer::Sgd => {
                     for ((w, g), m) in weights.iter_mut().zip(&gradient).zip(&mut self.first[k]) {
@@ -269,24 +267,6 @@ impl Training {
         }
         self.step = checkpoint.counter(path, "step")? as usize;
         Ok(())
-    }
-}
-
-/// The update of Adam after `step` steps, with both corrections of its moments put into the rate.
-pub(crate) fn adam(
-    weights: &mut [f32],
-    gradient: &[f32],
-    moments: (&mut Vec<f32>, &mut Vec<f32>),
-    rate: f64,
-    step: usize,
-) {
-    let power = |beta: f32| 1.0 - f64::from(beta).powf(step as f64);
-    let rate = (rate * power(BETA_2).sqrt() / power(BETA_1)) as f32;
-    let epsilon = EPSILON * power(BETA_2).sqrt() as f32;
-    for ((w, g), (m, v)) in weights.iter_mut().zip(gradient).zip(moments.0.iter_mut().zip(moments.1)) {
-        *m = BETA_1 * *m + (1.0 - BETA_1) * g;
-        *v = BETA_2 * *v + (1.0 - BETA_2) * g * g;
-        *w -= rate * *m / (v.sqrt() + epsilon);
     }
 }
 

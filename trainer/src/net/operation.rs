@@ -1,10 +1,10 @@
 //! The operations of image networks on candle tensors: our [`kernel`](super::kernel)s on the CPU, candle's own
 //! elsewhere, with the same results to rounding.
 
-use super::kernel::conv::Geometry;
+use super::kernel::conv::{Direction, Geometry};
 use super::kernel::norm::{EPSILON, Moments, Norm};
 use super::kernel::pool::{Kind, Pool};
-use super::kernel::{dense, loss, sum, sum_of, through_relu};
+use super::kernel::{dense, loss, sum_of, through_relu};
 use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, CustomOp3, D, DType, Device, Layout, Result, Shape, Storage, Tensor, bail,
 };
@@ -53,6 +53,7 @@ fn before_relu(gradient: &Tensor, y: &Tensor, relu: bool) -> Result<Tensor> {
 
 struct Convolution {
     geometry: Geometry,
+    direction: Direction,
     relu: bool,
 }
 
@@ -71,17 +72,16 @@ impl CustomOp3 for Convolution {
         b_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (x, w, b) = (slice(x, x_layout)?, slice(w, w_layout)?, slice(b, b_layout)?);
-        let n = x.len() / self.geometry.input_size();
-        let [rows, columns] = self.geometry.output;
-        let out = self.geometry.forward(x, w, b, self.relu);
-        Ok((CpuStorage::F32(out), (n, self.geometry.filters, rows, columns).into()))
+        let out = self.geometry.apply(self.direction, x, w, b, self.relu);
+        let [channels, rows, columns] = self.geometry.end(self.direction);
+        Ok((CpuStorage::F32(out), (x_layout.dim(0)?, channels, rows, columns).into()))
     }
 
     fn bwd(&self, x: &Tensor, w: &Tensor, b: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<Gradients3> {
         let gradient = before_relu(gradient, y, self.relu)?;
         let of_input = x.track_op();
         let (x_, w_, g_) = (read(x)?, read(w)?, read(&gradient)?);
-        let found = self.geometry.backward(x_.get()?, w_.get()?, g_.get()?, of_input);
+        let found = self.geometry.gradients(self.direction, x_.get()?, w_.get()?, g_.get()?, of_input);
         let by_input = if of_input { Some(tensor(found.input, x.shape())?) } else { None };
         Ok((by_input, Some(tensor(found.weight, w.shape())?), Some(tensor(found.bias, b.shape())?)))
     }
@@ -89,69 +89,32 @@ impl CustomOp3 for Convolution {
 
 type Gradients3 = (Option<Tensor>, Option<Tensor>, Option<Tensor>);
 
-/// Convolution of `x [n, c, h, w]`, with bias and perhaps ReLU.
+/// Convolution of `x [n, c, h, w]`, with bias and perhaps ReLU; `w [filters, c, kh, kw]`.
 pub fn convolution(x: &Tensor, w: &Tensor, b: &Tensor, geometry: &Geometry, relu: bool) -> Result<Tensor> {
     if x.device().is_cpu() {
-        return x.contiguous()?.apply_op3(w, b, Convolution { geometry: *geometry, relu });
+        let (geometry, direction) = (*geometry, Direction::Onward);
+        return x.contiguous()?.apply_op3(w, b, Convolution { geometry, direction, relu });
     }
     let y = x.conv2d(w, geometry.window.padding[0], geometry.window.stride[0], 1, 1)?;
-    let y = y.broadcast_add(&b.reshape((1, geometry.filters, 1, 1))?)?;
-    if relu { y.relu() } else { Ok(y) }
-}
-
-/// The adjoint of a convolution: from its output's shape to its input's.
-struct Transposed {
-    geometry: Geometry,
-    relu: bool,
-}
-
-impl CustomOp3 for Transposed {
-    fn name(&self) -> &'static str {
-        "transposed-convolution"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        w: &CpuStorage,
-        w_layout: &Layout,
-        b: &CpuStorage,
-        b_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (x, w, b) = (slice(x, x_layout)?, slice(w, w_layout)?, slice(b, b_layout)?);
-        let n = x.len() / self.geometry.output_size();
-        let [channels, rows, columns] = self.geometry.input;
-        Ok((CpuStorage::F32(self.geometry.adjoint(x, w, b, self.relu)), (n, channels, rows, columns).into()))
-    }
-
-    fn bwd(&self, x: &Tensor, w: &Tensor, b: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<Gradients3> {
-        let gradient = before_relu(gradient, y, self.relu)?;
-        let (x_, w_, g_) = (read(x)?, read(w)?, read(&gradient)?);
-        let (x_, w_, g_) = (x_.get()?, w_.get()?, g_.get()?);
-        // The adjoint's adjoint is the convolution, and both have the same gradient by the weights, with the roles of
-        // input and output exchanged.
-        let by_x = self.geometry.forward(g_, w_, &vec![0.0; self.geometry.filters], false);
-        let by_w = self.geometry.backward(g_, w_, x_, false).weight;
-        let [channels, rows, columns] = self.geometry.input;
-        let mut by_b = vec![0.0; channels];
-        for (k, plane) in g_.chunks_exact(rows * columns).enumerate() {
-            by_b[k % channels] += sum(plane);
-        }
-        Ok((Some(tensor(by_x, x.shape())?), Some(tensor(by_w, w.shape())?), Some(tensor(by_b, b.shape())?)))
-    }
+    with_bias(&y, b, relu)
 }
 
 /// Transposed convolution of `x [n, filters, oh, ow]` to the input's shape of the convolution `geometry`, with a bias for
 /// each of its channels and perhaps ReLU; `w [filters, c, kh, kw]`.
 pub fn transposed_convolution(x: &Tensor, w: &Tensor, b: &Tensor, geometry: &Geometry, relu: bool) -> Result<Tensor> {
     if x.device().is_cpu() {
-        return x.contiguous()?.apply_op3(w, b, Transposed { geometry: *geometry, relu });
+        let (geometry, direction) = (*geometry, Direction::Back);
+        return x.contiguous()?.apply_op3(w, b, Convolution { geometry, direction, relu });
     }
-    let (window, [channels, rows, _]) = (geometry.window, geometry.input);
+    let (window, [_, rows, _]) = (geometry.window, geometry.input);
     let whole = (geometry.output[0] - 1) * window.stride[0] + window.kernel[0] - 2 * window.padding[0];
     let y = x.conv_transpose2d(w, window.padding[0], rows - whole, window.stride[0], 1)?;
-    let y = y.broadcast_add(&b.reshape((1, channels, 1, 1))?)?;
+    with_bias(&y, b, relu)
+}
+
+/// `y [n, c, h, w]` with the bias of every channel, perhaps after ReLU.
+fn with_bias(y: &Tensor, b: &Tensor, relu: bool) -> Result<Tensor> {
+    let y = y.broadcast_add(&b.reshape((1, b.elem_count(), 1, 1))?)?;
     if relu { y.relu() } else { Ok(y) }
 }
 

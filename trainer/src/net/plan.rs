@@ -257,6 +257,16 @@ mod tests {
     }
 
     #[test]
+    fn pooling_joins_the_normalisation_before_it() {
+        let layers = vec![Layer::BatchNorm, Layer::Relu, Layer::MaxPool(2), Layer::MaxPool(4), Layer::Flatten];
+        let plan = Plan::new(&Architecture { name: "pools".into(), input: [2, 8, 8], classes: 2, layers }).unwrap();
+        let pool = |size, side| Pool { kind: Kind::Max, size, height: side, width: side };
+        let norm = Norm { plane: 64, relu: true, pool: Some(pool(2, 8)) };
+        let steps = [Step::Norm { norm, gain: 0, moments: 0 }, Step::Pool(pool(4, 4)), Step::Flatten];
+        assert_eq!(plan.steps, steps);
+    }
+
+    #[test]
     fn what_does_not_fit_is_named() {
         let broken = |layers: Vec<Layer>| {
             let network = Architecture { name: "broken".into(), input: [1, 8, 8], classes: 2, layers };
@@ -264,6 +274,7 @@ mod tests {
         };
         assert!(broken(vec![Layer::Dense(2)]).contains("flatten it first"));
         assert!(broken(vec![Layer::Relu]).contains("stands after"));
+        assert!(broken(vec![Layer::BatchNorm, Layer::MaxPool(2), Layer::Relu]).contains("stands after"));
         assert!(broken(vec![Layer::MaxPool(9)]).contains("the window is larger"));
         assert!(broken(vec![Layer::Flatten, Layer::Dense(3)]).contains("2 classes"));
         assert!(broken(vec![Layer::Flatten, Layer::Dropout(1.0)]).contains("share"));

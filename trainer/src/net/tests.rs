@@ -2,6 +2,7 @@
 
 use super::architecture::{PRESETS, preset};
 use super::kernel::conv::Geometry;
+use super::kernel::norm::{Moments, Norm};
 use super::kernel::pool::{Kind, Pool};
 use super::kernel::tests::numbers;
 use super::network::{Network, Normalisation};
@@ -111,24 +112,41 @@ fn pooling_drops_what_is_left_over_and_gives_a_tie_to_the_first() {
 
 #[test]
 fn normalisation_is_the_formula_with_its_gradient() {
-    let (x, gain, shift) = (variable(&[4, 3, 5, 5], 1), variable(&[3], 2), variable(&[3], 3));
+    let (x, gain, shift) = (variable(&[4, 3, 5, 7], 1), variable(&[3], 2), variable(&[3], 3));
     let channel = |t: &Tensor| t.reshape((1, 3, 1, 1)).unwrap();
     let formula = |mean: &Tensor, variance: &Tensor| {
         let root = (variance + f64::from(kernel::norm::EPSILON)).unwrap().sqrt().unwrap();
         let y = x.broadcast_sub(mean).unwrap().broadcast_div(&root).unwrap();
-        let y = y.broadcast_mul(&channel(&gain)).unwrap().broadcast_add(&channel(&shift)).unwrap();
-        y.relu().unwrap()
+        y.broadcast_mul(&channel(&gain)).unwrap().broadcast_add(&channel(&shift)).unwrap()
     };
     let mean = x.mean_keepdim((0, 2, 3)).unwrap();
     let variance = x.broadcast_sub(&mean).unwrap().sqr().unwrap().mean_keepdim((0, 2, 3)).unwrap();
     let own = operation::moments(&x).unwrap();
-    let ours = operation::normalisation(&x, &gain, &shift, &own, true, true).unwrap();
-    same(&[&x, &gain, &shift], &ours, &formula(&mean, &variance), 1e-3);
-
-    let fixed = kernel::norm::Moments { mean: vec![0.5, -0.5, 0.0], variance: vec![0.3, 2.0, 1.0] };
-    let ours = operation::normalisation(&x, &gain, &shift, &fixed, false, true).unwrap();
+    let fixed = Moments { mean: vec![0.5, -0.5, 0.0], variance: vec![0.3, 2.0, 1.0] };
     let constant = |v: &[f32]| channel(&Tensor::new(v, &Device::Cpu).unwrap());
-    same(&[&x, &gain, &shift], &ours, &formula(&constant(&fixed.mean), &constant(&fixed.variance)), 1e-3);
+    let of_fixed = formula(&constant(&fixed.mean), &constant(&fixed.variance));
+
+    // Neither rows nor columns are a multiple of a window.
+    let pool = |kind, size| Some(Pool { kind, size, height: 5, width: 7 });
+    for pool in [None, pool(Kind::Max, 2), pool(Kind::Max, 3), pool(Kind::Average, 2)] {
+        for relu in [true, false] {
+            let norm = Norm { plane: 35, relu, pool };
+            let then = |y: Tensor| {
+                let y = if relu { y.relu().unwrap() } else { y };
+                match pool {
+                    None => y,
+                    Some(Pool { kind: Kind::Max, size, .. }) => operation::max_of_windows(&y, size).unwrap(),
+                    Some(Pool { size, .. }) => {
+                        y.narrow(2, 0, 4).unwrap().narrow(3, 0, 6).unwrap().avg_pool2d(size).unwrap()
+                    }
+                }
+            };
+            let ours = operation::normalisation(&x, &gain, &shift, &own, true, &norm).unwrap();
+            same(&[&x, &gain, &shift], &ours, &then(formula(&mean, &variance)), 1e-3);
+            let ours = operation::normalisation(&x, &gain, &shift, &fixed, false, &norm).unwrap();
+            same(&[&x, &gain, &shift], &ours, &then(of_fixed.clone()), 1e-3);
+        }
+    }
 }
 
 #[test]
@@ -136,11 +154,20 @@ fn threads_do_not_change_a_bit() {
     let geometry = Geometry::new([3, 16, 16], 8, Window::square(5, 1, 2)).unwrap();
     let (x, w) = (numbers(40 * 3 * 256, 1), numbers(8 * 75, 2));
     let gradient = numbers(40 * 8 * 256, 3);
+    let pool = Pool { kind: Kind::Max, size: 2, height: 16, width: 16 };
+    let norm = Norm { plane: 256, relu: true, pool: Some(pool) };
     let all = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| {
+        let threads = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        threads.install(|| {
             let found = geometry.backward(&x, &w, &gradient, true);
-            (geometry.forward(&x, &w, &[0.1; 8], true), found.input, found.weight, found.bias)
+            let y = geometry.forward(&x, &w, &[0.1; 8], true);
+            let moments = Moments::of(&y, 8, 256);
+            let z = norm.forward(&y, &moments, &[1.2; 8], &[0.3; 8]);
+            let by_z = &gradient[..z.len()];
+            let back = norm.backward([&y, &z, by_z], &moments, [&[1.2; 8], &[0.3; 8]], true);
+            let pooled = pool.forward(&y);
+            let by_y = pool.backward(&y, &pooled, by_z);
+            (y, found.input, found.weight, found.bias, (moments, z, back, pooled, by_y))
         })
     };
     assert_eq!(all(1), all(3));

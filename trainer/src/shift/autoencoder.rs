@@ -7,11 +7,13 @@
 
 use crate::checkpoint::{Checkpoint, CheckpointError, Identity};
 use crate::dataset::{Images, fingerprint};
+use crate::heap;
 use crate::image::folded::Window;
-use crate::image::training::{Stage, Stream, TrainingError, adam};
+use crate::image::training::{Stage, Stream, TrainingError};
 use crate::interrupt::Interrupt;
 use crate::net::kernel::conv::Geometry;
 use crate::net::operation;
+use crate::optimise::adam;
 use crate::random::{Purpose, Random};
 use candle_core::{Device, Result, Tensor, Var};
 use std::path::Path;
@@ -84,7 +86,7 @@ impl Autoencoder {
         stop: &Interrupt,
         mut watch: impl FnMut(usize, f32),
     ) -> std::result::Result<Self, TrainingError> {
-        crate::optimise::adam::keep_heap();
+        heap::keep();
         let fresh = Self::random(images.shape(), seed).filter(|_| !images.is_empty());
         let autoencoder = fresh.ok_or(TrainingError::Empty)??;
         let zeros = || autoencoder.variables.iter().map(|v| vec![0.0; v.elem_count()]).collect::<Vec<_>>();
@@ -108,7 +110,7 @@ impl Autoencoder {
                 let Some(gradient) = gradients.get(variable) else { continue };
                 let gradient = gradient.flatten_all()?.to_vec1::<f32>()?;
                 let mut weights = variable.flatten_all()?.to_vec1::<f32>()?;
-                adam(&mut weights, &gradient, (&mut first[k], &mut second[k]), RATE, step + 1);
+                adam::update(&mut weights, &gradient, (&mut first[k], &mut second[k]), RATE, step + 1);
                 variable.set(&Tensor::from_vec(weights, variable.shape(), &Device::Cpu)?)?;
             }
             watch(step + 1, error);

@@ -8,8 +8,13 @@
 //! The network and its adjoint are tensors. Residuals and their exact derivatives with respect to the network's
 //! outputs are computed on the host, from the right-hand side that device, reference and trainer share.
 
+mod state;
+
+pub use state::State;
+pub(crate) use state::update;
+
 use super::{Budget, Ending};
-use crate::checkpoint::{Checkpoint, CheckpointError, Identity};
+use crate::heap;
 use crate::interrupt::Interrupt;
 use crate::loss;
 use crate::mlp::Mlp;
@@ -20,7 +25,6 @@ use crate::residual::{Batch, Point};
 use crate::sample;
 use candle_core::Device;
 use rayon::prelude::*;
-use std::path::Path;
 use std::time::Instant;
 
 /// Steps of an epoch: the minibatches of the thesis' recipe, and how often a run is watched in both.
@@ -36,10 +40,6 @@ const SETTLED: f64 = 0.8;
 const CHUNK: usize = 256;
 /// Points up to which one core computes the residuals.
 const SERIAL: usize = 512;
-
-const BETA_1: f32 = 0.9;
-const BETA_2: f32 = 0.999;
-const EPSILON: f32 = 1e-8;
 
 /// How points are drawn and the learning rate falls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -114,109 +114,6 @@ pub enum AdamError {
     },
 }
 
-/// Everything a run needs to go on: what a checkpoint holds.
-#[derive(Debug, Clone, PartialEq)]
-pub struct State {
-    /// Current weights, in the order of [`Mlp::parameters`].
-    pub parameters: Vec<f32>,
-    /// Running mean of the gradient.
-    pub first: Vec<f32>,
-    /// Running mean of its square.
-    pub second: Vec<f32>,
-    /// Steps done.
-    pub step: usize,
-    /// Epochs done.
-    pub epoch: u64,
-    /// Wall-clock seconds spent.
-    pub seconds: f64,
-    /// LogLoss on the points of the last epoch, each taken before the step it led to.
-    pub loss: f64,
-    /// Weights with the best held-out score; the first ones until the run has settled.
-    pub best: Mlp,
-    /// That score: LogLoss on the held-out points, infinite until the run has settled.
-    pub best_score: f64,
-}
-
-impl State {
-    /// The start of a run from `mlp`, whose weights are rounded to f32.
-    pub fn new(mlp: Mlp) -> Self {
-        let parameters: Vec<f32> = mlp.parameters.iter().map(|p| *p as f32).collect();
-        let zeros = vec![0.0; parameters.len()];
-        State {
-            first: zeros.clone(),
-            second: zeros,
-            parameters,
-            step: 0,
-            epoch: 0,
-            seconds: 0.0,
-            loss: f64::NAN,
-            best: mlp,
-            best_score: f64::INFINITY,
-        }
-    }
-
-    /// The state as a checkpoint of the run `identity`.
-    pub fn checkpoint(&self, identity: Identity) -> Checkpoint {
-        let wide = |values: &[f32]| values.iter().map(|v| f64::from(*v)).collect();
-        let tensors = [
-            ("parameters", wide(&self.parameters)),
-            ("first", wide(&self.first)),
-            ("second", wide(&self.second)),
-            ("best", self.best.parameters.clone()),
-            ("scalars", vec![self.seconds, self.loss, self.best_score]),
-        ];
-        let counters = [("step".to_string(), self.step as u64), ("epoch".to_string(), self.epoch)];
-        let tensors = tensors.into_iter().map(|(name, values)| (name.to_string(), values)).collect();
-        Checkpoint { identity, counters: counters.into(), tensors }
-    }
-
-    /// The state in a checkpoint read from `path`, of a network shaped like `mlp`.
-    ///
-    /// # Errors
-    /// [`CheckpointError::Damaged`] if anything is missing or does not fit.
-    pub fn restore(checkpoint: &Checkpoint, path: &Path, mlp: &Mlp) -> Result<Self, CheckpointError> {
-        let count = mlp.parameters.len();
-        let narrow = |name: &str| -> Result<Vec<f32>, CheckpointError> {
-            Ok(checkpoint.tensor(path, name, count)?.iter().map(|v| *v as f32).collect())
-        };
-        let scalars = checkpoint.tensor(path, "scalars", 3)?;
-        Ok(State {
-            parameters: narrow("parameters")?,
-            first: narrow("first")?,
-            second: narrow("second")?,
-            step: checkpoint.counter(path, "step")? as usize,
-            epoch: checkpoint.counter(path, "epoch")?,
-            seconds: scalars[0],
-            loss: scalars[1],
-            best: Mlp { parameters: checkpoint.tensor(path, "best", count)?.to_vec(), ..mlp.clone() },
-            best_score: scalars[2],
-        })
-    }
-
-    /// The network with the current weights.
-    pub fn mlp(&self) -> Mlp {
-        Mlp { parameters: self.parameters.iter().map(|p| f64::from(*p)).collect(), ..self.best.clone() }
-    }
-
-    /// The network to use: the best one, or the current one of a run that was interrupted before it settled.
-    pub fn answer(&self) -> Mlp {
-        if self.best_score.is_finite() { self.best.clone() } else { self.mlp() }
-    }
-
-    fn update(&mut self, gradient: &[f32], learning_rate: f64) {
-        self.step += 1;
-        let power = |beta: f32| 1.0 - f64::from(beta).powf(self.step as f64);
-        let rate = (learning_rate * power(BETA_2).sqrt() / power(BETA_1)) as f32;
-        let epsilon = EPSILON * power(BETA_2).sqrt() as f32;
-        let moments = self.first.iter_mut().zip(&mut self.second);
-        for ((p, g), (m, v)) in self.parameters.iter_mut().zip(gradient).zip(moments) {
-            *m = BETA_1 * *m + (1.0 - BETA_1) * g;
-            *v = BETA_2 * *v + (1.0 - BETA_2) * g * g;
-            *p -= rate * *m / (v.sqrt() + epsilon);
-        }
-    }
-}
-
 /// How much steeper in time the first layer of a single problem's network begins.
 const STEEPER: f64 = 4.0;
 
@@ -245,7 +142,7 @@ pub fn run<E: From<AdamError>>(
     stop: &Interrupt,
     mut watch: impl FnMut(&State) -> Result<(), E>,
 ) -> Result<Ending, E> {
-    keep_heap();
+    heap::keep();
     let count = HELD_OUT[usize::from(problem.inputs.len() > 1)];
     let held_out = sample::uniform_seeded(problem, count, settings.seed, Purpose::HeldOut, 0);
     let held_out = Batch::new(problem, &held_out);
@@ -261,14 +158,6 @@ pub fn run<E: From<AdamError>>(
         watch(state)?;
     }
     Ok(Ending::Budget)
-}
-
-/// Makes glibc keep freed memory for the next step instead of returning it to the system and faulting it in again,
-/// which costs a quarter of the time: its thresholds follow the largest mapping freed so far (mallopt(3), "dynamic
-/// mmap threshold"). It follows up to 32 MiB, and twice that is kept. Elsewhere this is one allocation without effect.
-pub(crate) fn keep_heap() {
-    const ALMOST: usize = (32 << 20) - (1 << 16);
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(ALMOST)));
 }
 
 fn keep_better(problem: &Problem, state: &mut State, held_out: &Batch) {
@@ -411,6 +300,7 @@ fn seeds(problem: &Problem, points: &[Point], outputs: &[f32], share: f64) -> (f
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::{Checkpoint, Identity};
     use crate::mlp::Activation;
     use crate::preset;
     use crate::problem::Form;

@@ -1,0 +1,125 @@
+//! Where a run of Adam stands: weights, moments, the best so far; its update, its checkpoint.
+
+use crate::checkpoint::{Checkpoint, CheckpointError, Identity};
+use crate::mlp::Mlp;
+use std::path::Path;
+
+const BETA_1: f32 = 0.9;
+const BETA_2: f32 = 0.999;
+const EPSILON: f32 = 1e-8;
+
+/// Everything a run needs to go on: what a checkpoint holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    /// Current weights, in the order of [`Mlp::parameters`].
+    pub parameters: Vec<f32>,
+    /// Running mean of the gradient.
+    pub first: Vec<f32>,
+    /// Running mean of its square.
+    pub second: Vec<f32>,
+    /// Steps done.
+    pub step: usize,
+    /// Epochs done.
+    pub epoch: u64,
+    /// Wall-clock seconds spent.
+    pub seconds: f64,
+    /// LogLoss on the points of the last epoch, each taken before the step it led to.
+    pub loss: f64,
+    /// Weights with the best held-out score; the first ones until the run has settled.
+    pub best: Mlp,
+    /// That score: LogLoss on the held-out points, infinite until the run has settled.
+    pub best_score: f64,
+}
+
+impl State {
+    /// The start of a run from `mlp`, whose weights are rounded to f32.
+    pub fn new(mlp: Mlp) -> Self {
+        let parameters: Vec<f32> = mlp.parameters.iter().map(|p| *p as f32).collect();
+        let zeros = vec![0.0; parameters.len()];
+        State {
+            first: zeros.clone(),
+            second: zeros,
+            parameters,
+            step: 0,
+            epoch: 0,
+            seconds: 0.0,
+            loss: f64::NAN,
+            best: mlp,
+            best_score: f64::INFINITY,
+        }
+    }
+
+    /// The state as a checkpoint of the run `identity`.
+    pub fn checkpoint(&self, identity: Identity) -> Checkpoint {
+        let wide = |values: &[f32]| values.iter().map(|v| f64::from(*v)).collect();
+        let tensors = [
+            ("parameters", wide(&self.parameters)),
+            ("first", wide(&self.first)),
+            ("second", wide(&self.second)),
+            ("best", self.best.parameters.clone()),
+            ("scalars", vec![self.seconds, self.loss, self.best_score]),
+        ];
+        let counters = [("step".to_string(), self.step as u64), ("epoch".to_string(), self.epoch)];
+        let tensors = tensors.into_iter().map(|(name, values)| (name.to_string(), values)).collect();
+        Checkpoint { identity, counters: counters.into(), tensors }
+    }
+
+    /// The state in a checkpoint read from `path`, of a network shaped like `mlp`.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Damaged`] if anything is missing or does not fit.
+    pub fn restore(checkpoint: &Checkpoint, path: &Path, mlp: &Mlp) -> Result<Self, CheckpointError> {
+        let count = mlp.parameters.len();
+        let narrow = |name: &str| -> Result<Vec<f32>, CheckpointError> {
+            Ok(checkpoint.tensor(path, name, count)?.iter().map(|v| *v as f32).collect())
+        };
+        let scalars = checkpoint.tensor(path, "scalars", 3)?;
+        Ok(State {
+            parameters: narrow("parameters")?,
+            first: narrow("first")?,
+            second: narrow("second")?,
+            step: checkpoint.counter(path, "step")? as usize,
+            epoch: checkpoint.counter(path, "epoch")?,
+            seconds: scalars[0],
+            loss: scalars[1],
+            best: Mlp { parameters: checkpoint.tensor(path, "best", count)?.to_vec(), ..mlp.clone() },
+            best_score: scalars[2],
+        })
+    }
+
+    /// The network with the current weights.
+    pub fn mlp(&self) -> Mlp {
+        Mlp { parameters: self.parameters.iter().map(|p| f64::from(*p)).collect(), ..self.best.clone() }
+    }
+
+    /// The network to use: the best one, or the current one of a run that was interrupted before it settled.
+    pub fn answer(&self) -> Mlp {
+        if self.best_score.is_finite() { self.best.clone() } else { self.mlp() }
+    }
+
+    /// One step along the gradient.
+    pub(super) fn update(&mut self, gradient: &[f32], learning_rate: f64) {
+        self.step += 1;
+        let moments = (&mut self.first[..], &mut self.second[..]);
+        update(&mut self.parameters, gradient, moments, learning_rate, self.step);
+    }
+}
+
+/// The update of Adam that makes step number `step` (the first is 1), with both corrections of its moments put into the
+/// rate.
+pub(crate) fn update(
+    weights: &mut [f32],
+    gradient: &[f32],
+    (first, second): (&mut [f32], &mut [f32]),
+    rate: f64,
+    step: usize,
+) {
+    let power = |beta: f32| 1.0 - f64::from(beta).powf(step as f64);
+    let rate = (rate * power(BETA_2).sqrt() / power(BETA_1)) as f32;
+    let epsilon = EPSILON * power(BETA_2).sqrt() as f32;
+    for ((w, g), (m, v)) in weights.iter_mut().zip(gradient).zip(first.iter_mut().zip(second)) {
+        *m = BETA_1 * *m + (1.0 - BETA_1) * g;
+        *v = BETA_2 * *v + (1.0 - BETA_2) * g * g;
+        *w -= rate * *m / (v.sqrt() + epsilon);
+    }
+}
