@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import platform
 import statistics
 import subprocess
 import tempfile
@@ -68,18 +69,18 @@ def check(binary, name):
     return apart
 
 
-def theirs(name, steps):
+def theirs(name, steps, layout):
     build, shape = NETWORKS[name]
     torch.manual_seed(0)
     images, labels = 0.5 + 0.25 * torch.randn(IMAGES, *shape), torch.randint(10, (IMAGES,))
-    net = build(0.5)
+    net = build(0.5).to(memory_format=layout)
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-3)
     order = torch.cat([torch.randperm(IMAGES) for _ in range(1 + (WARM_UP + steps) * BATCH // IMAGES)])
     for k in range(WARM_UP + steps):
         if k == WARM_UP:
             begin = time.process_time()
         batch = order[k * BATCH:(k + 1) * BATCH]
-        step(net, optimiser, images[batch], labels[batch])
+        step(net, optimiser, images[batch].contiguous(memory_format=layout), labels[batch])
     return time.process_time() - begin
 
 
@@ -88,25 +89,37 @@ def ours(binary, name, steps):
     return json.loads(printed)["cpu_seconds"]
 
 
+def processor():
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("binary")
     parser.add_argument("networks", nargs="*", metavar="NETWORK", default=list(NETWORKS))
     parser.add_argument("--steps", type=int, default=300, help="steps of a round")
     parser.add_argument("--rounds", type=int, default=5, help="rounds, of which the median counts")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     torch.set_num_threads(1)
-    print("| network | PyTorch: CPU-ms of a step | ours | ours / PyTorch | least, largest of the rounds | losses apart |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    print("| network | PyTorch: CPU-ms of a step | PyTorch, channels last | ours | ours / PyTorch | ours / channels last "
+          "| losses apart |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
     for name in options.networks:
         apart = check(options.binary, name)
-        # In turns, so that both see the same machine.
-        pairs = [(theirs(name, options.steps), ours(options.binary, name, options.steps)) for _ in range(options.rounds)]
-        a, b = (1e3 * statistics.median(side) / options.steps for side in zip(*pairs))
-        ratios = sorted(ours / theirs for theirs, ours in pairs)
-        print(f"| {name} | {a:.3f} | {b:.3f} | {statistics.median(ratios):.2f} | {ratios[0]:.2f}, {ratios[-1]:.2f} "
-              f"| {apart:.0e} |", flush=True)
-    print(f"\ntorch {torch.__version__}; {options.rounds} rounds of {options.steps} steps of {BATCH} images, one thread each")
+        # In turns, so that all see the same machine.
+        rounds = [(theirs(name, options.steps, torch.contiguous_format), theirs(name, options.steps, torch.channels_last),
+                   ours(options.binary, name, options.steps)) for _ in range(options.rounds)]
+        cells = [f"{1e3 * statistics.median(side) / options.steps:.3f}" for side in zip(*rounds)]
+        for other in (0, 1):
+            ratios = sorted(times[2] / times[other] for times in rounds)
+            cells.append(f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})")
+        print(f"| {name} | {' | '.join(cells)} | {apart:.0e} |", flush=True)
+    print(f"\n{processor()}, {platform.system()}; Python {platform.python_version()}, torch {torch.__version__} with "
+          f"{torch.backends.cpu.get_cpu_capability()}; {options.rounds} rounds of {options.steps} steps of {BATCH} images, "
+          "one thread each")
 
 
 if __name__ == "__main__":
