@@ -15,6 +15,7 @@ pub mod calibrate;
 pub mod classify;
 pub mod drift;
 pub mod error;
+pub mod fixed;
 pub mod held;
 pub mod image;
 pub mod layer;

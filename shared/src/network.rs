@@ -1,34 +1,37 @@
 //! A multilayer perceptron read from a model file: value, and value with tangent.
 //!
-//! Tensors `layers.K.weight` (outputs, inputs), `layers.K.bias` (outputs), with 16-bit weights also
-//! `layers.K.scale` (outputs). All hidden layers share one activation; the last layer is linear.
+//! Tensors `layers.K.weight` (outputs, inputs), `layers.K.bias` (outputs), with integer weights also `layers.K.scale` and
+//! `layers.K.multiplier` (outputs). All hidden layers share one activation; the last layer is linear.
 
+mod float;
 mod integer;
 
 use crate::error::{Countable, Key, ModelError};
-use crate::layer::Vector;
 use crate::layer::activation::Activation;
 use crate::layer::dense_f32::DenseF32;
 use crate::layer::dense_integer::{DenseInteger, Place};
 use crate::layer::fine::{Fine, FineWeight, Row};
+use crate::layer::{Activations, Vector};
 use crate::limits::{MAX_LAYERS, MAX_QUANTITIES, MAX_STATE, MAX_WIDTH};
 use crate::model::Model;
 use crate::ode::State;
 use heapless::Vec;
 
-/// Derivatives with respect to a network's inputs; a bundle has no more of them than there are quantities.
+/// A network's inputs: there are no more of them than quantities.
+pub type Inputs = Vec<f32, MAX_QUANTITIES>;
+/// Derivatives with respect to a network's inputs.
 pub type Slopes = [f32; MAX_QUANTITIES];
 
 /// Where a reverse pass keeps activations and derivatives: 2 KiB, to be used again.
 #[derive(Debug, Clone)]
 pub struct Tape {
-    values: [Vector<f32>; MAX_LAYERS],
+    values: [Activations<f32>; MAX_LAYERS],
     slopes: [Vector<f32>; 2],
 }
 
 impl Default for Tape {
     fn default() -> Self {
-        Tape { values: [[0.0; MAX_WIDTH]; MAX_LAYERS], slopes: [[0.0; MAX_WIDTH]; 2] }
+        Tape { values: Default::default(), slopes: [[0.0; MAX_WIDTH]; 2] }
     }
 }
 
@@ -85,6 +88,10 @@ impl<'a> Network<'a> {
     /// [`ModelError::Metadata`], [`ModelError::TooMany`], [`ModelError::Tensor`] or [`ModelError::Value`].
     pub fn open(model: &Model<'a>) -> Result<Self, ModelError> {
         let widths = parse_widths(model.require(Key::Layers)?)?;
+        let fits = |width: Option<&usize>, most: usize| width.is_some_and(|width| *width <= most);
+        if !fits(widths.first(), MAX_QUANTITIES) || !fits(widths.last(), MAX_STATE) {
+            return Err(ModelError::Metadata(Key::Layers));
+        }
         let activation = Activation::from_name(model.require(Key::Activation)?);
         let activation = activation.ok_or(ModelError::Metadata(Key::Activation))?;
         let scheme = Scheme::from_name(model.require(Key::Scheme)?).ok_or(ModelError::Metadata(Key::Scheme))?;
@@ -132,18 +139,9 @@ impl<'a> Network<'a> {
     /// The outputs at `input`; entries beyond the last layer's width are zero.
     ///
     /// Stack: two vectors of [`MAX_WIDTH`] numbers.
-    pub fn value(&self, input: &Vector<f32>) -> Vector<f32> {
+    pub fn value(&self, input: &[f32]) -> State<f32> {
         match &self.layers {
-            Layers::F32(layers) => {
-                let mut x = *input;
-                let last = layers.len().saturating_sub(1);
-                for (k, layer) in layers.iter().enumerate() {
-                    let mut y = [0.0; MAX_WIDTH];
-                    layer.value(&x, &mut y, (k < last).then_some(self.activation));
-                    x = y;
-                }
-                x
-            }
+            Layers::F32(layers) => float::value(layers, input, self.activation),
             Layers::I16(layers) => integer::value(layers, input, self.activation),
             Layers::I8(layers) => integer::value(layers, input, self.activation),
         }
@@ -152,69 +150,25 @@ impl<'a> Network<'a> {
     /// The outputs at `input`, to the same bits as [`Self::value`], and their derivative along `direction`.
     ///
     /// Costs twice the multiply-accumulates of the value; stack: four vectors of [`MAX_WIDTH`] numbers.
-    pub fn tangent(&self, input: &Vector<f32>, direction: &Vector<f32>) -> (Vector<f32>, Vector<f32>) {
+    pub fn tangent(&self, input: &[f32], direction: &[f32]) -> (State<f32>, State<f32>) {
         match &self.layers {
-            Layers::F32(layers) => {
-                let (mut x, mut dx) = (*input, *direction);
-                let last = layers.len().saturating_sub(1);
-                for (k, layer) in layers.iter().enumerate() {
-                    let (mut y, mut dy) = ([0.0; MAX_WIDTH], [0.0; MAX_WIDTH]);
-                    layer.tangent((&x, &dx), (&mut y, &mut dy), (k < last).then_some(self.activation));
-                    (x, dx) = (y, dy);
-                }
-                (x, dx)
-            }
+            Layers::F32(layers) => float::tangent(layers, input, direction, self.activation),
             Layers::I16(layers) => integer::tangent(layers, input, direction, self.activation),
             Layers::I8(layers) => integer::tangent(layers, input, direction, self.activation),
         }
     }
-}
 
-impl Network<'_> {
     /// The outputs at `input`, to the same bits as [`Self::value`], and the derivative of `seed` . outputs with
-    /// respect to every input: one reverse pass. Entries beyond the widths of the last and first layer mean nothing.
+    /// respect to every input: one reverse pass. Entries beyond the width of the first layer mean nothing.
     ///
     /// Costs about twice the value, however many inputs there are; a tangent costs that for each of them. In integers it
     /// takes 2.5 KiB of stack; floats use the `tape`, whatever it holds.
-    pub fn gradient(&self, input: &Vector<f32>, seed: &Vector<f32>, tape: &mut Tape) -> (State<f32>, Slopes) {
+    pub fn gradient(&self, input: &[f32], seed: &State<f32>, tape: &mut Tape) -> (State<f32>, Slopes) {
         match &self.layers {
-            Layers::F32(layers) => self.gradient_f32(layers, input, seed, tape),
+            Layers::F32(layers) => float::gradient(layers, input, seed, self.activation, tape),
             Layers::I16(layers) => integer::gradient(layers, input, seed, self.activation),
             Layers::I8(layers) => integer::gradient(layers, input, seed, self.activation),
         }
-    }
-
-    /// Clearing and copying vectors of [`MAX_WIDTH`] would cost half as much as the network: only what is used is
-    /// cleared, and nothing is moved.
-    fn gradient_f32(
-        &self,
-        layers: &[DenseF32<'_>],
-        input: &Vector<f32>,
-        seed: &Vector<f32>,
-        tape: &mut Tape,
-    ) -> (State<f32>, Slopes) {
-        let Some((last, hidden)) = layers.split_last() else { return (head(input), head(seed)) };
-        let Tape { values, slopes: [slope, next] } = tape;
-        let mut before = input;
-        for (layer, y) in hidden.iter().zip(&mut *values) {
-            layer.value(before, y, Some(self.activation));
-            before = y;
-        }
-        let (mut slope, mut next) = (slope, next);
-        clear(next, MAX_STATE);
-        last.value(before, next, None);
-        let output = head(next);
-        clear(slope, last.inputs());
-        last.transposed(seed, slope);
-        for (layer, a) in hidden.iter().zip(values).rev() {
-            for (slope, a) in slope.iter_mut().zip(a).take(layer.outputs()) {
-                *slope *= self.activation.derivative(*a);
-            }
-            clear(next, layer.inputs());
-            layer.transposed(slope, next);
-            core::mem::swap(&mut slope, &mut next);
-        }
-        (output, head(slope))
     }
 
     /// The first output and its derivative, in the finer integers of [`crate::layer::fine`], through the same weights as
@@ -245,20 +199,8 @@ impl Network<'_> {
 }
 
 /// The first entries of a vector.
-pub(crate) fn head<const N: usize>(vector: &Vector<f32>) -> [f32; N] {
+fn head<const N: usize>(vector: &Vector<f32>) -> [f32; N] {
     vector.first_chunk().copied().unwrap_or([0.0; N])
-}
-
-/// The first `count` entries become zero.
-fn clear(vector: &mut Vector<f32>, count: usize) {
-    vector.iter_mut().take(count).for_each(|v| *v = 0.0);
-}
-
-/// A layer's W^T dz, from zero.
-fn transposed(dz: &Vector<f32>, layer: impl Fn(&Vector<f32>, &mut Vector<f32>)) -> Vector<f32> {
-    let mut dx = [0.0; MAX_WIDTH];
-    layer(dz, &mut dx);
-    dx
 }
 
 /// `3,16,16,1` as widths: at least one layer, each width in 1..=[`MAX_WIDTH`].
@@ -283,9 +225,9 @@ fn each_layer<L>(
     open: impl Fn(Place, usize, usize) -> Result<L, ModelError>,
 ) -> Result<Vec<L, MAX_LAYERS>, ModelError> {
     let mut layers = Vec::new();
-    let last = widths.len().saturating_sub(2);
+    let last = widths.len().saturating_sub(2) as u8;
     for (index, (inputs, outputs)) in (0u8..).zip(widths.iter().zip(widths.iter().skip(1))) {
-        let place = Place { index, ends: index == 0 || usize::from(index) == last };
+        let place = Place { index, last };
         layers.push(open(place, *inputs, *outputs)?).map_err(|_| ModelError::TooMany(Countable::Layers))?;
     }
     Ok(layers)

@@ -1,6 +1,7 @@
 //! What is asked of a solution bundle, and what it answers.
 
 use crate::limits::{MAX_QUANTITIES, MAX_STATE};
+use crate::math::all_finite;
 use crate::ode::{Ode, Rates, State};
 use serde::{Deserialize, Serialize};
 
@@ -84,17 +85,27 @@ impl Query {
     ///
     /// # Errors
     /// [`QueryError::NotFinite`], [`QueryError::NegativeTime`] or [`QueryError::Inadmissible`].
+    #[inline]
     pub fn check(&self, ode: Ode) -> Result<(), QueryError> {
-        for (index, value) in (0u8..).zip(self.quantities(ode)) {
-            if !value.is_finite() {
-                return Err(QueryError::NotFinite(index));
-            }
+        if !all_finite(core::iter::once(&self.t).chain(&self.initial).chain(&self.rates)) {
+            self.check_finite(ode)?;
         }
         if self.t < 0.0 {
             return Err(QueryError::NegativeTime);
         }
         if !ode.admissible(&self.initial, &self.rates) {
             return Err(QueryError::Inadmissible);
+        }
+        Ok(())
+    }
+
+    /// Which quantity is not finite, if it is one of the system's.
+    #[cold]
+    fn check_finite(&self, ode: Ode) -> Result<(), QueryError> {
+        for (index, value) in (0u8..).zip(self.quantities(ode)) {
+            if !value.is_finite() {
+                return Err(QueryError::NotFinite(index));
+            }
         }
         Ok(())
     }

@@ -16,9 +16,14 @@ use crate::scalar::Scalar;
 /// assert!((y[0] + y[1] + y[2] - 1.0).abs() < 1e-6);
 /// ```
 pub fn integrate<S: Scalar>(ode: Ode, initial: &State<S>, rates: &Rates<S>, t: S, steps: u32) -> State<S> {
-    let h = t / S::constant(f64::from(steps.max(1)));
+    integrate_by(ode, initial, rates, t / S::constant(f64::from(steps.max(1))), steps.max(1))
+}
+
+/// The state after `steps` steps of length `h`: for numbers that cannot hold the time itself.
+#[inline]
+pub fn integrate_by<S: Scalar>(ode: Ode, initial: &State<S>, rates: &Rates<S>, h: S, steps: u32) -> State<S> {
     let mut y = ode.initial(initial);
-    for _ in 0..steps.max(1) {
+    for _ in 0..steps {
         y = step(ode, &y, rates, h);
     }
     y

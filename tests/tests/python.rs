@@ -53,7 +53,7 @@ fn python_opens_the_exported_file() {
         let printed = String::from_utf8(output.stdout).unwrap();
         let (form, value) = printed.trim().split_once(' ').unwrap();
         assert_eq!(form, "reduced");
-        let own = Bundle::open(&file).unwrap().network().value(&[0.0; sirocco::limits::MAX_WIDTH])[0];
+        let own = Bundle::open(&file).unwrap().network().value(&[0.0; sirocco::limits::MAX_QUANTITIES])[0];
         assert!((value.parse::<f64>().unwrap() - f64::from(own)).abs() < 1e-4, "{value} {own}");
     }
 }

@@ -1,9 +1,10 @@
 //! The training domain, the form of the trial solution, and the scaling of the network's inputs.
 
 use crate::limits::MAX_QUANTITIES;
-use crate::math;
+use crate::math::{self, to_fixed};
 use crate::ode::Ode;
 use crate::ode::sir::Reduced;
+use crate::ode::sir::fixed::{self, FixedReduced};
 use crate::query::Query;
 use crate::text::{number, split, split_once};
 use heapless::Vec;
@@ -147,12 +148,17 @@ impl Source {
     pub(super) fn of_reduced(self, reduced: &Reduced<f32>, tau: f32) -> f32 {
         match self {
             Source::InfectedShare => reduced.i0,
-            // No infected at all: the smallest number stands for zero, so that the answer stays finite.
-            Source::LnInfectedShare => math::ln(reduced.i0.max(f32::MIN_POSITIVE)),
+            Source::LnInfectedShare => logarithm(reduced.i0),
             Source::InfectionShare => reduced.p,
             _ => tau,
         }
     }
+}
+
+/// ln i0. No infected at all: the smallest number stands for zero, so that the answer stays finite.
+#[inline(never)]
+fn logarithm(i0: f32) -> f32 {
+    math::ln(i0.max(f32::MIN_POSITIVE))
 }
 
 /// One network input: [lo, hi] is mapped to [-1, 1].
@@ -162,6 +168,31 @@ pub struct Input {
     range: Range,
     mid: f32,
     slope: f32,
+    fixed: Option<FixedScale>,
+}
+
+/// The same for a number in fixed point, where its source has one: 2^24 u = ((v - mid) slope) / 2^(32 + shift).
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct FixedScale {
+    mid: i32,
+    slope: i32,
+    shift: u32,
+}
+
+impl FixedScale {
+    /// As nearly as the float scaling that it stands for.
+    fn new(source: Source, mid: f32, slope: f32) -> Option<Self> {
+        let bits = match source {
+            Source::Tau => fixed::TIME_BITS,
+            Source::InfectedShare | Source::InfectionShare => fixed::SHARE_BITS,
+            _ => return None,
+        };
+        // slope = m 2^-s with an m of 31 bits.
+        let exponent = (slope.to_bits() >> 23) as i32 - 127;
+        let m = to_fixed(slope * math::power_of_two(-exponent), 30)?;
+        let shift = u32::try_from(bits as i32 + 30 - exponent - 24 - 32).ok().filter(|shift| *shift < 31)?;
+        Some(FixedScale { mid: to_fixed(mid, bits)? as i32, slope: m as i32, shift })
+    }
 }
 
 impl Input {
@@ -169,7 +200,14 @@ impl Input {
     pub fn new(source: Source, range: Range) -> Option<Self> {
         let mid = 0.5 * (range.lo + range.hi);
         let slope = 2.0 / (range.hi - range.lo);
-        (range.lo < range.hi && mid.is_finite() && slope.is_finite()).then_some(Input { source, range, mid, slope })
+        let fixed = FixedScale::new(source, mid, slope);
+        (range.lo < range.hi && mid.is_finite() && slope.is_finite()).then_some(Input {
+            source,
+            range,
+            mid,
+            slope,
+            fixed,
+        })
     }
 
     /// Where the value comes from.
@@ -185,6 +223,24 @@ impl Input {
     /// u = (v - mid) * slope.
     pub fn scale(&self, value: f32) -> f32 {
         (value - self.mid) * self.slope
+    }
+
+    /// u of a problem in fixed point; none where [`Self::is_fixed`] does not hold.
+    #[inline(always)]
+    pub(super) fn scale_fixed(&self, problem: &FixedReduced) -> Option<f32> {
+        let FixedScale { mid, slope, shift } = self.fixed?;
+        let value = match self.source {
+            Source::InfectedShare => problem.i0,
+            Source::InfectionShare => problem.p,
+            _ => problem.tau,
+        };
+        let u = ((i64::from(value as i32 - mid) * i64::from(slope)) >> 32) as i32 >> (shift & 31);
+        Some(u as f32 * math::power_of_two(-24))
+    }
+
+    /// Whether there is a scaling in fixed point.
+    pub(super) fn is_fixed(&self) -> bool {
+        self.fixed.is_some()
     }
 
     /// What is mapped to zero.

@@ -15,21 +15,21 @@ pub use domain::{Form, Input, Range, Source};
 pub use probe::Probes;
 
 use crate::error::{Key, ModelError};
-use crate::layer::Vector;
-use crate::limits::{MAX_QUANTITIES, MAX_STATE, MAX_WIDTH};
-use crate::math::exp;
+use crate::limits::{MAX_QUANTITIES, MAX_STATE, collect};
+use crate::math::{all_finite, exp};
 use crate::model::Model;
-use crate::network::{Network, head};
+use crate::network::{Inputs, Network, Scheme};
 use crate::ode::sir::Reduced;
+use crate::ode::sir::fixed::FixedReduced;
 use crate::ode::{Ode, State};
 use crate::query::{Prediction, Query, QueryError};
 use crate::wire::{ModelInfo, Name, SelfTest};
 use domain::{parse_inputs, parse_ranges};
 use heapless::Vec;
 
-/// Version of the bundle format that this build reads and writes. Version 1 had another tanh: its golden answers are
-/// other bits.
-pub const FORMAT_VERSION: u16 = 2;
+/// Version of the bundle format that this build reads and writes. Earlier versions had other elementary functions and other
+/// integer layers: their golden answers are other bits.
+pub const FORMAT_VERSION: u16 = 3;
 
 /// How far a state may lie outside what is possible before [`Prediction::plausible`] is false: ten times the error
 /// of the poorest bundle worth shipping.
@@ -47,6 +47,8 @@ pub struct Bundle<'a> {
     bytes: u32,
     crc32: u32,
     max_error: f32,
+    /// Whether states come from fixed point: the reduced form of a network in integers.
+    fixed: bool,
 }
 
 impl<'a> Bundle<'a> {
@@ -94,7 +96,8 @@ impl<'a> Bundle<'a> {
         positive(model, Key::Rounding)?;
         let golden = golden::Golden::open(model, ode)?;
         let bytes = model.file().len() as u32;
-        Ok(Bundle { ode, form, domain, inputs, network, golden, bytes, crc32: model.crc32(), max_error })
+        let fixed = form == Form::Reduced && network.scheme() != Scheme::F32 && inputs.iter().all(Input::is_fixed);
+        Ok(Bundle { ode, form, domain, inputs, network, golden, bytes, crc32: model.crc32(), max_error, fixed })
     }
 
     /// The ODE system.
@@ -139,7 +142,7 @@ impl<'a> Bundle<'a> {
             Form::Generic | Form::Conserved => self.predict_generic(query),
             Form::Reduced => self.predict_reduced(query),
         };
-        if !state.iter().chain(&derivative).chain(&residual).all(|v| v.is_finite()) {
+        if !all_finite(state.iter().chain(&derivative).chain(&residual)) {
             return Err(QueryError::Overflow);
         }
         let initial = self.ode.initial(&query.initial);
@@ -152,12 +155,15 @@ impl<'a> Bundle<'a> {
     /// # Errors
     /// As for [`Self::predict`].
     pub fn state(&self, query: &Query) -> Result<State<f32>, QueryError> {
+        if let Some(state) = self.fixed_state(query) {
+            return Ok(state);
+        }
         query.check(self.ode)?;
         let state = match self.form {
             Form::Generic | Form::Conserved => {
                 let input = self.scale(|source| source.of_query(query));
                 let f = 1.0 - exp(-query.t);
-                let nn = self.expand(head(&self.network.value(&input)));
+                let nn = self.expand(self.network.value(&input));
                 offset(&self.ode.initial(&query.initial), f, &nn)
             }
             Form::Reduced => {
@@ -167,13 +173,22 @@ impl<'a> Bundle<'a> {
                 reduced.state((1.0 - exp(-tau)) * nn)
             }
         };
-        if state.iter().all(|v| v.is_finite()) { Ok(state) } else { Err(QueryError::Overflow) }
+        if all_finite(&state) { Ok(state) } else { Err(QueryError::Overflow) }
+    }
+
+    /// The state without a single float operation but conversions, if this bundle and the query's numbers allow it.
+    #[inline(always)]
+    fn fixed_state(&self, query: &Query) -> Option<State<f32>> {
+        let problem = if self.fixed { FixedReduced::new(query)? } else { return None };
+        let inputs: Inputs = collect(self.inputs.iter().map(|input| input.scale_fixed(&problem).unwrap_or_default()));
+        let [nn, ..] = self.network.value(&inputs);
+        problem.state(nn)
     }
 
     fn predict_generic(&self, query: &Query) -> (State<f32>, State<f32>, State<f32>) {
         let (input, direction) = self.scale_moving(|source| source.of_query(query));
         let (nn, dnn) = self.network.tangent(&input, &direction);
-        let (nn, dnn) = (self.expand(head(&nn)), self.expand(head(&dnn)));
+        let (nn, dnn) = (self.expand(nn), self.expand(dnn));
         let e = exp(-query.t);
         let f = 1.0 - e;
         let state = offset(&self.ode.initial(&query.initial), f, &nn);
@@ -192,7 +207,8 @@ impl<'a> Bundle<'a> {
         let (reduced, tau) = reduce(query);
         let (x, dx) = self.unknown(&reduced, tau);
         // The map from x to (S, I, R) is linear in dx, so the residual of x maps exactly to those of S, I, R.
-        (reduced.state(x), reduced.derivative(x, dx), reduced.derivative(x, dx - reduced.rhs(x)))
+        let state = self.fixed_state(query).unwrap_or_else(|| reduced.state(x));
+        (state, reduced.derivative(x, dx), reduced.derivative(x, dx - reduced.rhs(x)))
     }
 
     /// x and dx/dtau of the reduced form.
@@ -205,23 +221,15 @@ impl<'a> Bundle<'a> {
     }
 
     /// The network's inputs, scaled to [-1, 1] over the domain.
-    fn scale(&self, value: impl Fn(Source) -> f32) -> Vector<f32> {
-        let mut scaled = [0.0; MAX_WIDTH];
-        for (u, input) in scaled.iter_mut().zip(&self.inputs) {
-            *u = input.scale(value(input.source()));
-        }
-        scaled
+    #[inline(always)]
+    fn scale(&self, value: impl Fn(Source) -> f32) -> Inputs {
+        collect(self.inputs.iter().map(|input| input.scale(value(input.source()))))
     }
 
     /// The same, with their derivative in (scaled) time.
-    fn scale_moving(&self, value: impl Fn(Source) -> f32) -> (Vector<f32>, Vector<f32>) {
-        let mut direction = [0.0; MAX_WIDTH];
-        for (du, input) in direction.iter_mut().zip(&self.inputs) {
-            if input.source().is_time() {
-                *du = input.slope();
-            }
-        }
-        (self.scale(value), direction)
+    fn scale_moving(&self, value: impl Fn(Source) -> f32) -> (Inputs, Inputs) {
+        let slope = |input: &Input| if input.source().is_time() { input.slope() } else { 0.0 };
+        (self.scale(value), collect(self.inputs.iter().map(slope)))
     }
 
     /// The network's outputs as state components: where the sum is conserved, component 0 is minus the others.

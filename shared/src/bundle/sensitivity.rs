@@ -11,10 +11,9 @@
 
 use super::{Bundle, Form, Source};
 use crate::calibrate::{Free, Gradient};
-use crate::layer::Vector;
-use crate::limits::{MAX_RATES, MAX_STATE, MAX_UNKNOWNS, MAX_WIDTH, collect};
+use crate::limits::{MAX_RATES, MAX_STATE, MAX_UNKNOWNS, collect};
 use crate::math::exp;
-use crate::network::{Slopes, Tape};
+use crate::network::{Inputs, Slopes, Tape};
 use crate::ode::sir::Reduced;
 use crate::ode::{Ode, Rates, State};
 use crate::query::{Query, QueryError};
@@ -22,8 +21,8 @@ use crate::scalar::{Dual, Scalar};
 use heapless::Vec;
 
 /// The reduced form has one output.
-static FIRST: Vector<f32> = {
-    let mut seed = [0.0; MAX_WIDTH];
+static FIRST: State<f32> = {
+    let mut seed = [0.0; MAX_STATE];
     seed[0] = 1.0;
     seed
 };
@@ -34,7 +33,7 @@ pub(crate) struct Course<'b, 'a> {
     problem: Query,
     free: Free,
     /// The network's inputs; those that are time are set for every observation.
-    input: Vector<f32>,
+    input: Inputs,
     /// In the reduced form: the problem, and its derivative along each free quantity.
     reduced: Option<(Reduced<f32>, Vec<Reduced<f32>, MAX_UNKNOWNS>)>,
 }
@@ -158,8 +157,8 @@ impl Course<'_, '_> {
 
 impl Bundle<'_> {
     /// Which combination of the network's outputs a component is.
-    fn seed(&self, component: usize) -> Vector<f32> {
-        let mut seed = [0.0; MAX_WIDTH];
+    fn seed(&self, component: usize) -> State<f32> {
+        let mut seed = [0.0; MAX_STATE];
         let outputs = self.form.outputs(self.ode);
         match (self.form, component.checked_sub(1)) {
             (Form::Conserved, None) => seed.iter_mut().take(outputs).for_each(|s| *s = -1.0),
@@ -206,7 +205,7 @@ fn at<S: Scalar, const N: usize>(values: &[S; N], index: usize) -> S {
 }
 
 /// Entry `index` becomes one.
-fn set(values: &mut Vector<f32>, index: usize) {
+fn set(values: &mut State<f32>, index: usize) {
     if let Some(value) = values.get_mut(index) {
         *value = 1.0;
     }

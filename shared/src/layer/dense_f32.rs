@@ -3,9 +3,9 @@
 //! Each sum runs from the bias through the inputs in order, so its bits do not depend on how rows are interleaved.
 //! One multiplication and one addition per weight; with the tangent, two of each.
 
-use super::Vector;
 use super::activation::Activation;
 use super::fine::Row;
+use super::{Activations, push};
 use crate::error::{ModelError, TensorKind};
 use crate::limits::MAX_WIDTH;
 use crate::model::{Model, Tensor};
@@ -50,65 +50,76 @@ impl<'a> DenseF32<'a> {
 
     /// The rows, for integers.
     pub fn fine_rows(&self) -> impl Iterator<Item = Row<'a, f32>> + use<'a> {
-        let rows = self.weight.chunks_exact(self.inputs.max(1)).zip(self.bias);
-        rows.map(|(weight, bias)| Row::float(weight, *bias))
+        self.rows().map(|(weight, bias)| Row::float(weight, *bias))
     }
 
-    /// y = phi(W x + b), with no phi on the last layer.
+    /// A hidden layer, y = phi(W x + b); `y` is empty beforehand.
     ///
-    /// Four rows at a time, so that an input is loaded once for four of them; each sum keeps its own order.
-    pub fn value(&self, x: &Vector<f32>, y: &mut Vector<f32>, activation: Option<Activation>) {
-        let n = self.inputs.min(MAX_WIDTH);
-        let (blocks, bias) = (self.weight.chunks_exact((4 * n).max(4)), self.bias.as_chunks::<4>());
-        let (y, rest) = y.split_at_mut((4 * bias.0.len()).min(MAX_WIDTH));
-        let rows = blocks.remainder().chunks_exact(n.max(1));
-        for ((rows, z), y) in blocks.zip(bias.0).zip(y.as_chunks_mut::<4>().0) {
-            let ((a, b), (c, d)) = halves(rows, n);
-            let mut z = *z;
-            for ((((a, b), c), d), x) in a.iter().zip(b).zip(c).zip(d).zip(x) {
-                z[0] += a * x;
-                z[1] += b * x;
-                z[2] += c * x;
-                z[3] += d * x;
+    /// The widths of the presets are compiled with a row's inputs in registers: two instructions per weight, its load and
+    /// its multiply-accumulate.
+    #[inline(never)]
+    pub fn hidden(&self, x: &[f32], y: &mut Activations<f32>, activation: Activation) {
+        let (blocks, rest) = self.bias.as_chunks::<4>();
+        let blocks = blocks.iter();
+        match self.inputs {
+            3 => blocks.zip(self.blocks()).for_each(|(b, w)| append(y, activation, rows::<3>(w, b, x))),
+            5 => blocks.zip(self.blocks()).for_each(|(b, w)| append(y, activation, rows::<5>(w, b, x))),
+            8 => blocks.zip(self.blocks()).for_each(|(b, w)| append(y, activation, rows::<8>(w, b, x))),
+            16 => blocks.zip(self.blocks()).for_each(|(b, w)| append(y, activation, rows::<16>(w, b, x))),
+            n => {
+                let blocks = blocks.zip(self.weight.chunks_exact((4 * n).max(4)));
+                blocks.for_each(|(b, w)| append(y, activation, four_rows(w, b, x)));
             }
-            *y = activation.map_or(z, |phi| z.map(|z| phi.value(z)));
         }
-        for ((row, bias), y) in rows.zip(bias.1).zip(rest) {
-            let mut z = *bias;
-            for (w, x) in row.iter().zip(x) {
-                z += w * x;
+        if !rest.is_empty() {
+            for (row, bias) in self.rows().skip(self.bias.len() - rest.len()) {
+                push(y, activation.value(dot(row, *bias, x)));
             }
-            *y = activation.map_or(z, |phi| phi.value(z));
         }
     }
 
-    /// The value as in [`Self::value`], to the same bits, and the tangent dy = phi'(z) W dx.
-    pub fn tangent(
-        &self,
-        x: (&Vector<f32>, &Vector<f32>),
-        y: (&mut Vector<f32>, &mut Vector<f32>),
-        activation: Option<Activation>,
-    ) {
-        let rows = self.weight.chunks_exact(self.inputs.max(1)).zip(self.bias);
-        for ((row, bias), (y, dy)) in rows.zip(y.0.iter_mut().zip(y.1)) {
+    /// The last layer, y = W x + b; as many rows as there is room for.
+    #[inline(always)]
+    pub fn output(&self, x: &[f32], y: &mut [f32]) {
+        match self.inputs {
+            8 => self.output_of::<8>(x, y),
+            16 => self.output_of::<16>(x, y),
+            _ => self.rows().zip(y).for_each(|((row, bias), y)| *y = dot(row, *bias, x)),
+        }
+    }
+
+    #[inline(always)]
+    fn output_of<const N: usize>(&self, x: &[f32], y: &mut [f32]) {
+        let Some(x) = x.first_chunk::<N>() else { return };
+        for ((row, bias), y) in self.weight.as_chunks::<N>().0.iter().zip(self.bias).zip(y) {
+            *y = dot(row, *bias, x);
+        }
+    }
+
+    fn rows(&self) -> impl Iterator<Item = (&'a [f32], &'a f32)> + use<'a> {
+        self.weight.chunks_exact(self.inputs.max(1)).zip(self.bias)
+    }
+
+    /// Rows of `N` weights, four by four.
+    fn blocks<const N: usize>(&self) -> impl Iterator<Item = &'a [[f32; N]; 4]> + use<'a, N> {
+        self.weight.as_chunks::<N>().0.as_chunks::<4>().0.iter()
+    }
+
+    /// Calls `sink` with W x + b, to the same bits as [`Self::hidden`] and [`Self::output`] have it, and W dx.
+    pub fn tangent(&self, (x, dx): (&[f32], &[f32]), mut sink: impl FnMut(f32, f32)) {
+        for (row, bias) in self.rows() {
             let (mut z, mut dz) = (*bias, 0.0);
-            for (w, (x, dx)) in row.iter().zip(x.0.iter().zip(x.1)) {
+            for (w, (x, dx)) in row.iter().zip(x.iter().zip(dx)) {
                 z += w * x;
                 dz += w * dx;
             }
-            (*y, *dy) = match activation {
-                Some(phi) => {
-                    let a = phi.value(z);
-                    (a, phi.derivative(a) * dz)
-                }
-                None => (z, dz),
-            };
+            sink(z, dz);
         }
     }
 
     /// dx += W^T dz, row after row: how a derivative with respect to the outputs becomes one with respect to the
     /// inputs. `dx` must be zero beforehand. Four rows at a time, in their order.
-    pub fn transposed(&self, dz: &Vector<f32>, dx: &mut Vector<f32>) {
+    pub fn transposed(&self, dz: &[f32], dx: &mut [f32]) {
         let n = self.inputs.min(MAX_WIDTH);
         let blocks = self.weight.chunks_exact((4 * n).max(4));
         let rows = blocks.remainder().chunks_exact(n.max(1));
@@ -125,6 +136,42 @@ impl<'a> DenseF32<'a> {
             }
         }
     }
+}
+
+/// The activations of four more rows.
+#[inline(always)]
+fn append(y: &mut Activations<f32>, activation: Activation, [a, b, c, d]: [f32; 4]) {
+    let phi = |z| activation.value(z);
+    // There is room, as for `push`.
+    let _ = y.extend_from_slice(&[phi(a), phi(b), phi(c), phi(d)]);
+}
+
+/// bias + w . x, in this order.
+#[inline(always)]
+fn dot(row: &[f32], bias: f32, x: &[f32]) -> f32 {
+    row.iter().zip(x).fold(bias, |z, (w, x)| z + w * x)
+}
+
+/// W x + b of four rows, the inputs in registers.
+#[inline(always)]
+fn rows<const N: usize>(weight: &[[f32; N]; 4], bias: &[f32; 4], x: &[f32]) -> [f32; 4] {
+    let Some(x) = x.first_chunk::<N>() else { return *bias };
+    let ([a, b, c, d], bias) = (weight, bias);
+    [dot(a, bias[0], x), dot(b, bias[1], x), dot(c, bias[2], x), dot(d, bias[3], x)]
+}
+
+/// W x + b of four rows of any length, side by side: an input is loaded once for four of them.
+#[inline(always)]
+fn four_rows(weight: &[f32], bias: &[f32; 4], x: &[f32]) -> [f32; 4] {
+    let ((a, b), (c, d)) = halves(weight, weight.len() / 4);
+    let mut z = *bias;
+    for ((((a, b), c), d), x) in a.iter().zip(b).zip(c).zip(d).zip(x) {
+        z[0] += a * x;
+        z[1] += b * x;
+        z[2] += c * x;
+        z[3] += d * x;
+    }
+    z
 }
 
 /// Four rows of length `n`.

@@ -1,53 +1,82 @@
 //! Dense layer with integer weights, between integer activations.
 //!
-//! weight (outputs, inputs) `I16` or `I8`, scale (outputs) `F32`, bias (outputs) `I32`; w = scale * weight. A scale is
-//! m * 2^-e with an integer m of at most [`Weight::SCALE_BITS`] bits: a power of two for 16-bit weights, so that
-//! requantisation is one rounding shift; 22 significant bits for 8-bit weights, whose scales are trained.
+//! weight (outputs, inputs) `I16` or `I8`, scale (outputs) `F32`, multiplier (outputs) `I32`, bias (outputs) `I32`;
+//! w = scale * weight. A scale is a power of two from 2^-30 to 2^-9 with 16-bit weights; with 8-bit weights, whose scales
+//! are trained, it has 22 significant bits, is a multiple of 2^-31 and below 1. The multiplier is the scale as an
+//! integer, scale * 2^[`Weight::MULTIPLIER_BITS`], so that no device has to work it out for every row.
 //!
-//! Inputs have `f` fractional bits: 24 where they are 32-bit, in the network's first and last layer, 15 where they are
-//! 16-bit, in between. The first and last layer are narrow, so wide inputs cost next to nothing there, and the rounding
-//! of the last activations would be the largest part of the error. acc = sum weight * x, exact in 64 bits, in units of m * 2^-(e+f). A hidden preactivation, in units of 2^-24, is
-//! round(m * acc / 2^(e+f-24)) + bias, half up, each saturated to 32 bits; with 8-bit weights acc saturates at
-//! +-2^40 before it meets m. An output is acc as f32 * (scale * 2^-f) + bias as f32 * 2^-24.
-//! The tangent is f32, through the same quantised weights and activations: dy = phi'(a) scale sum weight * dx.
+//! Inputs are 32-bit with 24 fractional bits into the last layer and into those with at most [`NARROW`] inputs, where
+//! they cost next to nothing; else 16-bit with 15 fractional bits. The sum of weight * x is exact, 64-bit. From there:
+//!
+//! | what | 8-bit weights | 16-bit weights |
+//! | --- | --- | --- |
+//! | t of 32-bit inputs | floor(sum / 2^8) | floor(sum / 2^16) |
+//! | t of 16-bit inputs | 2 sum | floor(sum / 2^7) |
+//! | real number | scale 2^-16 t | scale 2^-8 t |
+//! | hidden preactivation, 2^-24 | floor(t multiplier / 2^23) held within 2^30, + bias | the same |
+//! | output | f32(t) (scale 2^-16) + f32(bias) 2^-24 | f32(t) (scale 2^-8) + f32(bias) 2^-24 |
+//!
+//! t fits 32 bits: network inputs are held at 16, activations are at most 1. The activation comes from
+//! [`Activation::value_i32`]. The tangent is f32, through the same quantised weights and activations: dy = phi'(a) scale
+//! sum weight * dx.
 
-use super::Vector;
-use super::activation::{ACTIVATION_BITS, Activation, PRE_BITS};
-use super::fine;
+use super::activation::{ACTIVATION_BITS, Activation, PRE_BITS, narrow};
+use super::row_scale::{BIAS_LIMIT, multiplier, parts, requantise, unit_bits};
+use super::{Activations, fine, push};
 use crate::error::{ModelError, TensorKind};
-use crate::math::power_of_two;
+use crate::math::{abs, power_of_two, to_fixed};
 use crate::model::{Model, Tensor};
 
+/// Layers with at most so many inputs take them in 32 bits.
+pub const NARROW: usize = 16;
 /// Largest magnitude of a network input, then saturation. Time is an input, and a coarse step in time is a coarse
 /// step in the answer, so inputs have 24 fractional bits.
-const INPUT_LIMIT: i32 = 64 << PRE_BITS;
-/// Scales lie between 2^-30 and 1, so that shifts stay within 64 bits and scale * 2^-f is a normal f32.
-pub const MAX_EXPONENT: u32 = 30;
-/// Largest magnitude of a sum that is multiplied by m: together below 2^63.
-const SUM_LIMIT: i64 = 1 << 40;
+const INPUT_LIMIT: i32 = 16 << PRE_BITS;
 
 /// Integer type of the weights.
-pub trait Weight: Copy + Into<i64> + Into<f32> + core::fmt::Debug + 'static {
+pub trait Weight: Copy + Into<i32> + Into<f32> + core::fmt::Debug + 'static {
     /// Significant bits of a scale.
     const SCALE_BITS: u32;
+    /// A row's multiplier is its scale times two to the power of this.
+    const MULTIPLIER_BITS: u32;
+    /// The largest scale, so that multipliers fit 32 bits.
+    const LARGEST_SCALE: f32;
 
     /// A tensor's elements, if they are of this type.
     fn elements<'a>(tensor: &Tensor<'a>) -> Option<&'a [Self]>;
+
+    /// t of 16-bit inputs.
+    fn narrow_sum(row: &[Self], x: &[i16]) -> i32;
 }
 
 impl Weight for i16 {
     const SCALE_BITS: u32 = 1;
+    const MULTIPLIER_BITS: u32 = 39;
+    const LARGEST_SCALE: f32 = 1.0 / 512.0;
 
     fn elements<'a>(tensor: &Tensor<'a>) -> Option<&'a [Self]> {
         tensor.i16()
+    }
+
+    #[inline(always)]
+    fn narrow_sum(row: &[Self], x: &[i16]) -> i32 {
+        let products = row.iter().zip(x).map(|(w, x)| i64::from(i32::from(*w) * i32::from(*x)));
+        (products.fold(0, i64::wrapping_add) >> 7) as i32
     }
 }
 
 impl Weight for i8 {
     const SCALE_BITS: u32 = 22;
+    const MULTIPLIER_BITS: u32 = 31;
+    const LARGEST_SCALE: f32 = 1.0 - 1.0 / (1 << 22) as f32;
 
     fn elements<'a>(tensor: &Tensor<'a>) -> Option<&'a [Self]> {
         tensor.i8()
+    }
+
+    #[inline(always)]
+    fn narrow_sum(row: &[Self], x: &[i16]) -> i32 {
+        row.iter().zip(x).fold(0i32, |sum, (w, x)| sum.wrapping_add(i32::from(*w) * i32::from(*x))) << 1
     }
 }
 
@@ -56,8 +85,40 @@ impl Weight for i8 {
 pub struct Place {
     /// Counted from the input.
     pub index: u8,
-    /// Whether it is the first or the last layer, whose inputs are 32-bit.
-    pub ends: bool,
+    /// The index of the last layer.
+    pub last: u8,
+}
+
+/// A layer's activations, in the format in which the next layer takes them; the other vector is empty.
+///
+/// References, because vectors side by side in a struct would be cleared when they are made.
+#[derive(Debug)]
+pub struct Values<'v> {
+    /// In 32 bits.
+    pub wide: &'v mut Activations<i32>,
+    /// In 16 bits.
+    pub narrow: &'v mut Activations<i16>,
+}
+
+impl Values<'_> {
+    /// Makes room.
+    pub fn clear(&mut self) {
+        self.wide.clear();
+        self.narrow.clear();
+    }
+
+    /// Network inputs, quantised.
+    pub fn set_inputs(&mut self, inputs: &[f32]) {
+        self.clear();
+        inputs.iter().for_each(|input| push(self.wide, quantise_input(*input)));
+    }
+}
+
+/// Activations of either format as real numbers.
+pub fn reals(wide: &[i32], narrow: &[i16]) -> impl Iterator<Item = f32> {
+    let real = |value: i32, bits: u32| value as f32 * power_of_two(-(bits as i32));
+    let wide = wide.iter().map(move |a| real(*a, PRE_BITS));
+    wide.chain(narrow.iter().map(move |a| real((*a).into(), ACTIVATION_BITS)))
 }
 
 /// A dense layer that borrows its weights from the model file.
@@ -66,63 +127,40 @@ pub struct DenseInteger<'a, W> {
     inputs: usize,
     weight: &'a [W],
     scale: &'a [f32],
+    multiplier: &'a [i32],
     bias: &'a [i32],
-    input_bits: u32,
+    wide_inputs: bool,
+    wide_outputs: bool,
 }
 
-/// Quantises one network input: round half away from zero, saturating; NaN becomes 0.
+/// Quantises one network input: towards zero, saturating; NaN saturates too. In integers, for processors without a
+/// floating-point unit: 12 instructions.
+#[inline(always)]
 pub fn quantise_input(x: f32) -> i32 {
-    let scaled = x * (1u32 << PRE_BITS) as f32;
-    let rounded = (scaled + if scaled < 0.0 { -0.5 } else { 0.5 }) as i32;
-    rounded.clamp(-INPUT_LIMIT, INPUT_LIMIT)
+    let magnitude = to_fixed(abs(x), PRE_BITS).map_or(INPUT_LIMIT, |m| (m as i32).min(INPUT_LIMIT));
+    if x.to_bits() >> 31 == 0 { magnitude } else { -magnitude }
 }
-
-/// (m, e) of a scale m * 2^-e in [2^-30, 1] whose m fits the weights' type.
-fn parts<W: Weight>(scale: f32) -> Option<(i64, i32)> {
-    let bits = scale.to_bits();
-    let unused = 24 - W::SCALE_BITS;
-    let exponent = 127u32.checked_sub(bits >> 23).filter(|e| *e <= MAX_EXPONENT)?;
-    let mantissa = bits & 0x007f_ffff | 0x0080_0000;
-    let fits = mantissa & ((1 << unused) - 1) == 0 && scale <= 1.0;
-    fits.then_some((i64::from(mantissa >> unused), (exponent + W::SCALE_BITS - 1) as i32))
-}
-
-/// `scale` rounded to the nearest one that weights of type `W` may have: m of [`Weight::SCALE_BITS`] bits, at most 1.
-pub fn nearest_scale<W: Weight>(scale: f32) -> f32 {
-    let unused = 24 - W::SCALE_BITS;
-    let half = 1u32 << (unused - 1);
-    f32::from_bits((scale.to_bits() + half) >> unused << unused).clamp(power_of_two(-(MAX_EXPONENT as i32)), 1.0)
-}
-
-/// acc / 2^shift, rounded half up; a left shift if negative. Saturates to 32 bits.
-fn requantise(acc: i64, shift: i32) -> i32 {
-    let shifted = if shift > 0 {
-        acc.saturating_add(1i64 << (shift - 1).clamp(0, 62)) >> shift.min(63)
-    } else {
-        acc.saturating_mul(1i64 << (-shift).clamp(0, 62))
-    };
-    shifted.clamp(i32::MIN.into(), i32::MAX.into()) as i32
-}
-
-/// A row of weights, its bias, and its scale.
-type Row<'a, W> = (&'a [W], i32, f32);
 
 impl<'a, W: Weight> DenseInteger<'a, W> {
     /// The layer `index` of a file, of the given shape.
     ///
     /// # Errors
-    /// [`ModelError::Tensor`] if a tensor is missing or does not fit, [`ModelError::Value`] if a scale is outside
-    /// 2^-[`MAX_EXPONENT`] to 1 or has more significant bits than the weights' type allows.
+    /// [`ModelError::Tensor`] if a tensor is missing or does not fit, [`ModelError::Value`] if a scale is none that the
+    /// weights' type allows, a multiplier is not the scale's, or a bias is beyond 64.
     pub fn open(model: &Model<'a>, place: Place, inputs: usize, outputs: usize) -> Result<Self, ModelError> {
-        let Place { index, ends } = place;
+        let Place { index, last } = place;
         let weight = super::tensor(model, index, TensorKind::Weight, &[outputs, inputs], W::elements)?;
         let bias = super::tensor(model, index, TensorKind::Bias, &[outputs], Tensor::i32)?;
         let scale = super::tensor(model, index, TensorKind::Scale, &[outputs], Tensor::f32)?;
-        if !scale.iter().all(|s| parts::<W>(*s).is_some()) {
+        let multipliers = super::tensor(model, index, TensorKind::Multiplier, &[outputs], Tensor::i32)?;
+        let sound = |(scale, m): (&f32, &i32)| parts::<W>(*scale).is_some() && multiplier::<W>(*scale) == Some(*m);
+        let within = |bias: &i32| (-BIAS_LIMIT..=BIAS_LIMIT).contains(bias);
+        if !scale.iter().zip(multipliers).all(sound) || !bias.iter().all(within) {
             return Err(ModelError::Value { layer: index });
         }
-        let input_bits = if ends { PRE_BITS } else { ACTIVATION_BITS };
-        Ok(DenseInteger { inputs, weight, scale, bias, input_bits })
+        let wide = |index: u8, width: usize| index >= last || width <= NARROW;
+        let (wide_inputs, wide_outputs) = (wide(index, inputs), wide(index.saturating_add(1), outputs));
+        Ok(DenseInteger { inputs, weight, scale, multiplier: multipliers, bias, wide_inputs, wide_outputs })
     }
 
     /// Multiply-accumulates of one evaluation.
@@ -130,54 +168,98 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
         self.weight.len() as u32
     }
 
-    fn rows(&self) -> impl Iterator<Item = Row<'a, W>> + use<'a, W> {
+    fn rows(&self) -> impl Iterator<Item = (&'a [W], &'a f32)> + use<'a, W> {
         // No width is zero; max(1) tells the compiler, so that no panic is left in the evaluator.
-        let rows = self.weight.chunks_exact(self.inputs.max(1)).zip(self.bias);
-        rows.zip(self.scale).map(|((row, bias), scale)| (row, *bias, *scale))
+        self.weight.chunks_exact(self.inputs.max(1)).zip(self.scale)
     }
 
     /// The rows, for finer integers.
     pub fn fine_rows(&self) -> impl Iterator<Item = fine::Row<'a, W>> + use<'a, W> {
-        self.rows().map(|(weight, bias, scale)| {
-            let (multiplier, exponent) = parts::<W>(scale).unwrap_or((0, 0));
-            fine::Row { weight, multiplier, exponent: exponent.unsigned_abs(), bias }
+        self.rows().zip(self.bias).map(|((weight, scale), bias)| {
+            let (multiplier, exponent) = parts::<W>(*scale).unwrap_or((0, 0));
+            fine::Row { weight, multiplier, exponent: exponent.unsigned_abs(), bias: *bias }
         })
     }
 
-    /// A hidden layer: y = phi(W x + b), all in integers; x is 32-bit for the first layer, else 16-bit.
-    pub fn hidden<T: Copy + Into<i64>>(&self, x: &Vector<T>, y: &mut Vector<i32>, activation: Activation) {
-        for ((row, bias, scale), y) in self.rows().zip(y) {
-            let (m, e) = parts::<W>(scale).unwrap_or((0, 0));
-            let shift = e + self.input_bits as i32 - PRE_BITS as i32;
-            let sum = accumulate(row, x);
-            let sum = if W::SCALE_BITS > 1 { sum.clamp(-SUM_LIMIT, SUM_LIMIT).wrapping_mul(m) } else { sum };
-            *y = activation.value_i32(requantise(sum, shift).saturating_add(bias));
+    /// A hidden layer: y = phi(W x + b), all in integers; `y` is empty beforehand.
+    ///
+    /// The widths of the presets are compiled on their own, as in [`super::dense_f32`].
+    #[inline(never)]
+    pub fn hidden(&self, x: &Values<'_>, y: &mut Values<'_>, activation: Activation) {
+        if !self.wide_inputs {
+            return self.each_row(y, activation, |row| W::narrow_sum(row, x.narrow));
+        }
+        match self.inputs {
+            3 => self.each_row_of::<3>(x.wide, y, activation),
+            5 => self.each_row_of::<5>(x.wide, y, activation),
+            8 => self.each_row_of::<8>(x.wide, y, activation),
+            16 => self.each_row_of::<16>(x.wide, y, activation),
+            _ => self.each_row(y, activation, |row| wide_sum(row, x.wide)),
         }
     }
 
-    /// The last layer: y = W x + b, to f32.
-    pub fn output<T: Copy + Into<i64>>(&self, x: &Vector<T>, y: &mut Vector<f32>) {
-        for ((row, bias, scale), y) in self.rows().zip(y) {
-            let unit = scale * power_of_two(-(self.input_bits as i32));
-            *y = accumulate(row, x) as f32 * unit + bias as f32 * power_of_two(-(PRE_BITS as i32));
+    #[inline(always)]
+    fn each_row(&self, y: &mut Values<'_>, activation: Activation, t: impl Fn(&[W]) -> i32) {
+        let rows = self.weight.chunks_exact(self.inputs.max(1));
+        for (row, (multiplier, bias)) in rows.zip(self.multiplier.iter().zip(self.bias)) {
+            let a = activation.value_i32(requantise(t(row), *multiplier, *bias));
+            if self.wide_outputs {
+                push(y.wide, a);
+            } else {
+                push(y.narrow, narrow(a));
+            }
+        }
+    }
+
+    /// Rows of `N` weights on 32-bit inputs, four by four.
+    #[inline(always)]
+    fn each_row_of<const N: usize>(&self, x: &[i32], y: &mut Values<'_>, activation: Activation) {
+        let Some(x) = x.first_chunk::<N>() else { return };
+        let (rows, last_rows) = self.weight.as_chunks::<N>().0.as_chunks::<4>();
+        let (multipliers, last_multipliers) = self.multiplier.as_chunks::<4>();
+        let (biases, last_biases) = self.bias.as_chunks::<4>();
+        let phi = |row: &[W; N], m: i32, b: i32| activation.value_i32(requantise(wide_sum(row, x), m, b));
+        for (([a, b, c, d], m), bias) in rows.iter().zip(multipliers).zip(biases) {
+            let a = [phi(a, m[0], bias[0]), phi(b, m[1], bias[1]), phi(c, m[2], bias[2]), phi(d, m[3], bias[3])];
+            // There is room, as for `push`.
+            let _ = match self.wide_outputs {
+                true => y.wide.extend_from_slice(&a),
+                false => y.narrow.extend_from_slice(&[narrow(a[0]), narrow(a[1]), narrow(a[2]), narrow(a[3])]),
+            };
+        }
+        for ((row, m), bias) in last_rows.iter().zip(last_multipliers).zip(last_biases) {
+            let a = phi(row, *m, *bias);
+            if self.wide_outputs {
+                push(y.wide, a);
+            } else {
+                push(y.narrow, narrow(a));
+            }
+        }
+    }
+
+    /// The last layer: y = W x + b, to f32; as many rows as there is room for.
+    pub fn output(&self, x: &Values<'_>, y: &mut [f32]) {
+        for (((row, scale), bias), y) in self.rows().zip(self.bias).zip(y) {
+            let unit = scale * power_of_two(-(unit_bits::<W>() as i32));
+            *y = wide_sum(row, x.wide) as f32 * unit + *bias as f32 * power_of_two(-(PRE_BITS as i32));
         }
     }
 
     /// The tangent W dx of the preactivations, in f32; the caller multiplies by phi'.
-    pub fn tangent(&self, dx: &Vector<f32>, dz: &mut Vector<f32>) {
-        for ((row, _, scale), dz) in self.rows().zip(dz) {
+    pub fn tangent(&self, dx: &[f32], mut sink: impl FnMut(f32)) {
+        for (row, scale) in self.rows() {
             let mut sum = 0.0;
             for (w, dx) in row.iter().zip(dx) {
                 let w: f32 = (*w).into();
                 sum += w * dx;
             }
-            *dz = sum * scale;
+            sink(sum * scale);
         }
     }
 
     /// dx += W^T dz in f32, through the quantised weights, row after row. `dx` must be zero beforehand.
-    pub fn transposed(&self, dz: &Vector<f32>, dx: &mut Vector<f32>) {
-        for ((row, _, scale), dz) in self.rows().zip(dz) {
+    pub fn transposed(&self, dz: &[f32], dx: &mut [f32]) {
+        for ((row, scale), dz) in self.rows().zip(dz) {
             let scaled = dz * scale;
             for (dx, w) in dx.iter_mut().zip(row) {
                 let w: f32 = (*w).into();
@@ -187,13 +269,15 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
     }
 }
 
-/// Sum of weight * x, exact.
-fn accumulate<W: Weight, T: Copy + Into<i64>>(row: &[W], x: &Vector<T>) -> i64 {
+/// t of 32-bit inputs.
+#[inline(always)]
+fn wide_sum<W: Weight>(row: &[W], x: &[i32]) -> i32 {
+    let shift = PRE_BITS - unit_bits::<W>();
     let products = row.iter().zip(x).map(|(w, x)| {
-        let (w, x): (i64, i64) = ((*w).into(), (*x).into());
-        w.wrapping_mul(x)
+        let w: i32 = (*w).into();
+        i64::from(w) * i64::from(*x)
     });
-    products.fold(0, i64::wrapping_add)
+    (products.fold(0, i64::wrapping_add) >> shift) as i32
 }
 
 #[cfg(test)]
@@ -201,46 +285,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requantisation_rounds_half_up_and_saturates() {
-        assert_eq!(requantise(5, 1), 3);
-        assert_eq!(requantise(-5, 1), -2);
-        assert_eq!(requantise(7, 2), 2);
-        assert_eq!(requantise(3, -2), 12);
-        assert_eq!(requantise(i64::MAX / 2, 1), i32::MAX);
-        assert_eq!(requantise(i64::MIN / 2, -40), i32::MIN);
-    }
-
-    #[test]
-    fn scales_have_the_bits_of_their_type() {
-        assert_eq!(parts::<i16>(1.0), Some((1, 0)));
-        assert_eq!(parts::<i16>(0.125), Some((1, 3)));
-        assert_eq!(parts::<i8>(0.75), Some((3 << 20, 22)));
-        for bad in [2.0, 1.5, 0.0, -0.5, f32::NAN, f32::INFINITY, 1e-20, 0.3] {
-            assert_eq!(parts::<i16>(bad), None, "{bad}");
-            assert_eq!(parts::<i8>(bad), None, "{bad}");
-        }
-        assert_eq!(parts::<i16>(0.75), None);
-    }
-
-    #[test]
-    fn the_nearest_scale_is_one_and_near() {
-        let mut scale = 1e-8f32;
-        while scale < 2.0 {
-            scale *= 1.0017;
-            let (fine, coarse) = (nearest_scale::<i8>(scale), nearest_scale::<i16>(scale));
-            let (m, e) = parts::<i8>(fine).unwrap();
-            assert_eq!(m as f32 * power_of_two(-e), fine);
-            assert!(parts::<i16>(coarse).is_some());
-            assert!(scale > 1.0 || (fine - scale).abs() <= scale * power_of_two(-22));
-        }
-        assert_eq!((nearest_scale::<i8>(7.0), nearest_scale::<i8>(0.0)), (1.0, power_of_two(-30)));
-    }
-
-    #[test]
     fn inputs_round_and_saturate() {
         assert_eq!(quantise_input(1.0), 1 << PRE_BITS);
         assert_eq!(quantise_input(-300.0), -INPUT_LIMIT);
         assert_eq!(quantise_input(f32::INFINITY), INPUT_LIMIT);
-        assert_eq!(quantise_input(f32::NAN), 0);
+        assert_eq!((quantise_input(15.999_999), quantise_input(-1e-9)), (INPUT_LIMIT - 16, 0));
+        assert_eq!((quantise_input(0.3), quantise_input(-0.3)), (5_033_165, -5_033_165));
+    }
+
+    /// The largest sums there can be.
+    #[test]
+    fn sums_fit() {
+        let limit = [INPUT_LIMIT; 9];
+        assert_eq!(wide_sum(&[i8::MAX; 9], &limit), 9 * 127 << 20);
+        assert_eq!(wide_sum(&[-i16::MAX; 9], &limit), -9 * 32767 << 12);
+        assert_eq!(i8::narrow_sum(&[127; 64], &[-i16::MAX; 64]), -2 * 64 * 127 * 32767);
+        assert_eq!(i16::narrow_sum(&[i16::MAX; 64], &[i16::MAX; 64]), 32767 * 32767 / 2);
     }
 }

@@ -11,14 +11,22 @@ pub mod fine;
 pub mod kernel;
 pub mod pool;
 pub mod requantise;
+pub mod row_scale;
 
 use crate::error::{ModelError, TensorKind};
 use crate::limits::MAX_WIDTH;
 use crate::model::{Model, Tensor};
 use core::fmt::Write;
 
-/// Activations of one layer, padded with zeros.
+/// A vector as long as the widest layer.
 pub type Vector<T> = [T; MAX_WIDTH];
+/// Activations of one layer, as many as it has: nothing is cleared that is written anyway.
+pub type Activations<T> = heapless::Vec<T, MAX_WIDTH>;
+
+/// The next activation. There is room: a layer has at most [`MAX_WIDTH`] outputs, and its vector was empty.
+fn push<T>(activations: &mut Activations<T>, value: T) {
+    let _ = activations.push(value);
+}
 
 /// Finds `layers.INDEX.KIND` with this shape and element type.
 fn tensor<'a, T>(

@@ -1,109 +1,101 @@
-//! The network in integers: 16-bit activations between hidden layers, 32-bit ones into the last, whatever the weights;
+//! The network in integers: activations of 16 bits into wide hidden layers, of 32 bits elsewhere, whatever the weights;
 //! tangent and gradient in f32.
 
-use super::{Slopes, head, transposed};
-use crate::layer::Vector;
-use crate::layer::activation::{Activation, PRE_BITS, narrow};
-use crate::layer::dense_integer::{DenseInteger, Weight, quantise_input};
-use crate::limits::{MAX_LAYERS, MAX_WIDTH};
-use crate::math::power_of_two;
+use super::{Slopes, head};
+use crate::layer::activation::Activation;
+use crate::layer::dense_integer::{DenseInteger, Values, Weight, reals};
+use crate::layer::{Activations, Vector};
+use crate::limits::{MAX_LAYERS, MAX_QUANTITIES, MAX_STATE, MAX_WIDTH};
 use crate::ode::State;
+use core::mem::swap;
 
-/// The outputs at `input`. Stack: two vectors of 32-bit and one of 16-bit numbers.
-pub fn value<W: Weight>(layers: &[DenseInteger<'_, W>], input: &Vector<f32>, activation: Activation) -> Vector<f32> {
-    let input = input.map(quantise_input);
-    let mut output = [0.0; MAX_WIDTH];
-    match layers {
-        [] => {}
-        [only] => only.output(&input, &mut output),
-        [first, hidden @ .., last] => {
-            let mut x = [0; MAX_WIDTH];
-            first.hidden(&input, &mut x, activation);
-            for layer in hidden {
-                layer.hidden(&x.map(narrow), &mut x, activation);
-            }
-            last.output(&x, &mut output);
-        }
+/// The outputs at `input`. Stack: two vectors of 32-bit and two of 16-bit numbers.
+pub fn value<W: Weight>(layers: &[DenseInteger<'_, W>], input: &[f32], activation: Activation) -> State<f32> {
+    let mut output = [0.0; MAX_STATE];
+    let Some((last, hidden)) = layers.split_last() else { return output };
+    let (mut a, mut b, mut c, mut d) = Default::default();
+    let (mut x, mut y) = (Values { wide: &mut a, narrow: &mut b }, Values { wide: &mut c, narrow: &mut d });
+    x.set_inputs(input);
+    for layer in hidden {
+        y.clear();
+        layer.hidden(&x, &mut y, activation);
+        swap(&mut x, &mut y);
     }
+    last.output(&x, &mut output);
     output
 }
 
 /// The outputs and their derivative along `direction`.
 pub fn tangent<W: Weight>(
     layers: &[DenseInteger<'_, W>],
-    input: &Vector<f32>,
-    direction: &Vector<f32>,
+    input: &[f32],
+    direction: &[f32],
     activation: Activation,
-) -> (Vector<f32>, Vector<f32>) {
-    let input = input.map(quantise_input);
-    let (mut output, mut tangent) = ([0.0; MAX_WIDTH], [0.0; MAX_WIDTH]);
-    match layers {
-        [] => {}
-        [only] => {
-            only.output(&input, &mut output);
-            only.tangent(direction, &mut tangent);
-        }
-        [first, hidden @ .., last] => {
-            let (mut x, mut dx) = ([0; MAX_WIDTH], [0.0; MAX_WIDTH]);
-            first.hidden(&input, &mut x, activation);
-            first.tangent(direction, &mut dx);
-            bend(&x, &mut dx, activation);
-            for layer in hidden {
-                let mut dy = [0.0; MAX_WIDTH];
-                layer.hidden(&x.map(narrow), &mut x, activation);
-                layer.tangent(&dx, &mut dy);
-                bend(&x, &mut dy, activation);
-                dx = dy;
-            }
-            last.output(&x, &mut output);
-            last.tangent(&dx, &mut tangent);
-        }
+) -> (State<f32>, State<f32>) {
+    let (mut output, mut tangent) = ([0.0; MAX_STATE], [0.0; MAX_STATE]);
+    let Some((last, hidden)) = layers.split_last() else { return (output, tangent) };
+    let (mut a, mut b, mut c, mut d) = Default::default();
+    let (mut x, mut y) = (Values { wide: &mut a, narrow: &mut b }, Values { wide: &mut c, narrow: &mut d });
+    x.set_inputs(input);
+    let (mut dx, mut dy) = (&mut Activations::new(), &mut Activations::new());
+    let mut slopes = direction;
+    for layer in hidden {
+        y.clear();
+        dy.clear();
+        layer.hidden(&x, &mut y, activation);
+        let mut activations = reals(y.wide, y.narrow);
+        layer.tangent(slopes, |dz| {
+            let a = activations.next().unwrap_or_default();
+            // There is room: a layer has no more outputs than the vector holds.
+            let _ = dy.push(activation.derivative(a) * dz);
+        });
+        drop(activations);
+        swap(&mut x, &mut y);
+        swap(&mut dx, &mut dy);
+        slopes = dx;
     }
+    last.output(&x, &mut output);
+    let mut tangents = tangent.iter_mut();
+    last.tangent(slopes, |dz| {
+        if let Some(tangent) = tangents.next() {
+            *tangent = dz;
+        }
+    });
     (output, tangent)
 }
 
 /// The outputs and the derivative of `seed` . outputs with respect to every input.
 pub fn gradient<W: Weight>(
     layers: &[DenseInteger<'_, W>],
-    input: &Vector<f32>,
-    seed: &Vector<f32>,
+    input: &[f32],
+    seed: &State<f32>,
     activation: Activation,
 ) -> (State<f32>, Slopes) {
-    let input = input.map(quantise_input);
-    let mut output = [0.0; MAX_WIDTH];
-    let mut slope = *seed;
-    match layers {
-        [] => {}
-        [only] => {
-            only.output(&input, &mut output);
-            slope = transposed(&slope, |dz, dx| only.transposed(dz, dx));
-        }
-        [first, hidden @ .., last] => {
-            let mut tape = [[0; MAX_WIDTH]; MAX_LAYERS];
-            let [x, rest @ ..] = &mut tape;
-            first.hidden(&input, x, activation);
-            let mut x = &*x;
-            for (layer, y) in hidden.iter().zip(rest) {
-                layer.hidden(&x.map(narrow), y, activation);
-                x = y;
-            }
-            last.output(x, &mut output);
-            slope = transposed(&slope, |dz, dx| last.transposed(dz, dx));
-            let [first_tape, rest @ ..] = &tape;
-            for (layer, a) in hidden.iter().zip(rest).rev() {
-                bend(a, &mut slope, activation);
-                slope = transposed(&slope, |dz, dx| layer.transposed(dz, dx));
-            }
-            bend(first_tape, &mut slope, activation);
-            slope = transposed(&slope, |dz, dx| first.transposed(dz, dx));
-        }
+    let mut output = [0.0; MAX_STATE];
+    let Some((last, hidden)) = layers.split_last() else { return (output, [0.0; MAX_QUANTITIES]) };
+    let (mut wide, mut narrow): ([_; MAX_LAYERS], [_; MAX_LAYERS]) = Default::default();
+    let (mut a, mut b) = Default::default();
+    let mut x = Values { wide: &mut a, narrow: &mut b };
+    x.set_inputs(input);
+    for (layer, (wide, narrow)) in hidden.iter().zip(wide.iter_mut().zip(&mut narrow)) {
+        let mut y = Values { wide, narrow };
+        layer.hidden(&x, &mut y, activation);
+        x = y;
     }
-    (head(&output), head(&slope))
+    last.output(&x, &mut output);
+    let mut slope = transposed(last, seed);
+    for (layer, (wide, narrow)) in hidden.iter().zip(wide.iter().zip(&narrow)).rev() {
+        for (slope, a) in slope.iter_mut().zip(reals(wide, narrow)) {
+            *slope *= activation.derivative(a);
+        }
+        slope = transposed(layer, &slope);
+    }
+    (output, head(&slope))
 }
 
-/// dy = phi'(a) dz, with the activations in integers.
-fn bend(a: &Vector<i32>, dz: &mut Vector<f32>, activation: Activation) {
-    for (dz, a) in dz.iter_mut().zip(a) {
-        *dz *= activation.derivative(*a as f32 * power_of_two(-(PRE_BITS as i32)));
-    }
+/// A layer's W^T dz, from zero.
+fn transposed<W: Weight>(layer: &DenseInteger<'_, W>, dz: &[f32]) -> Vector<f32> {
+    let mut dx = [0.0; MAX_WIDTH];
+    layer.transposed(dz, &mut dx);
+    dx
 }

@@ -1,6 +1,7 @@
 //! From f64 weights to the tensors of a number format.
 //!
-//! `f32`: rounded to nearest. `i16`: per output row a scale 2^-e, the finest at which every weight fits 16 bits.
+//! `f32`: rounded to nearest. `i16`: per output row a scale 2^-e, the finest at which every weight fits 16 bits, at most
+//! 2^-9.
 //! `i8i16`: per output row a scale of 22 significant bits. [`rounding`] finds the integers, and those scales, that cost
 //! least. Biases of integer formats are in the preactivation's unit, 2^-24. See `sirocco::layer::dense_integer` for
 //! the arithmetic. Image networks: [`image`].
@@ -12,7 +13,8 @@ pub mod rounding;
 use crate::mlp::{Layer, Mlp};
 use crate::model_file::OwnedTensor;
 use sirocco::layer::activation::PRE_BITS;
-use sirocco::layer::dense_integer::{MAX_EXPONENT, nearest_scale};
+use sirocco::layer::dense_integer::Weight;
+use sirocco::layer::row_scale::{BIAS_LIMIT, MAX_EXPONENT, multiplier, nearest_scale};
 use sirocco::network::Scheme;
 
 /// The integers that a format's weights are.
@@ -42,12 +44,16 @@ impl Grid {
         }
     }
 
-    /// The finest scale at which a row holds weights up to `largest`; 1 if none does.
+    /// The finest scale at which a row holds weights up to `largest`; the coarsest there is if none does.
     fn scale(self, largest: f64) -> f32 {
         let fits = |e: &u32| (largest * 2f64.powi(*e as i32)).round() <= self.limit();
         match self {
             Grid::I8 => nearest_scale::<i8>((largest / self.limit()) as f32),
-            Grid::I16 => 2f32.powi(-((0..=MAX_EXPONENT).rev().find(fits).unwrap_or(0) as i32)),
+            Grid::I16 => (0..=MAX_EXPONENT)
+                .rev()
+                .find(fits)
+                .map_or(f32::INFINITY, |e| 2f32.powi(-(e as i32)))
+                .min(i16::LARGEST_SCALE),
         }
     }
 
@@ -124,7 +130,7 @@ fn integer_layer(
     layer: Layer<'_>,
     grid: Grid,
     scales: &[f32],
-) -> Result<[OwnedTensor; 3], QuantiseError> {
+) -> Result<[OwnedTensor; 4], QuantiseError> {
     let (mut weights, mut biases) = (Vec::new(), Vec::new());
     for (row, (weight, scale)) in layer.weight.chunks_exact(layer.inputs).zip(scales).enumerate() {
         let bounded = |value: f64, unit: f64, limit: f64| {
@@ -134,9 +140,15 @@ fn integer_layer(
         for w in weight {
             weights.push(bounded(*w, f64::from(*scale), grid.limit())? as i16);
         }
-        biases.push(bounded(layer.bias[row], bias_unit(), i32::MAX.into())? as i32);
+        biases.push(bounded(layer.bias[row], bias_unit(), BIAS_LIMIT.into())? as i32);
     }
     let (name, shape) = (format!("layers.{index}.weight"), [layer.outputs, layer.inputs]);
+    let multiplier = match grid {
+        Grid::I8 => multiplier::<i8>,
+        Grid::I16 => multiplier::<i16>,
+    };
+    // A scale that the format does not know is refused when the file is opened.
+    let multipliers: Vec<i32> = scales.iter().map(|scale| multiplier(*scale).unwrap_or(0)).collect();
     let narrow = || weights.iter().map(|w| *w as i8).collect::<Vec<_>>();
     Ok([
         match grid {
@@ -145,6 +157,7 @@ fn integer_layer(
         },
         OwnedTensor::i32(format!("layers.{index}.bias"), &[layer.outputs], &biases),
         OwnedTensor::f32(format!("layers.{index}.scale"), &[layer.outputs], scales),
+        OwnedTensor::i32(format!("layers.{index}.multiplier"), &[layer.outputs], &multipliers),
     ])
 }
 
@@ -160,7 +173,7 @@ mod tests {
         for (l, layer) in mlp.layers().enumerate() {
             let i16s = |b: &[u8]| b.as_chunks::<2>().0.iter().map(|c| i16::from_le_bytes(*c)).collect::<Vec<_>>();
             let f32s = |b: &[u8]| b.as_chunks::<4>().0.iter().map(|c| f32::from_le_bytes(*c)).collect::<Vec<_>>();
-            let (weight, scale) = (i16s(&tensors[3 * l].bytes), f32s(&tensors[3 * l + 2].bytes));
+            let (weight, scale) = (i16s(&tensors[4 * l].bytes), f32s(&tensors[4 * l + 2].bytes));
             for (k, (q, w)) in weight.iter().zip(layer.weight).enumerate() {
                 let scale = f64::from(scale[k / layer.inputs]);
                 assert!((f64::from(*q) * scale - w).abs() <= 0.5 * scale);
@@ -170,7 +183,7 @@ mod tests {
                 assert!(row.iter().any(|q| q.abs() >= 1 << 14));
             }
             let i32s = |b: &[u8]| b.as_chunks::<4>().0.iter().map(|c| i32::from_le_bytes(*c)).collect::<Vec<_>>();
-            for (q, b) in i32s(&tensors[3 * l + 1].bytes).iter().zip(layer.bias) {
+            for (q, b) in i32s(&tensors[4 * l + 1].bytes).iter().zip(layer.bias) {
                 assert!((f64::from(*q) * bias_unit() - b).abs() <= 0.5 * bias_unit());
             }
         }

@@ -18,7 +18,7 @@ use crate::random::{Purpose, Random};
 use crate::residual::Batch;
 use crate::{loss, sample};
 use faer::Mat;
-use sirocco::layer::dense_integer::nearest_scale;
+use sirocco::layer::row_scale::nearest_scale;
 
 /// Groups that a layer's weights are rounded in.
 const GROUPS: usize = 5;

@@ -1,5 +1,6 @@
 //! The DSP kernel against the portable one, on random words of every length up to a few turns of the loops.
 
+use crate::random::Random;
 use semihosting::println;
 use sirocco::layer::kernel::{Kernel, PIXELS, Portable};
 use sirocco_dsp::Dsp;
@@ -9,22 +10,9 @@ const LONGEST: usize = 21;
 /// Draws per length.
 const DRAWS: usize = 20;
 
-/// Marsaglia's xorshift.
-pub struct Random(pub u32);
-
-impl Random {
-    /// The next 32 bits.
-    pub fn word(&mut self) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 17;
-        self.0 ^= self.0 << 5;
-        self.0
-    }
-
-    /// Two unsigned bytes, as columns hold them.
-    fn pixels(&mut self) -> u32 {
-        self.word() & 0x00ff_00ff
-    }
+/// Two unsigned bytes, as columns hold them.
+fn pixels(random: &mut Random) -> u32 {
+    random.word() & 0x00ff_00ff
 }
 
 /// Prints what differs.
@@ -33,7 +21,7 @@ pub fn check() {
     for length in 0..=LONGEST {
         for _ in 0..DRAWS {
             let weights: [u32; LONGEST] = core::array::from_fn(|_| random.word());
-            let columns: [[u32; PIXELS]; LONGEST] = core::array::from_fn(|_| core::array::from_fn(|_| random.pixels()));
+            let columns: [[u32; PIXELS]; LONGEST] = core::array::from_fn(|_| core::array::from_fn(|_| pixels(&mut random)));
             let column = columns.map(|pixels| pixels[0]);
             let weights = &weights[..length];
             let start: [[i32; PIXELS]; 2] = core::array::from_fn(|_| core::array::from_fn(|_| random.word() as i32));

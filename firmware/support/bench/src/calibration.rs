@@ -1,7 +1,7 @@
 //! What it costs to estimate all rates from ten noisy observations, over problems all over the domain.
 
-use crate::agree::Random;
 use crate::count::Counter;
+use crate::random::Random;
 use sirocco::bundle::Bundle;
 use sirocco::calibrate::{Free, Observation, Task, calibrate};
 use sirocco::query::Query;

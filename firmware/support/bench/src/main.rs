@@ -1,14 +1,20 @@
-//! Counts the executed instructions of the model in the model slot, layer by layer, with the portable kernel and with
-//! the DSP one, which have to agree in every bit. For QEMU's mps2-an386 with `-icount shift=0`.
+//! Counts the executed instructions of the model in the model slot, layer by layer, with the portable kernel and, where
+//! the core has the instructions, with the DSP one, which have to agree in every bit. For QEMU's mps2-an386 and
+//! mps2-an385 with `-icount shift=0`.
 //!
 //! Prints lines of words: `kernel NAME`, `layer INDEX OPERATION HxWxC MACS INSTRUCTIONS`, `total MACS INSTRUCTIONS`;
-//! for a bundle `bundle OPERATION MACS INSTRUCTIONS`; `mismatch WHAT` for every disagreement, and at last `done`.
+//! for a bundle `bundle OPERATION MACS INSTRUCTIONS`, and `rk4 NUMBERS STEPS INSTRUCTIONS` for its problem;
+//! `mismatch WHAT` for every disagreement, and at last `done`.
 #![no_std]
 #![no_main]
 
+/// The thumbv7em target has DSP instructions.
+#[cfg(target_abi = "eabihf")]
 mod agree;
+mod bundles;
 mod calibration;
 mod count;
+mod random;
 
 use core::cell::RefCell;
 use cortex_m::interrupt::Mutex;
@@ -21,7 +27,6 @@ use sirocco::image::golden::Golden;
 use sirocco::layer::kernel::{Kernel, Portable};
 use sirocco::limits::MAX_NODES;
 use sirocco::model::Model;
-use sirocco_dsp::Dsp;
 
 /// Words for values and scratch: ResNet-8 needs 54 KiB.
 const ARENA: usize = 24 * 1024;
@@ -42,21 +47,30 @@ fn main() -> ! {
 
 fn run(arena: &mut [u32]) -> Result<(), &'static str> {
     let counter = Counter::start().ok_or("no clock")?;
+    #[cfg(target_abi = "eabihf")]
     agree::check();
     let model = Model::open_prefix(sirocco_cortex_m::memory::read_only_slot()).map_err(|_| "no model in the slot")?;
     if let Ok(bundle) = Bundle::open(model.file()) {
-        bundles(&bundle, &counter);
+        bundles::count(&bundle, &counter);
         return Ok(());
     }
     let network = Network::open(&model).map_err(|_| "neither a bundle nor an image network")?;
     measure::<Portable>("portable", &network, arena, &counter)?;
-    measure::<Dsp>("dsp", &network, arena, &counter)?;
-    if let Ok(Some(golden)) = Golden::open(&model, &network) {
-        for differing in [golden.replay::<Portable>(&network, arena), golden.replay::<Dsp>(&network, arena)] {
-            if differing.map_err(|_| "the arena is too small")?.0 != 0 {
-                println!("mismatch golden");
-            }
-        }
+    replay::<Portable>(&model, &network, arena)?;
+    #[cfg(target_abi = "eabihf")]
+    {
+        measure::<sirocco_dsp::Dsp>("dsp", &network, arena, &counter)?;
+        replay::<sirocco_dsp::Dsp>(&model, &network, arena)?;
+    }
+    Ok(())
+}
+
+/// The golden images have their logits.
+fn replay<K: Kernel>(model: &Model<'_>, network: &Network<'_>, arena: &mut [u32]) -> Result<(), &'static str> {
+    if let Ok(Some(golden)) = Golden::open(model, network)
+        && golden.replay::<K>(network, arena).map_err(|_| "the arena is too small")?.0 != 0
+    {
+        println!("mismatch golden");
     }
     Ok(())
 }
@@ -92,20 +106,6 @@ fn measure<K: Kernel>(
     }
     println!("total {} {total}", network.macs());
     Ok(())
-}
-
-/// What a bundle answers, at the middle of its domain.
-fn bundles(bundle: &Bundle<'_>, counter: &Counter) {
-    let Some(query) = bundle.probes(0).next() else { return };
-    let input = core::array::from_fn(|k| 0.1 * k as f32);
-    let macs = bundle.network().macs();
-    println!("bundle network {macs} {}", counter.mean(|| core::hint::black_box(bundle.network().value(&input))));
-    println!("bundle state {macs} {}", counter.mean(|| core::hint::black_box(bundle.state(&query))));
-    println!("bundle predict {} {}", 2 * macs, counter.mean(|| core::hint::black_box(bundle.predict(&query))));
-    println!("bundle certify {} {}", 66 * macs, counter.mean(|| core::hint::black_box(bundle.certify(&query))));
-    if let Some(instructions) = calibration::median(bundle, counter) {
-        println!("bundle calibrate 0 {instructions}");
-    }
 }
 
 #[panic_handler]

@@ -1,0 +1,49 @@
+//! What a bundle's answers cost at the middle of its domain, and what Runge-Kutta takes for the same problem.
+
+use crate::calibration;
+use crate::count::Counter;
+use core::hint::black_box;
+use semihosting::println;
+use sirocco::bundle::Bundle;
+use sirocco::fixed::Fixed;
+use sirocco::limits::MAX_QUANTITIES;
+use sirocco::ode::Ode;
+use sirocco::query::Query;
+use sirocco::rk4;
+use sirocco::scalar::Scalar;
+
+/// Steps of Runge-Kutta: its cost is a straight line through these.
+const STEPS: [u32; 2] = [8, 24];
+
+/// Prints all of it.
+pub fn count(bundle: &Bundle<'_>, counter: &Counter) {
+    let Some(query) = bundle.probes(0).next() else { return };
+    let input: [f32; MAX_QUANTITIES] = core::array::from_fn(|k| 0.1 * k as f32);
+    let input = input.get(..bundle.inputs().len()).unwrap_or_default();
+    let macs = bundle.network().macs();
+    println!("bundle network {macs} {}", counter.mean(|| bundle.network().value(black_box(input))));
+    println!("bundle state {macs} {}", counter.mean(|| bundle.state(black_box(&query))));
+    println!("bundle predict {} {}", 2 * macs, counter.mean(|| bundle.predict(black_box(&query))));
+    println!("bundle certify {} {}", 66 * macs, counter.mean(|| bundle.certify(black_box(&query))));
+    if let Some(instructions) = calibration::median(bundle, counter) {
+        println!("bundle calibrate 0 {instructions}");
+    }
+    // The system is known when it is compiled: that is the best that Runge-Kutta can do.
+    if bundle.ode() == Ode::Sir {
+        for steps in STEPS {
+            let step = |q: &Query| q.t / steps as f32;
+            println!("rk4 f32 {steps} {}", counter.mean(|| integrate(black_box(&query), |v| v, step, steps)));
+            let wide = |q: &Query| f64::from(q.t) / f64::from(steps);
+            println!("rk4 f64 {steps} {}", counter.mean(|| integrate(black_box(&query), f64::from, wide, steps)));
+            let fixed = |q: &Query| Fixed::from_f32(q.t / steps as f32);
+            println!("rk4 fixed {steps} {}", counter.mean(|| integrate(black_box(&query), Fixed::from_f32, fixed, steps)));
+        }
+    }
+}
+
+/// The state at the query's time, in these numbers.
+#[inline(always)]
+fn integrate<S: Scalar>(query: &Query, number: impl Fn(f32) -> S, step: impl Fn(&Query) -> S, steps: u32) -> [S; 4] {
+    let (initial, rates) = (query.initial.map(&number), query.rates.map(&number));
+    rk4::integrate_by(Ode::Sir, &initial, &rates, step(query), steps)
+}
