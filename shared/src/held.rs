@@ -5,6 +5,7 @@ use crate::drift::Reference;
 use crate::error::{Key, ModelError};
 use crate::image::golden::Golden;
 use crate::image::{ImageError, Network};
+use crate::layer::kernel::Kernel;
 use crate::limits::MAX_QUANTITIES;
 use crate::model::Model;
 use crate::wire::{ModelInfo, Name, SelfTest};
@@ -65,6 +66,13 @@ impl<'a> Held<'a> {
         match model.require(Key::Kind)? {
             IMAGE => Ok(Held::Image(Classifier::from_model(model)?)),
             _ => Ok(Held::Bundle(Bundle::from_model(model)?)),
+        }
+    }
+
+    /// Gives a bundle the inner loops of a processor; image networks get theirs with [`Evaluate`].
+    pub fn accelerate<K: Kernel>(&mut self) {
+        if let Held::Bundle(bundle) = self {
+            bundle.accelerate::<K>();
         }
     }
 

@@ -11,6 +11,7 @@ use crate::layer::activation::Activation;
 use crate::layer::dense_f32::DenseF32;
 use crate::layer::dense_integer::{DenseInteger, Place};
 use crate::layer::fine::{Fine, FineWeight, Row};
+use crate::layer::kernel::Kernel;
 use crate::layer::{Activations, Vector};
 use crate::limits::{MAX_LAYERS, MAX_QUANTITIES, MAX_STATE, MAX_WIDTH};
 use crate::model::Model;
@@ -101,6 +102,15 @@ impl<'a> Network<'a> {
             Scheme::I8I16 => Layers::I8(each_layer(&widths, |k, i, o| DenseInteger::open(model, k, i, o))?),
         };
         Ok(Network { widths, activation, layers })
+    }
+
+    /// From here on, integer layers use a processor's own instructions where those are faster: the same bits.
+    pub fn accelerate<K: Kernel>(&mut self) {
+        match &mut self.layers {
+            Layers::F32(_) => {}
+            Layers::I16(layers) => layers.iter_mut().for_each(DenseInteger::accelerate::<K>),
+            Layers::I8(layers) => layers.iter_mut().for_each(DenseInteger::accelerate::<K>),
+        }
     }
 
     /// Widths from input to output, at least two.

@@ -138,7 +138,7 @@ fn fit() {
         let exported = export_random(&network(seed), seed).unwrap();
         let path = folder.path().join("net.safetensors");
         std::fs::write(&path, &exported.bytes).unwrap();
-        let report = bench::count(&path, Output { json: false, quiet: true }).unwrap();
+        let report = bench::count(&path, bench::BOARD, Output { json: false, quiet: true }).unwrap();
         let architecture = architecture(&exported.bytes);
         for kernel in report.kernels {
             for (row, step) in kernel.layers.iter().zip(&architecture.steps) {

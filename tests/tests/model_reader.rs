@@ -111,8 +111,8 @@ fn a_long_header_is_refused_before_it_is_read() {
 
 #[test]
 fn metadata_that_make_no_sense_are_named() {
-    for version in ["1", "3", "two"] {
-        assert_eq!(set(Key::Format, version), Err(ModelError::Version { supported: 2 }));
+    for version in ["2", "4", "two"] {
+        assert_eq!(set(Key::Format, version), Err(ModelError::Version { supported: 3 }));
     }
     for (key, bad) in [
         (Key::Kind, "image"),

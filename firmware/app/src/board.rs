@@ -1,6 +1,6 @@
 //! What the request loop needs to know about the board it runs on.
 
-use sirocco::held::Evaluate;
+use sirocco::held::{Evaluate, Held};
 use sirocco::wire::Memory;
 
 /// A board, as functions: nothing of it is needed to test the rest.
@@ -16,6 +16,8 @@ pub struct Board {
     pub clock: Option<Clock>,
     /// Evaluates image networks, with the inner loops of the board's processor.
     pub evaluate: Evaluate,
+    /// Gives a bundle those inner loops.
+    pub accelerate: fn(&mut Held<'_>),
 }
 
 /// A clock that counts up and wraps.

@@ -21,7 +21,8 @@ struct Aligned<B: ?Sized>(B);
 
 static DIGITS: &Aligned<[u8]> = &Aligned(*include_bytes!("../../../tests/data/digits-int8.safetensors"));
 const EVALUATE: Evaluate = |network, image, arena| network.logits::<Portable>(image, arena);
-const BOARD: Board = Board { name: "host", memory: || None, uptime: None, clock: None, evaluate: EVALUATE };
+const BOARD: Board =
+    Board { name: "host", memory: || None, uptime: None, clock: None, evaluate: EVALUATE, accelerate: |_| () };
 /// Words of memory: three quarters are enough for 4,456 bytes of the network, one has room for five images of 256 bytes.
 const WORDS: usize = 1500;
 

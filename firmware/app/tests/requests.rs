@@ -12,8 +12,14 @@ use sirocco::wire::{self, DeviceError, FrameError, Memory, Message, PROTOCOL_VER
 use sirocco_firmware::{App, Arena, Board, Conversation, Opened, Received, Reply, built_in};
 
 const MEMORY: Memory = Memory { ram: 65536, statics: 1024, stack_high_water: 4096 };
-const BOARD: Board =
-    Board { name: "host", memory: || Some(MEMORY), uptime: Some(|| 1234), clock: None, evaluate: EVALUATE };
+const BOARD: Board = Board {
+    name: "host",
+    memory: || Some(MEMORY),
+    uptime: Some(|| 1234),
+    clock: None,
+    evaluate: EVALUATE,
+    accelerate: |_| (),
+};
 const EVALUATE: Evaluate = |network, image, arena| network.logits::<Portable>(image, arena);
 
 fn app() -> App<'static> {

@@ -15,6 +15,7 @@ pub use domain::{Form, Input, Range, Source};
 pub use probe::Probes;
 
 use crate::error::{Key, ModelError};
+use crate::layer::kernel::Kernel;
 use crate::limits::{MAX_QUANTITIES, MAX_STATE, collect};
 use crate::math::{all_finite, exp};
 use crate::model::Model;
@@ -100,6 +101,11 @@ impl<'a> Bundle<'a> {
         Ok(Bundle { ode, form, domain, inputs, network, golden, bytes, crc32: model.crc32(), max_error, fixed })
     }
 
+    /// From here on, sums are a processor's own instructions, see [`Network::accelerate`].
+    pub fn accelerate<K: Kernel>(&mut self) {
+        self.network.accelerate::<K>();
+    }
+
     /// The ODE system.
     pub fn ode(&self) -> Ode {
         self.ode
@@ -142,7 +148,7 @@ impl<'a> Bundle<'a> {
             Form::Generic | Form::Conserved => self.predict_generic(query),
             Form::Reduced => self.predict_reduced(query),
         };
-        if !all_finite(state.iter().chain(&derivative).chain(&residual)) {
+        if !state.iter().chain(&derivative).chain(&residual).all(|v| v.is_finite()) {
             return Err(QueryError::Overflow);
         }
         let initial = self.ode.initial(&query.initial);

@@ -59,22 +59,36 @@ impl<'a> DenseF32<'a> {
     /// its multiply-accumulate.
     #[inline(never)]
     pub fn hidden(&self, x: &[f32], y: &mut Activations<f32>, activation: Activation) {
-        let (blocks, rest) = self.bias.as_chunks::<4>();
-        let blocks = blocks.iter();
         match self.inputs {
-            3 => blocks.zip(self.blocks()).for_each(|(b, w)| append(y, activation, rows::<3>(w, b, x))),
-            5 => blocks.zip(self.blocks()).for_each(|(b, w)| append(y, activation, rows::<5>(w, b, x))),
-            8 => blocks.zip(self.blocks()).for_each(|(b, w)| append(y, activation, rows::<8>(w, b, x))),
-            16 => blocks.zip(self.blocks()).for_each(|(b, w)| append(y, activation, rows::<16>(w, b, x))),
+            3 => self.each_row_of::<3>(x, y, activation),
+            5 => self.each_row_of::<5>(x, y, activation),
+            8 => self.each_row_of::<8>(x, y, activation),
+            10 => self.each_row_of::<10>(x, y, activation),
+            16 => self.each_row_of::<16>(x, y, activation),
             n => {
-                let blocks = blocks.zip(self.weight.chunks_exact((4 * n).max(4)));
-                blocks.for_each(|(b, w)| append(y, activation, four_rows(w, b, x)));
+                let (blocks, rest) = self.bias.as_chunks::<4>();
+                let weights = self.weight.chunks_exact((4 * n).max(4));
+                let last = weights.remainder().chunks_exact(n.max(1));
+                for (weight, bias) in weights.zip(blocks) {
+                    append(y, activation, four_rows(weight, bias, x));
+                }
+                for (row, bias) in last.zip(rest) {
+                    push(y, activation.value(dot(row, *bias, x)));
+                }
             }
         }
-        if !rest.is_empty() {
-            for (row, bias) in self.rows().skip(self.bias.len() - rest.len()) {
-                push(y, activation.value(dot(row, *bias, x)));
-            }
+    }
+
+    /// Rows of `N` weights, four by four.
+    #[inline(always)]
+    fn each_row_of<const N: usize>(&self, x: &[f32], y: &mut Activations<f32>, activation: Activation) {
+        let (blocks, last) = self.weight.as_chunks::<N>().0.as_chunks::<4>();
+        let (biases, last_biases) = self.bias.as_chunks::<4>();
+        for (rows, bias) in blocks.iter().zip(biases) {
+            append(y, activation, rows_of(rows, bias, x));
+        }
+        for (row, bias) in last.iter().zip(last_biases) {
+            push(y, activation.value(row_of(row, *bias, x)));
         }
     }
 
@@ -98,11 +112,6 @@ impl<'a> DenseF32<'a> {
 
     fn rows(&self) -> impl Iterator<Item = (&'a [f32], &'a f32)> + use<'a> {
         self.weight.chunks_exact(self.inputs.max(1)).zip(self.bias)
-    }
-
-    /// Rows of `N` weights, four by four.
-    fn blocks<const N: usize>(&self) -> impl Iterator<Item = &'a [[f32; N]; 4]> + use<'a, N> {
-        self.weight.as_chunks::<N>().0.as_chunks::<4>().0.iter()
     }
 
     /// Calls `sink` with W x + b, to the same bits as [`Self::hidden`] and [`Self::output`] have it, and W dx.
@@ -152,11 +161,18 @@ fn dot(row: &[f32], bias: f32, x: &[f32]) -> f32 {
     row.iter().zip(x).fold(bias, |z, (w, x)| z + w * x)
 }
 
-/// W x + b of four rows, the inputs in registers.
+/// W x + b of a row, the inputs in registers.
 #[inline(always)]
-fn rows<const N: usize>(weight: &[[f32; N]; 4], bias: &[f32; 4], x: &[f32]) -> [f32; 4] {
+fn row_of<const N: usize>(row: &[f32; N], bias: f32, x: &[f32]) -> f32 {
+    x.first_chunk::<N>().map_or(bias, |x| dot(row, bias, x))
+}
+
+/// W x + b of four rows. The inputs are looked for in every block: where they are known beforehand, the compiler keeps all
+/// of them in registers, and has none left for the rest.
+#[inline(always)]
+fn rows_of<const N: usize>(rows: &[[f32; N]; 4], bias: &[f32; 4], x: &[f32]) -> [f32; 4] {
     let Some(x) = x.first_chunk::<N>() else { return *bias };
-    let ([a, b, c, d], bias) = (weight, bias);
+    let ([a, b, c, d], bias) = (rows, bias);
     [dot(a, bias[0], x), dot(b, bias[1], x), dot(c, bias[2], x), dot(d, bias[3], x)]
 }
 

@@ -21,6 +21,7 @@
 //! sum weight * dx.
 
 use super::activation::{ACTIVATION_BITS, Activation, PRE_BITS, narrow};
+use super::kernel::{Kernel, Portable, WIDE_SUM_SHIFT};
 use super::row_scale::{BIAS_LIMIT, multiplier, parts, requantise, unit_bits};
 use super::{Activations, fine, push};
 use crate::error::{ModelError, TensorKind};
@@ -45,9 +46,18 @@ pub trait Weight: Copy + Into<i32> + Into<f32> + core::fmt::Debug + 'static {
     /// A tensor's elements, if they are of this type.
     fn elements<'a>(tensor: &Tensor<'a>) -> Option<&'a [Self]>;
 
-    /// t of 16-bit inputs.
-    fn narrow_sum(row: &[Self], x: &[i16]) -> i32;
+    /// Sums of four rows on 16-bit inputs, by a processor's own instructions.
+    fn four_rows<K: Kernel>() -> FourRows<Self>;
+
+    /// The sum of one row, as they have it.
+    fn row(row: &[Self], x: &[i16]) -> i32;
+
+    /// t of such a sum.
+    fn narrow_t(sum: i32) -> i32;
 }
+
+/// Four rows of weights, one after the other, times 16-bit activations, see [`Kernel`].
+pub type FourRows<W> = fn(&[W], &[i16]) -> [i32; 4];
 
 impl Weight for i16 {
     const SCALE_BITS: u32 = 1;
@@ -58,10 +68,17 @@ impl Weight for i16 {
         tensor.i16()
     }
 
-    #[inline(always)]
-    fn narrow_sum(row: &[Self], x: &[i16]) -> i32 {
+    fn four_rows<K: Kernel>() -> FourRows<Self> {
+        K::four_rows_i16
+    }
+
+    fn row(row: &[Self], x: &[i16]) -> i32 {
         let products = row.iter().zip(x).map(|(w, x)| i64::from(i32::from(*w) * i32::from(*x)));
-        (products.fold(0, i64::wrapping_add) >> 7) as i32
+        (products.fold(0, i64::wrapping_add) >> WIDE_SUM_SHIFT) as i32
+    }
+
+    fn narrow_t(sum: i32) -> i32 {
+        sum
     }
 }
 
@@ -74,9 +91,16 @@ impl Weight for i8 {
         tensor.i8()
     }
 
-    #[inline(always)]
-    fn narrow_sum(row: &[Self], x: &[i16]) -> i32 {
-        row.iter().zip(x).fold(0i32, |sum, (w, x)| sum.wrapping_add(i32::from(*w) * i32::from(*x))) << 1
+    fn four_rows<K: Kernel>() -> FourRows<Self> {
+        K::four_rows_i8
+    }
+
+    fn row(row: &[Self], x: &[i16]) -> i32 {
+        row.iter().zip(x).fold(0i32, |sum, (w, x)| sum.wrapping_add(i32::from(*w) * i32::from(*x)))
+    }
+
+    fn narrow_t(sum: i32) -> i32 {
+        sum << 1
     }
 }
 
@@ -131,6 +155,7 @@ pub struct DenseInteger<'a, W> {
     bias: &'a [i32],
     wide_inputs: bool,
     wide_outputs: bool,
+    four_rows: FourRows<W>,
 }
 
 /// Quantises one network input: towards zero, saturating; NaN saturates too. In integers, for processors without a
@@ -160,7 +185,13 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
         }
         let wide = |index: u8, width: usize| index >= last || width <= NARROW;
         let (wide_inputs, wide_outputs) = (wide(index, inputs), wide(index.saturating_add(1), outputs));
-        Ok(DenseInteger { inputs, weight, scale, multiplier: multipliers, bias, wide_inputs, wide_outputs })
+        let four_rows = W::four_rows::<Portable>();
+        Ok(DenseInteger { inputs, weight, scale, multiplier: multipliers, bias, wide_inputs, wide_outputs, four_rows })
+    }
+
+    /// From here on, sums are a processor's own instructions: the same bits in less time.
+    pub fn accelerate<K: Kernel>(&mut self) {
+        self.four_rows = W::four_rows::<K>();
     }
 
     /// Multiply-accumulates of one evaluation.
@@ -187,28 +218,59 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
     #[inline(never)]
     pub fn hidden(&self, x: &Values<'_>, y: &mut Values<'_>, activation: Activation) {
         if !self.wide_inputs {
-            return self.each_row(y, activation, |row| W::narrow_sum(row, x.narrow));
+            return self.each_narrow_row(x.narrow, y, activation);
         }
         match self.inputs {
             3 => self.each_row_of::<3>(x.wide, y, activation),
             5 => self.each_row_of::<5>(x.wide, y, activation),
             8 => self.each_row_of::<8>(x.wide, y, activation),
+            10 => self.each_row_of::<10>(x.wide, y, activation),
             16 => self.each_row_of::<16>(x.wide, y, activation),
-            _ => self.each_row(y, activation, |row| wide_sum(row, x.wide)),
+            n => {
+                let constants = self.multiplier.iter().zip(self.bias);
+                for (row, (m, bias)) in self.weight.chunks_exact(n.max(1)).zip(constants) {
+                    self.push(y, activation.value_i32(requantise(wide_sum(row, x.wide), *m, *bias)));
+                }
+            }
+        }
+    }
+
+    /// Rows on 16-bit inputs, four by four.
+    fn each_narrow_row(&self, x: &[i16], y: &mut Values<'_>, activation: Activation) {
+        let n = self.inputs.max(1);
+        let (multipliers, last_multipliers) = self.multiplier.as_chunks::<4>();
+        let (biases, last_biases) = self.bias.as_chunks::<4>();
+        let blocks = self.weight.chunks_exact(4 * n);
+        let last = blocks.remainder().chunks_exact(n);
+        let phi = |sum: i32, m: i32, b: i32| activation.value_i32(requantise(W::narrow_t(sum), m, b));
+        for ((rows, m), bias) in blocks.zip(multipliers).zip(biases) {
+            let [a, b, c, d] = (self.four_rows)(rows, x);
+            self.append(
+                y,
+                [phi(a, m[0], bias[0]), phi(b, m[1], bias[1]), phi(c, m[2], bias[2]), phi(d, m[3], bias[3])],
+            );
+        }
+        for ((row, m), bias) in last.zip(last_multipliers).zip(last_biases) {
+            self.push(y, phi(W::row(row, x), *m, *bias));
         }
     }
 
     #[inline(always)]
-    fn each_row(&self, y: &mut Values<'_>, activation: Activation, t: impl Fn(&[W]) -> i32) {
-        let rows = self.weight.chunks_exact(self.inputs.max(1));
-        for (row, (multiplier, bias)) in rows.zip(self.multiplier.iter().zip(self.bias)) {
-            let a = activation.value_i32(requantise(t(row), *multiplier, *bias));
-            if self.wide_outputs {
-                push(y.wide, a);
-            } else {
-                push(y.narrow, narrow(a));
-            }
+    fn push(&self, y: &mut Values<'_>, a: i32) {
+        if self.wide_outputs {
+            push(y.wide, a);
+        } else {
+            push(y.narrow, narrow(a));
         }
+    }
+
+    #[inline(always)]
+    fn append(&self, y: &mut Values<'_>, a: [i32; 4]) {
+        // There is room, as for `push`.
+        let _ = match self.wide_outputs {
+            true => y.wide.extend_from_slice(&a),
+            false => y.narrow.extend_from_slice(&[narrow(a[0]), narrow(a[1]), narrow(a[2]), narrow(a[3])]),
+        };
     }
 
     /// Rows of `N` weights on 32-bit inputs, four by four.
@@ -220,20 +282,13 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
         let (biases, last_biases) = self.bias.as_chunks::<4>();
         let phi = |row: &[W; N], m: i32, b: i32| activation.value_i32(requantise(wide_sum(row, x), m, b));
         for (([a, b, c, d], m), bias) in rows.iter().zip(multipliers).zip(biases) {
-            let a = [phi(a, m[0], bias[0]), phi(b, m[1], bias[1]), phi(c, m[2], bias[2]), phi(d, m[3], bias[3])];
-            // There is room, as for `push`.
-            let _ = match self.wide_outputs {
-                true => y.wide.extend_from_slice(&a),
-                false => y.narrow.extend_from_slice(&[narrow(a[0]), narrow(a[1]), narrow(a[2]), narrow(a[3])]),
-            };
+            self.append(
+                y,
+                [phi(a, m[0], bias[0]), phi(b, m[1], bias[1]), phi(c, m[2], bias[2]), phi(d, m[3], bias[3])],
+            );
         }
         for ((row, m), bias) in last_rows.iter().zip(last_multipliers).zip(last_biases) {
-            let a = phi(row, *m, *bias);
-            if self.wide_outputs {
-                push(y.wide, a);
-            } else {
-                push(y.narrow, narrow(a));
-            }
+            self.push(y, phi(row, *m, *bias));
         }
     }
 
@@ -299,7 +354,9 @@ mod tests {
         let limit = [INPUT_LIMIT; 9];
         assert_eq!(wide_sum(&[i8::MAX; 9], &limit), 9 * 127 << 20);
         assert_eq!(wide_sum(&[-i16::MAX; 9], &limit), -9 * 32767 << 12);
-        assert_eq!(i8::narrow_sum(&[127; 64], &[-i16::MAX; 64]), -2 * 64 * 127 * 32767);
-        assert_eq!(i16::narrow_sum(&[i16::MAX; 64], &[i16::MAX; 64]), 32767 * 32767 / 2);
+        assert_eq!(i8::narrow_t(i8::row(&[127; 64], &[i16::MIN; 64])), -2 * 64 * 127 * 32768);
+        assert_eq!(i16::narrow_t(i16::row(&[i16::MAX; 64], &[i16::MAX; 64])), 32767 * 32767 / 2);
+        assert_eq!(Portable::four_rows_i8(&[127; 256], &[i16::MIN; 64]), [-64 * 127 * 32768; 4]);
+        assert_eq!(Portable::four_rows_i16(&[i16::MAX; 256], &[i16::MAX; 64]), [32767 * 32767 / 2; 4]);
     }
 }

@@ -43,33 +43,31 @@ pub(crate) const fn cubic(x: f64) -> [f64; 4] {
     [even_inner - c2 * inner * inner, odd_inner - c3 * inner * inner, c2, c3]
 }
 
-/// The cubics in f32, the first coefficient in two parts.
-static CUBICS: [[f32; 5]; NODES] = {
-    let mut table = [[0.0; 5]; NODES];
+/// The cubics in f32.
+static CUBICS: [[f32; 4]; NODES] = {
+    let mut table = [[0.0; 4]; NODES];
     let mut node = 0;
     while node < NODES {
         let [c0, c1, c2, c3] = cubic((node as i32 - LAST) as f64 / 16.0);
-        let base = c0 as f32;
-        table[node] = [base, (c0 - base as f64) as f32, c1 as f32, c2 as f32, c3 as f32];
+        table[node] = [c0 as f32, c1 as f32, c2 as f32, c3 as f32];
         node += 1;
     }
-    // With minus zero for zero, which adds nothing to either, the sign of zero comes through.
-    [table[LAST as usize][0], table[LAST as usize][1]] = [-0.0; 2];
+    // Minus zero adds nothing to a zero of either sign.
+    table[LAST as usize][0] = -0.0;
     table
 };
 
-/// Hyperbolic tangent. Absolute error at most 5.6e-8, relative 2.7e-7; odd and monotonic in every bit; 1 from 9.03 on; NaN
-/// remains NaN. About 18 instructions; the table takes 5.8 kB.
+/// Hyperbolic tangent. Absolute error at most 8.8e-8, relative 2.7e-7; odd in every bit, rising but for a unit of the last place; 1 from 9.03 on; NaN remains NaN.
+/// About 15 instructions; the table takes 4.6 kB.
 ///
-/// A cubic in the distance to the nearest of 289 nodes, its largest coefficient in two parts, so that only the last
-/// addition rounds visibly.
+/// A cubic in the distance to the nearest of 289 nodes.
 #[inline(always)]
 pub fn tanh(x: f32) -> f32 {
     let shifted = x + SHIFT;
     let node = shifted.to_bits().wrapping_sub(SHIFT.to_bits() - LAST as u32);
-    let Some(&[base, c0, c1, c2, c3]) = CUBICS.get(node as usize) else { return beyond(x) };
+    let Some(&[c0, c1, c2, c3]) = CUBICS.get(node as usize) else { return beyond(x) };
     let d = x - (shifted - SHIFT);
-    base + (c0 + d * (c1 + d * (c2 + d * c3)))
+    c0 + d * (c1 + d * (c2 + d * c3))
 }
 
 /// [`tanh`] beyond the last node.
@@ -93,24 +91,26 @@ mod tests {
         for x in floats(97) {
             let exact = f64::from(x).tanh();
             let error = (f64::from(tanh(x)) - exact).abs();
-            assert!(error <= 5.6e-8 && error <= 2.7e-7 * exact, "tanh({x}): {error:e}");
+            assert!(error <= 8.8e-8 && error <= 2.7e-7 * exact, "tanh({x}): {error:e}");
             assert_eq!((-tanh(x)).to_bits(), tanh(-x).to_bits(), "tanh({x})");
         }
     }
 
-    /// SIROCCO_EVERY_FLOAT=1 takes every float instead of every 31st; where cubics meet, every one in any case.
+    /// Rounding may take back a unit of the last place, nothing more. SIROCCO_EVERY_FLOAT=1 takes every float instead of
+    /// every 31st; where cubics meet, every one in any case.
     #[test]
-    fn tanh_is_monotonic() {
+    fn tanh_rises() {
         let step = if std::env::var_os("SIROCCO_EVERY_FLOAT").is_some() { 1 } else { 31 };
         let seams = (0..=LAST).map(|node| ((node as f32 + 0.5) / 16.0).to_bits());
         let around = seams.flat_map(|seam| (seam - 500..seam + 500).map(f32::from_bits));
+        let falls = |a: f32, b: f32| b.to_bits() + 1 < a.to_bits();
         let mut last = 0.0;
         for x in floats(step) {
-            assert!(tanh(x) >= last, "tanh({x}) falls");
+            assert!(!falls(last, tanh(x)), "tanh({x}) falls");
             last = tanh(x);
         }
         for (x, next) in around.map(|x| (x, f32::from_bits(x.to_bits() + 1))) {
-            assert!(tanh(x) <= tanh(next), "tanh({x}) falls");
+            assert!(!falls(tanh(x), tanh(next)), "tanh({x}) falls");
         }
         assert_eq!(last, 1.0);
     }

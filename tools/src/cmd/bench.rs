@@ -1,5 +1,7 @@
 //! `sirocco bench`
 
+mod compare;
+
 use crate::board::Board;
 use crate::output::Output;
 use crate::qemu::{self, Image};
@@ -9,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// The emulated board that instructions are counted on: a Cortex-M4F.
 pub const BOARD: &str = "qemu-mps2-an386";
+/// The other one, that bundles are compared with Runge-Kutta on as well: a Cortex-M3.
+pub const SMALL_BOARD: &str = "qemu-mps2-an385";
 /// The package that counts them.
 const PACKAGE: &str = "sirocco-bench";
 
@@ -17,18 +21,25 @@ const PACKAGE: &str = "sirocco-bench";
 /// An image network is counted layer by layer, with the portable kernel and with the one in DSP instructions, which have
 /// to agree in every bit; a bundle by what it answers. Instructions are no cycles: a division takes up to 14, a load 1 to
 /// 2, a taken branch up to 3.
+///
+/// --compare sets bundles of epidemics (SIR) against Runge-Kutta of order four in floats, in fixed point and in double
+/// precision, each with the fewest steps for an error that is no larger, on a Cortex-M4F and a Cortex-M3.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   sirocco bench --port qemu:qemu-mps2-an386 --model resnet8.safetensors
-  sirocco bench --port qemu:qemu-mps2-an386 --model sir-full.safetensors --json")]
+  sirocco bench --port qemu:qemu-mps2-an386 --model sir-full.safetensors --json
+  sirocco bench --compare --model sir-full.safetensors --model sir-full-i16.safetensors")]
 pub struct Arguments {
     /// Where to count: qemu:qemu-mps2-an386
     #[arg(long, value_name = "PORT", default_value = "qemu:qemu-mps2-an386")]
     port: String,
-    /// The model file
-    #[arg(long, value_name = "FILE")]
-    model: PathBuf,
+    /// The model file; with --compare, as many as are to be compared
+    #[arg(long, value_name = "FILE", required = true)]
+    model: Vec<PathBuf>,
+    /// Compare bundles with Runge-Kutta at equal error
+    #[arg(long)]
+    compare: bool,
 }
 
 /// What was counted.
@@ -38,6 +49,19 @@ pub struct Report {
     pub kernels: Vec<KernelReport>,
     /// Of a bundle, one entry per question.
     pub bundle: Vec<Row>,
+    /// Runge-Kutta for a bundle's problem, where that is an epidemic.
+    pub rk4: Vec<Rk4>,
+}
+
+/// The count of Runge-Kutta with so many steps.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rk4 {
+    /// `f32`, `f64` or `fixed`.
+    pub numbers: String,
+    /// Steps.
+    pub steps: u64,
+    /// Executed instructions.
+    pub instructions: u64,
 }
 
 /// One kernel's counts.
@@ -72,7 +96,13 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     if arguments.port != format!("qemu:{BOARD}") {
         return Err(Error::Usage(format!("instructions are counted on qemu:{BOARD} only, not on {}", arguments.port)));
     }
-    let report = count(&arguments.model, output)?;
+    if arguments.compare {
+        return compare::run(&arguments.model, output);
+    }
+    let [model] = &arguments.model[..] else {
+        return Err(Error::Usage("one --model at a time, or --compare".into()));
+    };
+    let report = count(model, BOARD, output)?;
     output.result(&report, |report| {
         for kernel in &report.kernels {
             println!("{} kernel", kernel.kernel);
@@ -80,6 +110,9 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
             show(&Row { what: "all".into(), macs: kernel.macs, instructions: kernel.instructions });
         }
         report.bundle.iter().for_each(show);
+        for Rk4 { numbers, steps, instructions } in &report.rk4 {
+            show(&Row { what: format!("rk4 {numbers} {steps} steps"), macs: 0, instructions: *instructions });
+        }
     });
     Ok(())
 }
@@ -95,12 +128,12 @@ fn show(row: &Row) {
     }
 }
 
-/// Counts the instructions of a model.
+/// Counts the instructions of a model on a board of QEMU's.
 ///
 /// # Errors
 /// [`Error::Program`] without cargo or QEMU, [`Error::Emulator`] if the model does not run or the kernels disagree.
-pub fn count(model: &Path, output: Output) -> Result<Report, Error> {
-    let board = Board { name: PACKAGE.into(), ..Board::find(BOARD)? };
+pub fn count(model: &Path, board: &str, output: Output) -> Result<Report, Error> {
+    let board = Board { name: PACKAGE.into(), ..Board::find(board)? };
     let elf = cargo::build(&board, output)?;
     parse(&qemu::output(Image { board: &board, elf: &elf, model: Some(model), flash: None })?)
 }
@@ -129,6 +162,11 @@ fn parse(text: &str) -> Result<Report, Error> {
             (["total", macs, instructions], Some(kernel)) => {
                 (kernel.macs, kernel.instructions) = (number(macs)?, number(instructions)?);
             }
+            (["rk4", numbers, steps, instructions], _) => report.rk4.push(Rk4 {
+                numbers: (*numbers).into(),
+                steps: number(steps)?,
+                instructions: number(instructions)?,
+            }),
             (["bundle", what, macs, instructions], _) => report.bundle.push(row(&[what], macs, instructions)?),
             _ => return Err(failed(line)),
         }
@@ -147,6 +185,7 @@ mod tests {
         assert_eq!((report.kernels[0].macs, report.kernels[0].instructions), (136, 200));
         assert_eq!(report.kernels[0].layers[0].what, "0 conv 2x2x8");
         assert_eq!(parse("bundle predict 640 4000\ndone").unwrap().bundle[0].instructions, 4000);
+        assert_eq!(parse("rk4 fixed 24 3000\ndone").unwrap().rk4[0].steps, 24);
     }
 
     #[test]

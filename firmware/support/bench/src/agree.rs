@@ -3,6 +3,7 @@
 use crate::random::Random;
 use semihosting::println;
 use sirocco::layer::kernel::{Kernel, PIXELS, Portable};
+use sirocco::limits::MAX_WIDTH;
 use sirocco_dsp::Dsp;
 
 /// Longest row: four turns of the longest loop, and every rest.
@@ -18,10 +19,12 @@ fn pixels(random: &mut Random) -> u32 {
 /// Prints what differs.
 pub fn check() {
     let mut random = Random(0x9e37_79b9);
+    dense(&mut random);
     for length in 0..=LONGEST {
         for _ in 0..DRAWS {
             let weights: [u32; LONGEST] = core::array::from_fn(|_| random.word());
-            let columns: [[u32; PIXELS]; LONGEST] = core::array::from_fn(|_| core::array::from_fn(|_| pixels(&mut random)));
+            let columns: [[u32; PIXELS]; LONGEST] =
+                core::array::from_fn(|_| core::array::from_fn(|_| pixels(&mut random)));
             let column = columns.map(|pixels| pixels[0]);
             let weights = &weights[..length];
             let start: [[i32; PIXELS]; 2] = core::array::from_fn(|_| core::array::from_fn(|_| random.word() as i32));
@@ -35,11 +38,30 @@ pub fn check() {
             let mut largest = a;
             Portable::max(&mut a[..length], &b);
             Dsp::max(&mut largest[..length], &b);
-            for (same, what) in [(portable == dsp, "block"), (portable_pair == dsp_pair, "pair"), (a == largest, "max")]
-            {
+            let same = [(portable == dsp, "block"), (portable_pair == dsp_pair, "pair"), (a == largest, "max")];
+            for (same, what) in same {
                 if !same {
                     println!("mismatch {what} of {length}");
                 }
+            }
+        }
+    }
+}
+
+/// Layers of bundles, of every width, aligned and not.
+fn dense(random: &mut Random) {
+    let weights: [u32; 2 * MAX_WIDTH + 1] = core::array::from_fn(|_| random.word());
+    let x: [u32; MAX_WIDTH / 2 + 1] = core::array::from_fn(|_| random.word());
+    let (bytes, halves, x): (&[i8], &[i16], &[i16]) =
+        (bytemuck::cast_slice(&weights), bytemuck::cast_slice(&weights), bytemuck::cast_slice(&x));
+    for n in 0..=MAX_WIDTH {
+        for (at, x) in (0..2).flat_map(|at| [(at, &x[..n]), (at, &x[1..n + 1])]) {
+            let (bytes, halves) = (&bytes[at..at + 4 * n], &halves[at..at + 4 * n]);
+            if Portable::four_rows_i8(bytes, x) != Dsp::four_rows_i8(bytes, x) {
+                println!("mismatch four_rows_i8 of {n}");
+            }
+            if Portable::four_rows_i16(halves, x) != Dsp::four_rows_i16(halves, x) {
+                println!("mismatch four_rows_i16 of {n}");
             }
         }
     }

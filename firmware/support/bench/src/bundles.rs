@@ -1,11 +1,12 @@
 //! What a bundle's answers cost at the middle of its domain, and what Runge-Kutta takes for the same problem.
 
-use crate::calibration;
 use crate::count::Counter;
+use crate::{Inner, calibration};
 use core::hint::black_box;
 use semihosting::println;
 use sirocco::bundle::Bundle;
 use sirocco::fixed::Fixed;
+use sirocco::layer::kernel::Kernel;
 use sirocco::limits::MAX_QUANTITIES;
 use sirocco::ode::Ode;
 use sirocco::query::Query;
@@ -21,6 +22,7 @@ pub fn count(bundle: &Bundle<'_>, counter: &Counter) {
     let input: [f32; MAX_QUANTITIES] = core::array::from_fn(|k| 0.1 * k as f32);
     let input = input.get(..bundle.inputs().len()).unwrap_or_default();
     let macs = bundle.network().macs();
+    four_rows(counter);
     println!("bundle network {macs} {}", counter.mean(|| bundle.network().value(black_box(input))));
     println!("bundle state {macs} {}", counter.mean(|| bundle.state(black_box(&query))));
     println!("bundle predict {} {}", 2 * macs, counter.mean(|| bundle.predict(black_box(&query))));
@@ -36,7 +38,10 @@ pub fn count(bundle: &Bundle<'_>, counter: &Counter) {
             let wide = |q: &Query| f64::from(q.t) / f64::from(steps);
             println!("rk4 f64 {steps} {}", counter.mean(|| integrate(black_box(&query), f64::from, wide, steps)));
             let fixed = |q: &Query| Fixed::from_f32(q.t / steps as f32);
-            println!("rk4 fixed {steps} {}", counter.mean(|| integrate(black_box(&query), Fixed::from_f32, fixed, steps)));
+            println!(
+                "rk4 fixed {steps} {}",
+                counter.mean(|| integrate(black_box(&query), Fixed::from_f32, fixed, steps))
+            );
         }
     }
 }
@@ -46,4 +51,28 @@ pub fn count(bundle: &Bundle<'_>, counter: &Counter) {
 fn integrate<S: Scalar>(query: &Query, number: impl Fn(f32) -> S, step: impl Fn(&Query) -> S, steps: u32) -> [S; 4] {
     let (initial, rates) = (query.initial.map(&number), query.rates.map(&number));
     rk4::integrate_by(Ode::Sir, &initial, &rates, step(query), steps)
+}
+
+/// The sums of a dense layer of 32 outputs and inputs.
+fn four_rows(counter: &Counter) {
+    const N: usize = 32;
+    let weights = [0x0123_4567u32; N * N / 2];
+    let x = [0x0456_0123u32; N / 2];
+    let (bytes, halves, x): (&[i8], &[i16], &[i16]) =
+        (bytemuck::cast_slice(&weights[..N * N / 4]), bytemuck::cast_slice(&weights), bytemuck::cast_slice(&x));
+    let mut sums = [[0; 4]; N / 4];
+    let i8s = counter.mean(|| {
+        for (rows, sums) in black_box(bytes).chunks_exact(4 * N).zip(&mut sums) {
+            *sums = Inner::four_rows_i8(rows, black_box(x));
+        }
+        black_box(&mut sums);
+    });
+    let i16s = counter.mean(|| {
+        for (rows, sums) in black_box(halves).chunks_exact(4 * N).zip(&mut sums) {
+            *sums = Inner::four_rows_i16(rows, black_box(x));
+        }
+        black_box(&mut sums);
+    });
+    println!("bundle dense-i8-32x32 {} {i8s}", N * N);
+    println!("bundle dense-i16-32x32 {} {i16s}", N * N);
 }

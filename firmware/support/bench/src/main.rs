@@ -33,6 +33,13 @@ const ARENA: usize = 24 * 1024;
 /// Largest image: 32x32x3.
 const IMAGE: usize = 32 * 32 * 3;
 
+/// The inner loops for this core.
+#[cfg(target_abi = "eabihf")]
+type Inner = sirocco_dsp::Dsp;
+/// The inner loops for this core.
+#[cfg(not(target_abi = "eabihf"))]
+type Inner = Portable;
+
 static ARENA_MEMORY: Mutex<RefCell<[u32; ARENA]>> = Mutex::new(RefCell::new([0; ARENA]));
 
 #[cortex_m_rt::entry]
@@ -50,7 +57,8 @@ fn run(arena: &mut [u32]) -> Result<(), &'static str> {
     #[cfg(target_abi = "eabihf")]
     agree::check();
     let model = Model::open_prefix(sirocco_cortex_m::memory::read_only_slot()).map_err(|_| "no model in the slot")?;
-    if let Ok(bundle) = Bundle::open(model.file()) {
+    if let Ok(mut bundle) = Bundle::open(model.file()) {
+        bundle.accelerate::<Inner>();
         bundles::count(&bundle, &counter);
         return Ok(());
     }

@@ -21,5 +21,12 @@ const EVALUATE: Evaluate = |network, image, arena| network.logits::<Kernel>(imag
 
 /// The description of the board called `name`. The core's clock counts from here on.
 pub fn board(name: &'static str) -> Board {
-    Board { name, memory: || Some(memory::usage()), uptime: None, clock: clock::start(), evaluate: EVALUATE }
+    Board {
+        name,
+        memory: || Some(memory::usage()),
+        uptime: None,
+        clock: clock::start(),
+        evaluate: EVALUATE,
+        accelerate: |held| held.accelerate::<Kernel>(),
+    }
 }

@@ -2,13 +2,15 @@
 //! `SMLAD`, two bytes unpacked in one `SXTB16`. Bit for bit what `sirocco::layer::kernel::Portable` computes.
 //!
 //! [`block`] takes 13 instructions for 16 multiply-accumulates, [`pair`] 18 for 16, and 3 and 2 per turn of their
-//! loops; sums stay in registers. All unsafe code is in this file.
+//! loops; sums stay in registers. All unsafe code is in this file and in `dense.rs`, which has the layers of bundles.
 //!
 //! A board whose core lacks these instructions does not depend on this crate: it uses `Portable`. A Cortex-M33 has
 //! them as an option that the target `thumbv8m.main` leaves out: there this needs `-C target-feature=+dsp`.
 #![no_std]
 #![cfg(target_arch = "arm")]
 #![allow(unsafe_code)]
+
+mod dense;
 
 use core::arch::{asm, naked_asm};
 use sirocco::layer::kernel::{Kernel, PIXELS, Portable};
@@ -116,6 +118,14 @@ impl Kernel for Dsp {
                 options(nostack),
             );
         }
+    }
+
+    fn four_rows_i8(rows: &[i8], x: &[i16]) -> [i32; 4] {
+        dense::four_rows_i8(rows, x)
+    }
+
+    fn four_rows_i16(rows: &[i16], x: &[i16]) -> [i32; 4] {
+        dense::four_rows_i16(rows, x)
     }
 
     fn max(largest: &mut [u8], other: &[u8]) {

@@ -1,0 +1,135 @@
+//! `sirocco bench --compare`: networks against Runge-Kutta of order four, at equal error.
+
+use super::{BOARD, Report, SMALL_BOARD, count};
+use crate::Error;
+use crate::model_file::ModelFile;
+use crate::output::Output;
+use serde::Serialize;
+use sirocco::fixed::Fixed;
+use sirocco::ode::{Ode, State};
+use sirocco::query::Query;
+use sirocco::rk4;
+use sirocco::scalar::Scalar;
+use std::path::{Path, PathBuf};
+
+/// Random queries of the domain that errors are measured at.
+const QUERIES: usize = 2000;
+/// Steps of Runge-Kutta in double precision that make the reference: its own error is below 1e-12.
+const REFERENCE_STEPS: u32 = 2000;
+/// More steps are not tried: rounding has long since taken over.
+const MOST_STEPS: u32 = 400;
+
+/// What answers, how well, and at what cost.
+#[derive(Debug, Clone, Serialize)]
+struct Answer {
+    /// A number format, or the numbers that Runge-Kutta is done in.
+    method: String,
+    /// Steps of Runge-Kutta; none for a network.
+    steps: Option<u32>,
+    /// Largest absolute error of a component.
+    max_error: f64,
+    /// Executed instructions of a Cortex-M4F.
+    cortex_m4f: u64,
+    /// Executed instructions of a Cortex-M3.
+    cortex_m3: u64,
+}
+
+/// A network, and what reaches its error.
+#[derive(Debug, Clone, Serialize)]
+struct Comparison {
+    /// The model file.
+    file: PathBuf,
+    /// The network.
+    network: Answer,
+    /// Runge-Kutta with the fewest steps whose error is no larger, where there are such.
+    runge_kutta: Vec<Answer>,
+}
+
+/// Compares and shows.
+///
+/// # Errors
+/// As for [`count`], or a file that is no bundle of epidemics.
+pub fn run(models: &[PathBuf], output: Output) -> Result<(), Error> {
+    let comparisons = models.iter().map(|model| compare(model, output)).collect::<Result<Vec<_>, _>>()?;
+    output.result(&comparisons, |comparisons| {
+        println!("| one query, S, I and R | maximum error | Cortex-M4F | Cortex-M3 |\n| --- | --- | --- | --- |");
+        for Comparison { file, network, runge_kutta } in comparisons {
+            let name = file.file_stem().unwrap_or_default().to_string_lossy();
+            show(&format!("**{name}**, {}", network.method), network);
+            for answer in runge_kutta {
+                show(&format!("RK4 {}, {} steps", answer.method, answer.steps.unwrap_or(0)), answer);
+            }
+        }
+    });
+    Ok(())
+}
+
+fn show(what: &str, Answer { max_error, cortex_m4f, cortex_m3, .. }: &Answer) {
+    println!("| {what} | {max_error:.1e} | {cortex_m4f} | {cortex_m3} |");
+}
+
+fn compare(path: &Path, output: Output) -> Result<Comparison, Error> {
+    let file = ModelFile::read(path)?;
+    let bundle = file.bundle()?;
+    if bundle.ode() != Ode::Sir {
+        return Err(Error::Usage(format!("{}: only epidemics (sir) are compared", path.display())));
+    }
+    let queries: Vec<Query> = bundle.probes(1).filter(|query| bundle.in_domain(query)).take(QUERIES).collect();
+    let reference: Vec<State<f64>> =
+        queries.iter().map(|query| runge_kutta(query, f64::from, |v| v, REFERENCE_STEPS)).collect();
+    let error = |answer: &dyn Fn(&Query) -> State<f64>| {
+        let each = queries
+            .iter()
+            .zip(&reference)
+            .flat_map(|(query, exact)| answer(query).into_iter().zip(*exact).map(|(a, b)| (a - b).abs()));
+        each.fold(0.0, f64::max)
+    };
+    let state = |query: &Query| bundle.state(query).map_or([f64::INFINITY; 4], |state| state.map(f64::from));
+    let [large, small] = [count(path, BOARD, output)?, count(path, SMALL_BOARD, output)?];
+    let of_state = |report: &Report| report.bundle.iter().find(|row| row.what == "state").map_or(0, |r| r.instructions);
+    let network = Answer {
+        method: bundle.network().scheme().name().into(),
+        steps: None,
+        max_error: error(&state),
+        cortex_m4f: of_state(&large),
+        cortex_m3: of_state(&small),
+    };
+    let mut rivals = Vec::new();
+    for (name, numbers) in [("f32", "f32"), ("fixed point", "fixed"), ("f64", "f64")] {
+        let at = |steps: u32| {
+            error(&|query| match numbers {
+                "f32" => runge_kutta(query, |v| v, f64::from, steps),
+                "fixed" => runge_kutta(query, Fixed::from_f32, |v| v.to_f32().into(), steps),
+                _ => runge_kutta(query, f64::from, |v| v, steps),
+            })
+        };
+        let Some((steps, max_error)) =
+            (1..=MOST_STEPS).map(|steps| (steps, at(steps))).find(|(_, error)| *error <= network.max_error)
+        else {
+            continue;
+        };
+        let cost = |report: &Report| line(report, numbers, steps);
+        let (cortex_m4f, cortex_m3) = (cost(&large), cost(&small));
+        rivals.push(Answer { method: name.into(), steps: Some(steps), max_error, cortex_m4f, cortex_m3 });
+    }
+    Ok(Comparison { file: path.into(), network, runge_kutta: rivals })
+}
+
+/// The state by Runge-Kutta in some numbers, as the bench's firmware does it.
+fn runge_kutta<S: Scalar>(query: &Query, to: impl Fn(f32) -> S, from: impl Fn(S) -> f64, steps: u32) -> State<f64> {
+    let (initial, rates) = (query.initial.map(&to), query.rates.map(&to));
+    let step = if size_of::<S>() == size_of::<f64>() {
+        S::constant(f64::from(query.t) / f64::from(steps))
+    } else {
+        to(query.t / steps as f32)
+    };
+    rk4::integrate_by(Ode::Sir, &initial, &rates, step, steps).map(from)
+}
+
+/// Instructions of so many steps, on the straight line through those that were counted.
+fn line(report: &Report, numbers: &str, steps: u32) -> u64 {
+    let counted: Vec<_> = report.rk4.iter().filter(|row| row.numbers == numbers).collect();
+    let [few, many] = counted[..] else { return 0 };
+    let slope = (many.instructions as f64 - few.instructions as f64) / (many.steps as f64 - few.steps as f64);
+    (few.instructions as f64 + slope * (f64::from(steps) - few.steps as f64)).round() as u64
+}
