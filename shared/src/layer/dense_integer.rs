@@ -240,7 +240,7 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
         let n = self.inputs.max(1);
         let (multipliers, last_multipliers) = self.multiplier.as_chunks::<4>();
         let (biases, last_biases) = self.bias.as_chunks::<4>();
-        let blocks = self.weight.chunks_exact(4 * n);
+        let blocks = self.weight.chunks_exact((4 * n).max(4));
         let last = blocks.remainder().chunks_exact(n);
         let phi = |sum: i32, m: i32, b: i32| activation.value_i32(requantise(W::narrow_t(sum), m, b));
         for ((rows, m), bias) in blocks.zip(multipliers).zip(biases) {
