@@ -21,7 +21,7 @@
 //! sum weight * dx.
 
 use super::activation::{ACTIVATION_BITS, Activation, PRE_BITS, narrow};
-use super::kernel::{Kernel, Portable, WIDE_SUM_SHIFT};
+use super::kernel::{Kernel, Portable};
 use super::row_scale::{BIAS_LIMIT, multiplier, parts, requantise, unit_bits};
 use super::{Activations, fine, push};
 use crate::error::{ModelError, TensorKind};
@@ -46,18 +46,18 @@ pub trait Weight: Copy + Into<i32> + Into<f32> + core::fmt::Debug + 'static {
     /// A tensor's elements, if they are of this type.
     fn elements<'a>(tensor: &Tensor<'a>) -> Option<&'a [Self]>;
 
-    /// Sums of four rows on 16-bit inputs, by a processor's own instructions.
-    fn four_rows<K: Kernel>() -> FourRows<Self>;
-
-    /// The sum of one row, as they have it.
-    fn row(row: &[Self], x: &[i16]) -> i32;
+    /// Sums of rows on 16-bit inputs, by a processor's own instructions.
+    fn rows<K: Kernel>() -> Rows<Self>;
 
     /// t of such a sum.
     fn narrow_t(sum: i32) -> i32;
 }
 
-/// Four rows of weights, one after the other, times 16-bit activations, see [`Kernel`].
-pub type FourRows<W> = fn(&[W], &[i16]) -> [i32; 4];
+/// Rows of weights, one after the other, times 16-bit activations, see [`Kernel`].
+pub type Rows<W> = fn(&[W], &[i16], &mut [i32]);
+
+/// So many sums of rows on 16-bit inputs are made at once.
+const BLOCK: usize = 8;
 
 impl Weight for i16 {
     const SCALE_BITS: u32 = 1;
@@ -68,13 +68,8 @@ impl Weight for i16 {
         tensor.i16()
     }
 
-    fn four_rows<K: Kernel>() -> FourRows<Self> {
-        K::four_rows_i16
-    }
-
-    fn row(row: &[Self], x: &[i16]) -> i32 {
-        let products = row.iter().zip(x).map(|(w, x)| i64::from(i32::from(*w) * i32::from(*x)));
-        (products.fold(0, i64::wrapping_add) >> WIDE_SUM_SHIFT) as i32
+    fn rows<K: Kernel>() -> Rows<Self> {
+        K::rows_i16
     }
 
     fn narrow_t(sum: i32) -> i32 {
@@ -91,12 +86,8 @@ impl Weight for i8 {
         tensor.i8()
     }
 
-    fn four_rows<K: Kernel>() -> FourRows<Self> {
-        K::four_rows_i8
-    }
-
-    fn row(row: &[Self], x: &[i16]) -> i32 {
-        row.iter().zip(x).fold(0i32, |sum, (w, x)| sum.wrapping_add(i32::from(*w) * i32::from(*x)))
+    fn rows<K: Kernel>() -> Rows<Self> {
+        K::rows_i8
     }
 
     fn narrow_t(sum: i32) -> i32 {
@@ -155,7 +146,7 @@ pub struct DenseInteger<'a, W> {
     bias: &'a [i32],
     wide_inputs: bool,
     wide_outputs: bool,
-    four_rows: FourRows<W>,
+    sums: Rows<W>,
 }
 
 /// Quantises one network input: towards zero, saturating; NaN saturates too. In integers, for processors without a
@@ -185,13 +176,13 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
         }
         let wide = |index: u8, width: usize| index >= last || width <= NARROW;
         let (wide_inputs, wide_outputs) = (wide(index, inputs), wide(index.saturating_add(1), outputs));
-        let four_rows = W::four_rows::<Portable>();
-        Ok(DenseInteger { inputs, weight, scale, multiplier: multipliers, bias, wide_inputs, wide_outputs, four_rows })
+        let sums = W::rows::<Portable>();
+        Ok(DenseInteger { inputs, weight, scale, multiplier: multipliers, bias, wide_inputs, wide_outputs, sums })
     }
 
     /// From here on, sums are a processor's own instructions: the same bits in less time.
     pub fn accelerate<K: Kernel>(&mut self) {
-        self.four_rows = W::four_rows::<K>();
+        self.sums = W::rows::<K>();
     }
 
     /// Multiply-accumulates of one evaluation.
@@ -235,23 +226,25 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
         }
     }
 
-    /// Rows on 16-bit inputs, four by four.
+    /// Rows on 16-bit inputs.
     fn each_narrow_row(&self, x: &[i16], y: &mut Values<'_>, activation: Activation) {
-        let n = self.inputs.max(1);
-        let (multipliers, last_multipliers) = self.multiplier.as_chunks::<4>();
-        let (biases, last_biases) = self.bias.as_chunks::<4>();
-        let blocks = self.weight.chunks_exact((4 * n).max(4));
-        let last = blocks.remainder().chunks_exact(n);
         let phi = |sum: i32, m: i32, b: i32| activation.value_i32(requantise(W::narrow_t(sum), m, b));
-        for ((rows, m), bias) in blocks.zip(multipliers).zip(biases) {
-            let [a, b, c, d] = (self.four_rows)(rows, x);
-            self.append(
-                y,
-                [phi(a, m[0], bias[0]), phi(b, m[1], bias[1]), phi(c, m[2], bias[2]), phi(d, m[3], bias[3])],
-            );
-        }
-        for ((row, m), bias) in last.zip(last_multipliers).zip(last_biases) {
-            self.push(y, phi(W::row(row, x), *m, *bias));
+        let blocks = self.weight.chunks((BLOCK * self.inputs).max(BLOCK));
+        for ((weights, multipliers), biases) in blocks.zip(self.multiplier.chunks(BLOCK)).zip(self.bias.chunks(BLOCK)) {
+            let mut sums = [0; BLOCK];
+            let sums = sums.split_at_mut(biases.len().min(BLOCK)).0;
+            (self.sums)(weights, x, sums);
+            let (sums, last_sums) = sums.as_chunks::<4>();
+            let (multipliers, last_multipliers) = multipliers.as_chunks::<4>();
+            let (biases, last_biases) = biases.as_chunks::<4>();
+            for (([a, b, c, d], m), bias) in sums.iter().zip(multipliers).zip(biases) {
+                let a =
+                    [phi(*a, m[0], bias[0]), phi(*b, m[1], bias[1]), phi(*c, m[2], bias[2]), phi(*d, m[3], bias[3])];
+                self.append(y, a);
+            }
+            for ((sum, m), bias) in last_sums.iter().zip(last_multipliers).zip(last_biases) {
+                self.push(y, phi(*sum, *m, *bias));
+            }
         }
     }
 
@@ -354,9 +347,10 @@ mod tests {
         let limit = [INPUT_LIMIT; 9];
         assert_eq!(wide_sum(&[i8::MAX; 9], &limit), 9 * 127 << 20);
         assert_eq!(wide_sum(&[-i16::MAX; 9], &limit), -9 * 32767 << 12);
-        assert_eq!(i8::narrow_t(i8::row(&[127; 64], &[i16::MIN; 64])), -2 * 64 * 127 * 32768);
-        assert_eq!(i16::narrow_t(i16::row(&[i16::MAX; 64], &[i16::MAX; 64])), 32767 * 32767 / 2);
-        assert_eq!(Portable::four_rows_i8(&[127; 256], &[i16::MIN; 64]), [-64 * 127 * 32768; 4]);
-        assert_eq!(Portable::four_rows_i16(&[i16::MAX; 256], &[i16::MAX; 64]), [32767 * 32767 / 2; 4]);
+        let mut sums = [0; 5];
+        Portable::rows_i8(&[127; 5 * 64], &[i16::MIN; 64], &mut sums);
+        assert_eq!(sums.map(i8::narrow_t), [-2 * 64 * 127 * 32768; 5]);
+        Portable::rows_i16(&[i16::MAX; 5 * 64], &[i16::MAX; 64], &mut sums);
+        assert_eq!(sums.map(i16::narrow_t), [32767 * 32767 / 2; 5]);
     }
 }

@@ -15,20 +15,37 @@ pub const PIXELS: usize = 4;
 /// Bits that a sum of 16-bit products loses, so that it fits 32.
 pub const WIDE_SUM_SHIFT: u32 = 7;
 
-/// Sums of four rows side by side: an activation is loaded once for four of them.
+/// Sums of rows, four of them side by side: an activation is loaded once for four.
 #[inline(always)]
-fn four_rows<W: Copy, S: Default>(rows: &[W], x: &[i16], add: impl Fn(&mut S, W, i16)) -> [S; 4] {
-    let (front, back) = rows.split_at_checked(2 * x.len()).unwrap_or_default();
-    let (a, b) = front.split_at_checked(x.len()).unwrap_or_default();
-    let (c, d) = back.split_at_checked(x.len()).unwrap_or_default();
-    let mut sums: [S; 4] = Default::default();
-    for ((((a, b), c), d), x) in a.iter().zip(b).zip(c).zip(d).zip(x) {
-        add(&mut sums[0], *a, *x);
-        add(&mut sums[1], *b, *x);
-        add(&mut sums[2], *c, *x);
-        add(&mut sums[3], *d, *x);
+fn each_sum<W: Copy, S: Default>(
+    weights: &[W],
+    x: &[i16],
+    sums: &mut [i32],
+    add: impl Fn(&mut S, W, i16),
+    narrow: impl Fn(S) -> i32,
+) {
+    let n = x.len().max(1);
+    let (blocks, last) = sums.as_chunks_mut::<4>();
+    let mut rows = weights.chunks_exact(n);
+    for block in blocks {
+        let (Some(a), Some(b), Some(c), Some(d)) = (rows.next(), rows.next(), rows.next(), rows.next()) else { return };
+        let mut sums: [S; 4] = Default::default();
+        for ((((a, b), c), d), x) in a.iter().zip(b).zip(c).zip(d).zip(x) {
+            add(&mut sums[0], *a, *x);
+            add(&mut sums[1], *b, *x);
+            add(&mut sums[2], *c, *x);
+            add(&mut sums[3], *d, *x);
+        }
+        let [a, b, c, d] = sums;
+        *block = [narrow(a), narrow(b), narrow(c), narrow(d)];
     }
-    sums
+    for (row, to) in rows.zip(last) {
+        let mut sum = S::default();
+        for (w, x) in row.iter().zip(x) {
+            add(&mut sum, *w, *x);
+        }
+        *to = narrow(sum);
+    }
 }
 
 /// Inner loops. An empty type implements it, so that an evaluator is compiled for it.
@@ -74,17 +91,16 @@ pub trait Kernel {
         }
     }
 
-    /// Four rows of 8-bit weights, one after the other, times 16-bit activations: sums\[r\] = sum over i of
-    /// weight\[r, i\] x\[i\], exact for rows of at most [`MAX_WIDTH`](crate::limits::MAX_WIDTH); `rows` is four times as
-    /// long as `x`.
-    fn four_rows_i8(rows: &[i8], x: &[i16]) -> [i32; 4] {
-        four_rows(rows, x, |sum: &mut i32, w, x| *sum += i32::from(w) * i32::from(x))
+    /// Rows of 8-bit weights, one after the other, times 16-bit activations: sums\[r\] = sum over i of
+    /// weights\[r, i\] x\[i\], exact for rows of at most [`MAX_WIDTH`](crate::limits::MAX_WIDTH).
+    fn rows_i8(weights: &[i8], x: &[i16], sums: &mut [i32]) {
+        each_sum(weights, x, sums, |sum: &mut i32, w, x| *sum += i32::from(w) * i32::from(x), |sum| sum);
     }
 
-    /// The same for 16-bit weights, with sums of 64 bits, of which all but the last [`WIDE_SUM_SHIFT`] are returned.
-    fn four_rows_i16(rows: &[i16], x: &[i16]) -> [i32; 4] {
-        let sums = four_rows(rows, x, |sum: &mut i64, w, x| *sum += i64::from(i32::from(w) * i32::from(x)));
-        sums.map(|sum| (sum >> WIDE_SUM_SHIFT) as i32)
+    /// The same for 16-bit weights, with sums of 64 bits, of which all but the last [`WIDE_SUM_SHIFT`] are kept.
+    fn rows_i16(weights: &[i16], x: &[i16], sums: &mut [i32]) {
+        let add = |sum: &mut i64, w, x| *sum += i64::from(i32::from(w) * i32::from(x));
+        each_sum(weights, x, sums, add, |sum| (sum >> WIDE_SUM_SHIFT) as i32);
     }
 
     /// largest\[i\] = max(largest\[i\], other\[i\]) for as many as both have.

@@ -55,14 +55,30 @@ fn dense(random: &mut Random) {
     let (bytes, halves, x): (&[i8], &[i16], &[i16]) =
         (bytemuck::cast_slice(&weights), bytemuck::cast_slice(&weights), bytemuck::cast_slice(&x));
     for n in 0..=MAX_WIDTH {
-        for (at, x) in (0..2).flat_map(|at| [(at, &x[..n]), (at, &x[1..n + 1])]) {
-            let (bytes, halves) = (&bytes[at..at + 4 * n], &halves[at..at + 4 * n]);
-            if Portable::four_rows_i8(bytes, x) != Dsp::four_rows_i8(bytes, x) {
-                println!("mismatch four_rows_i8 of {n}");
+        for (at, x, rows) in (0..2).flat_map(|at| [(at, &x[..n], 4), (at, &x[1..n + 1], 4), (at, &x[..n], 3)]) {
+            let (mut portable, mut dsp) = ([0; 4], [0; 4]);
+            Portable::rows_i8(&bytes[at..at + rows * n], x, &mut portable[..rows]);
+            Dsp::rows_i8(&bytes[at..at + rows * n], x, &mut dsp[..rows]);
+            if portable != dsp {
+                println!("mismatch rows_i8 of {n}");
             }
-            if Portable::four_rows_i16(halves, x) != Dsp::four_rows_i16(halves, x) {
-                println!("mismatch four_rows_i16 of {n}");
+            Portable::rows_i16(&halves[at..at + rows * n], x, &mut portable[..rows]);
+            Dsp::rows_i16(&halves[at..at + rows * n], x, &mut dsp[..rows]);
+            if portable != dsp {
+                println!("mismatch rows_i16 of {n}");
             }
+        }
+    }
+    // Several blocks of four rows.
+    for n in (8..=32).step_by(8) {
+        let (mut portable, mut dsp) = ([0; 8], [0; 8]);
+        Portable::rows_i8(&bytes[..8 * n], &x[..n], &mut portable);
+        Dsp::rows_i8(&bytes[..8 * n], &x[..n], &mut dsp);
+        let i8s = portable == dsp;
+        Portable::rows_i16(&halves[..8 * n], &x[..n], &mut portable);
+        Dsp::rows_i16(&halves[..8 * n], &x[..n], &mut dsp);
+        if !(i8s && portable == dsp) {
+            println!("mismatch rows of 8x{n}");
         }
     }
 }

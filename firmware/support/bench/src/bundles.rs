@@ -22,7 +22,7 @@ pub fn count(bundle: &Bundle<'_>, counter: &Counter) {
     let input: [f32; MAX_QUANTITIES] = core::array::from_fn(|k| 0.1 * k as f32);
     let input = input.get(..bundle.inputs().len()).unwrap_or_default();
     let macs = bundle.network().macs();
-    four_rows(counter);
+    dense(counter);
     println!("bundle network {macs} {}", counter.mean(|| bundle.network().value(black_box(input))));
     println!("bundle state {macs} {}", counter.mean(|| bundle.state(black_box(&query))));
     println!("bundle predict {} {}", 2 * macs, counter.mean(|| bundle.predict(black_box(&query))));
@@ -54,25 +54,15 @@ fn integrate<S: Scalar>(query: &Query, number: impl Fn(f32) -> S, step: impl Fn(
 }
 
 /// The sums of a dense layer of 32 outputs and inputs.
-fn four_rows(counter: &Counter) {
+fn dense(counter: &Counter) {
     const N: usize = 32;
     let weights = [0x0123_4567u32; N * N / 2];
     let x = [0x0456_0123u32; N / 2];
     let (bytes, halves, x): (&[i8], &[i16], &[i16]) =
         (bytemuck::cast_slice(&weights[..N * N / 4]), bytemuck::cast_slice(&weights), bytemuck::cast_slice(&x));
-    let mut sums = [[0; 4]; N / 4];
-    let i8s = counter.mean(|| {
-        for (rows, sums) in black_box(bytes).chunks_exact(4 * N).zip(&mut sums) {
-            *sums = Inner::four_rows_i8(rows, black_box(x));
-        }
-        black_box(&mut sums);
-    });
-    let i16s = counter.mean(|| {
-        for (rows, sums) in black_box(halves).chunks_exact(4 * N).zip(&mut sums) {
-            *sums = Inner::four_rows_i16(rows, black_box(x));
-        }
-        black_box(&mut sums);
-    });
+    let mut sums = [0; N];
+    let i8s = counter.mean(|| Inner::rows_i8(black_box(bytes), black_box(x), black_box(&mut sums)));
+    let i16s = counter.mean(|| Inner::rows_i16(black_box(halves), black_box(x), black_box(&mut sums)));
     println!("bundle dense-i8-32x32 {} {i8s}", N * N);
     println!("bundle dense-i16-32x32 {} {i16s}", N * N);
 }

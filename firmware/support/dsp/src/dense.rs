@@ -4,56 +4,55 @@
 use core::arch::naked_asm;
 use sirocco::layer::kernel::{Kernel, Portable, WIDE_SUM_SHIFT};
 
-/// Four numbers as a function of C returns them: in memory of the caller's.
-#[repr(C)]
-struct Four([i32; 4]);
-
-/// See [`Kernel::four_rows_i8`].
+/// See [`Kernel::rows_i8`].
 #[inline(always)]
-pub fn four_rows_i8(rows: &[i8], x: &[i16]) -> [i32; 4] {
-    if !fits(rows.len(), x) {
-        return any_four_rows_i8(rows, x);
+pub fn rows_i8(weights: &[i8], x: &[i16], sums: &mut [i32]) {
+    if !fits(weights.len(), x, sums) {
+        return any_rows_i8(weights, x, sums);
     }
-    // SAFETY: as `fits` says, there is a multiple of eight activations, at least eight, aligned as words, and four times as
-    // many weights, which may lie anywhere.
-    unsafe { sum_i8(rows.as_ptr(), x.as_ptr(), x.len()) }.0
+    let sums = sums.as_mut_ptr_range();
+    // SAFETY: as `fits` says, there is a multiple of eight activations, at least eight, aligned as words, as many weights for
+    // every sum, which may lie anywhere, and a multiple of four sums, at least four.
+    unsafe { sum_i8(weights.as_ptr(), x.as_ptr(), x.len(), sums.start, sums.end) }
 }
 
-/// See [`Kernel::four_rows_i16`].
+/// See [`Kernel::rows_i16`].
 #[inline(always)]
-pub fn four_rows_i16(rows: &[i16], x: &[i16]) -> [i32; 4] {
-    if !fits(rows.len(), x) || rows.as_ptr() as usize & 3 != 0 {
-        return any_four_rows_i16(rows, x);
+pub fn rows_i16(weights: &[i16], x: &[i16], sums: &mut [i32]) {
+    if !fits(weights.len(), x, sums) || weights.as_ptr() as usize & 3 != 0 {
+        return any_rows_i16(weights, x, sums);
     }
-    // SAFETY: as for `four_rows_i8`, and the weights are aligned as words.
-    unsafe { sum_i16(rows.as_ptr(), x.as_ptr(), x.len()) }.0
+    let sums = sums.as_mut_ptr_range();
+    // SAFETY: as for `rows_i8`, and the weights are aligned as words.
+    unsafe { sum_i16(weights.as_ptr(), x.as_ptr(), x.len(), sums.start, sums.end) }
 }
 
 /// Of its own, so that the usual way has no stack frame.
 #[cold]
 #[inline(never)]
-fn any_four_rows_i8(rows: &[i8], x: &[i16]) -> [i32; 4] {
-    Portable::four_rows_i8(rows, x)
+fn any_rows_i8(weights: &[i8], x: &[i16], sums: &mut [i32]) {
+    Portable::rows_i8(weights, x, sums);
 }
 
 /// The same.
 #[cold]
 #[inline(never)]
-fn any_four_rows_i16(rows: &[i16], x: &[i16]) -> [i32; 4] {
-    Portable::four_rows_i16(rows, x)
+fn any_rows_i16(weights: &[i16], x: &[i16], sums: &mut [i32]) {
+    Portable::rows_i16(weights, x, sums);
 }
 
-/// Whether the loops, which take eight activations in a turn, take these.
+/// Whether the loops, which take eight activations in a turn and four rows at a time, take these.
 #[inline(always)]
-fn fits(weights: usize, x: &[i16]) -> bool {
-    x.as_ptr() as usize & 3 | x.len() & 7 == 0 && weights == 4 * x.len() && !x.is_empty()
+fn fits(weights: usize, x: &[i16], sums: &[i32]) -> bool {
+    let whole = x.as_ptr() as usize & 3 | x.len() & 7 | sums.len() & 3 == 0;
+    whole && weights > 0 && x.len().checked_mul(sums.len()) == Some(weights)
 }
 
 /// Four activations to their even and odd places, as `SXTB16` unpacks weights.
 macro_rules! activations {
     () => {
         "
-        ldrd r10, r11, [r2], #8
+        ldrd r10, r11, [r1], #8
         pkhbt r12, r10, r11, lsl #16
         pkhtb r11, r11, r10, asr #16
         "
@@ -83,54 +82,62 @@ macro_rules! products {
     };
 }
 
-/// sums\[r\] = sum over i of rows\[r, i\] x\[i\], for `n` activations.
+/// sums\[r\] = sum over i of weights\[r, i\] x\[i\], for `n` activations.
 ///
 /// # Safety
-/// From `x` on there are `n` activations, a multiple of eight, at least eight, at a multiple of four; from `rows` on four
-/// times as many weights.
+/// From `x` on there are `n` activations, a multiple of eight, at least eight, at a multiple of four; from `sums` to `end` a
+/// multiple of four sums, at least four; from `weights` on `n` weights for each of them.
 #[unsafe(naked)]
-unsafe extern "C" fn sum_i8(rows: *const i8, x: *const i16, n: usize) -> Four {
-    // The result goes to r0; the arguments are in r1 to r3. From then on: r1, r0, r8, r3 the rows, r2 x, r9 its end, r4-r7
-    // sums, r12 and r11 even and odd activations, r10 and lr weights.
+unsafe extern "C" fn sum_i8(weights: *const i8, x: *const i16, n: usize, sums: *mut i32, end: *mut i32) {
+    // r0, r2, r8, r3 four rows, r1 x, r9 its end, r4-r7 sums, r12 and r11 even and odd activations, r10 and lr weights. On
+    // the stack from sp: x, n, sums; end at sp + 48.
     naked_asm!(
-        "push {{r0, r4-r11, lr}}",
-        "add r0, r1, r3",
-        "add r9, r2, r3, lsl #1",
-        "add r8, r0, r3",
-        "lsls r4, r3, #28", // negative: eight activations beyond whole turns of sixteen
-        "add.w r3, r8, r3",
+        "push {{r1-r11, lr}}",
+        "add r9, r1, r2, lsl #1",
+        "2:", // four rows
+        "ldr r12, [sp, #4]",
+        "add r2, r0, r12",
+        "add r8, r2, r12",
+        "lsls r4, r12, #28", // negative: eight activations beyond whole turns of sixteen
+        "add r3, r8, r12",
         "mov r4, #0",
         "mov r5, #0",
         "mov r6, #0",
         "mov r7, #0",
-        "bmi 3f",
-        "2:",
-        activations!(),
-        products!("r1", "r4"),
-        products!("r0", "r5"),
-        products!("r8", "r6"),
-        products!("r3", "r7"),
-        activations!(),
-        products!("r1", "r4"),
-        products!("r0", "r5"),
-        products!("r8", "r6"),
-        products!("r3", "r7"),
+        "bmi 4f",
         "3:",
         activations!(),
-        products!("r1", "r4"),
-        products!("r0", "r5"),
+        products!("r0", "r4"),
+        products!("r2", "r5"),
         products!("r8", "r6"),
         products!("r3", "r7"),
         activations!(),
-        products!("r1", "r4"),
-        products!("r0", "r5"),
+        products!("r0", "r4"),
+        products!("r2", "r5"),
         products!("r8", "r6"),
         products!("r3", "r7"),
-        "cmp r2, r9",
+        "4:",
+        activations!(),
+        products!("r0", "r4"),
+        products!("r2", "r5"),
+        products!("r8", "r6"),
+        products!("r3", "r7"),
+        activations!(),
+        products!("r0", "r4"),
+        products!("r2", "r5"),
+        products!("r8", "r6"),
+        products!("r3", "r7"),
+        "cmp r1, r9",
+        "bne 3b",
+        "ldr r2, [sp, #8]",
+        "mov r0, r3", // where the last row has ended
+        "stm r2!, {{r4-r7}}",
+        "str r2, [sp, #8]",
+        "ldr r1, [sp]",
+        "ldr r3, [sp, #48]",
+        "cmp r2, r3",
         "bne 2b",
-        "ldr r0, [sp]",
-        "stm r0, {{r4-r7}}",
-        "pop {{r0, r4-r11, pc}}",
+        "pop {{r1-r11, pc}}",
     )
 }
 
@@ -154,19 +161,14 @@ macro_rules! wide_products {
 /// # Safety
 /// As for [`sum_i8`], and the weights lie at a multiple of four.
 #[unsafe(naked)]
-unsafe extern "C" fn sum_i16(rows: *const i16, x: *const i16, n: usize) -> Four {
-    // The result goes to r0; the arguments are in r1 to r3. From then on: r0 and r9 two rows, r1 x, r8 its end, r4-r5 and
-    // r6-r7 sums, r2-r3 activations, r10-r12 and lr weights. On the stack: result, the rows' end, bytes of a row.
+unsafe extern "C" fn sum_i16(weights: *const i16, x: *const i16, n: usize, sums: *mut i32, end: *mut i32) {
+    // r0 and r9 two rows, r1 x, r8 its end, r4-r5 and r6-r7 sums, r2-r3 activations, r10-r12 and lr weights. On the stack
+    // from sp: x, n, sums; end at sp + 48.
     naked_asm!(
-        "push {{r0, r4-r11, lr}}",
-        "lsls r3, #1",
-        "add r4, r1, r3, lsl #2",
-        "push {{r0, r3, r4, r5}}",
-        "mov r0, r1",
-        "mov r1, r2",
-        "add r8, r1, r3",
-        "add r9, r0, r3",
+        "push {{r1-r11, lr}}",
+        "add r8, r1, r2, lsl #1",
         "2:", // two rows
+        "add r9, r0, r2, lsl #1",
         "mov r4, #0",
         "mov r5, #0",
         "mov r6, #0",
@@ -180,17 +182,15 @@ unsafe extern "C" fn sum_i16(rows: *const i16, x: *const i16, n: usize) -> Four 
         "orr r4, r4, r5, lsl #32 - {shift}",
         "lsrs r6, #{shift}",
         "orr r6, r6, r7, lsl #32 - {shift}",
-        "ldrd r2, r3, [sp]",
-        "strd r4, r6, [r2], #8",
-        "str r2, [sp]",
-        "ldr r2, [sp, #8]",
-        "mov r0, r9", // the second row has ended where the third begins
-        "sub r1, r8, r3",
-        "add r9, r0, r3",
-        "cmp r0, r2",
+        "ldr r3, [sp, #8]",
+        "ldrd r1, r2, [sp]",
+        "strd r4, r6, [r3], #8",
+        "str r3, [sp, #8]",
+        "mov r0, r9", // where the second row has ended
+        "ldr r4, [sp, #48]",
+        "cmp r3, r4",
         "bne 2b",
-        "add sp, #16",
-        "pop {{r0, r4-r11, pc}}",
+        "pop {{r1-r11, pc}}",
         shift = const WIDE_SUM_SHIFT,
     )
 }

@@ -120,12 +120,12 @@ impl Kernel for Dsp {
         }
     }
 
-    fn four_rows_i8(rows: &[i8], x: &[i16]) -> [i32; 4] {
-        dense::four_rows_i8(rows, x)
+    fn rows_i8(weights: &[i8], x: &[i16], sums: &mut [i32]) {
+        dense::rows_i8(weights, x, sums);
     }
 
-    fn four_rows_i16(rows: &[i16], x: &[i16]) -> [i32; 4] {
-        dense::four_rows_i16(rows, x)
+    fn rows_i16(weights: &[i16], x: &[i16], sums: &mut [i32]) {
+        dense::rows_i16(weights, x, sums);
     }
 
     fn max(largest: &mut [u8], other: &[u8]) {
