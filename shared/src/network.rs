@@ -41,9 +41,9 @@ impl Default for Tape {
 pub enum Scheme {
     /// 32-bit floats throughout.
     F32,
-    /// 16-bit weights and activations.
+    /// 16-bit weights; activations of 16 bits into wide layers, of 32 bits elsewhere.
     I16,
-    /// 8-bit weights, 16-bit activations.
+    /// 8-bit weights, the same activations.
     I8I16,
 }
 

@@ -61,8 +61,8 @@ impl Bundle<'_> {
     /// Answers a query and says how far the answer can be trusted.
     ///
     /// Cost: [`STEPS`] + 1 evaluations of the network with its tangent, and as many small linear solves. For `sir-full`
-    /// 0.72 million instructions on a Cortex-M4F (0.68 with 16-bit weights), 2.7 million (0.92) on a Cortex-M3: 70 times
-    /// a prediction (40), 19 times (9) without floating-point unit.
+    /// 0.77 million instructions on a Cortex-M4F (0.71 with 16-bit weights), 2.8 million (1.2) on a Cortex-M3: 145 times a
+    /// prediction (73), 24 times (17) without floating-point unit.
     ///
     /// # Errors
     /// As for [`Bundle::predict`].

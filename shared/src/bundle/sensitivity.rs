@@ -39,8 +39,8 @@ pub(crate) struct Course<'b, 'a> {
 }
 
 impl<'a> Bundle<'a> {
-    /// Component `component` of the state, to the same bits as [`Bundle::state`]'s, and its derivative with respect
-    /// to the free quantities, in their order.
+    /// Component `component` of the state, to the same bits as [`Bundle::state`]'s (where that is fixed point, to within
+    /// 1e-6), and its derivative with respect to the free quantities, in their order.
     ///
     /// Cost: about two evaluations of the network, and a small chain rule per free quantity; 2.5 KiB of stack.
     ///

@@ -1,4 +1,4 @@
-//! Activations of the hidden layers, in f32 and in 16-bit integers.
+//! Activations of the hidden layers, in f32 and in integers.
 
 use super::fine;
 use crate::math::{

@@ -231,7 +231,8 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
         let phi = |sum: i32, m: i32, b: i32| activation.value_i32(requantise(W::narrow_t(sum), m, b));
         let blocks = self.weight.chunks((BLOCK * self.inputs).max(BLOCK));
         for ((weights, multipliers), biases) in blocks.zip(self.multiplier.chunks(BLOCK)).zip(self.bias.chunks(BLOCK)) {
-            let mut sums = [0; BLOCK];
+            // Any numbers, that will be overwritten: copies take two instructions, zeros a call.
+            let mut sums = multipliers.first_chunk().copied().unwrap_or([0; BLOCK]);
             let sums = sums.split_at_mut(biases.len().min(BLOCK)).0;
             (self.sums)(weights, x, sums);
             let (sums, last_sums) = sums.as_chunks::<4>();
@@ -287,9 +288,27 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
 
     /// The last layer: y = W x + b, to f32; as many rows as there is room for.
     pub fn output(&self, x: &Values<'_>, y: &mut [f32]) {
-        for (((row, scale), bias), y) in self.rows().zip(self.bias).zip(y) {
+        match self.inputs {
+            8 => self.output_of(self.weight.as_chunks::<8>().0, x.wide, y),
+            16 => self.output_of(self.weight.as_chunks::<16>().0, x.wide, y),
+            32 => self.output_of(self.weight.as_chunks::<32>().0, x.wide, y),
+            n => {
+                let sums = self.weight.chunks_exact(n.max(1)).map(|row| wide_sum(row, x.wide));
+                self.scaled(sums, y);
+            }
+        }
+    }
+
+    fn output_of<const N: usize>(&self, rows: &[[W; N]], x: &[i32], y: &mut [f32]) {
+        let Some(x) = x.first_chunk::<N>() else { return };
+        self.scaled(rows.iter().map(|row| wide_sum(row, x)), y);
+    }
+
+    #[inline(always)]
+    fn scaled(&self, sums: impl Iterator<Item = i32>, y: &mut [f32]) {
+        for (((t, scale), bias), y) in sums.zip(self.scale).zip(self.bias).zip(y) {
             let unit = scale * power_of_two(-(unit_bits::<W>() as i32));
-            *y = wide_sum(row, x.wide) as f32 * unit + *bias as f32 * power_of_two(-(PRE_BITS as i32));
+            *y = t as f32 * unit + *bias as f32 * power_of_two(-(PRE_BITS as i32));
         }
     }
 
