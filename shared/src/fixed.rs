@@ -48,6 +48,7 @@ impl Mul for Fixed {
 impl Div for Fixed {
     type Output = Self;
     /// The largest number instead of a quotient by zero.
+    #[allow(clippy::suspicious_arithmetic_impl, reason = "a shift keeps the fractional bits")]
     fn div(self, o: Self) -> Self {
         (i64::from(self.0) << BITS).checked_div(o.0.into()).map_or(Fixed(i32::MAX), |q| Fixed(q as i32))
     }
@@ -63,13 +64,13 @@ impl Scalar for Fixed {
         Fixed((value * ONE) as i32)
     }
     fn exp(self) -> Self {
-        Fixed::from_f32(self.to_f32().exp())
+        Fixed::from_f32(Scalar::exp(self.to_f32()))
     }
     fn sin(self) -> Self {
-        Fixed::from_f32(self.to_f32().sin())
+        Fixed::from_f32(Scalar::sin(self.to_f32()))
     }
     fn cos(self) -> Self {
-        Fixed::from_f32(self.to_f32().cos())
+        Fixed::from_f32(Scalar::cos(self.to_f32()))
     }
 }
 

@@ -364,8 +364,8 @@ mod tests {
     #[test]
     fn sums_fit() {
         let limit = [INPUT_LIMIT; 9];
-        assert_eq!(wide_sum(&[i8::MAX; 9], &limit), 9 * 127 << 20);
-        assert_eq!(wide_sum(&[-i16::MAX; 9], &limit), -9 * 32767 << 12);
+        assert_eq!(wide_sum(&[i8::MAX; 9], &limit), (9 * 127) << 20);
+        assert_eq!(wide_sum(&[-i16::MAX; 9], &limit), (-9 * 32767) << 12);
         let mut sums = [0; 5];
         Portable::rows_i8(&[127; 5 * 64], &[i16::MIN; 64], &mut sums);
         assert_eq!(sums.map(i8::narrow_t), [-2 * 64 * 127 * 32768; 5]);
