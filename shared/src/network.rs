@@ -104,10 +104,10 @@ impl<'a> Network<'a> {
         Ok(Network { widths, activation, layers })
     }
 
-    /// From here on, integer layers use a processor's own instructions where those are faster: the same bits.
+    /// From here on, layers use a processor's own instructions where those are faster: the same bits.
     pub fn accelerate<K: Kernel>(&mut self) {
         match &mut self.layers {
-            Layers::F32(_) => {}
+            Layers::F32(layers) => layers.iter_mut().for_each(DenseF32::accelerate::<K>),
             Layers::I16(layers) => layers.iter_mut().for_each(DenseInteger::accelerate::<K>),
             Layers::I8(layers) => layers.iter_mut().for_each(DenseInteger::accelerate::<K>),
         }

@@ -156,8 +156,8 @@ impl<'a> Bundle<'a> {
         Ok(Prediction { state, derivative, residual, in_domain: self.in_domain(query), plausible })
     }
 
-    /// Only the state, to the same bits as [`Self::predict`]'s, at a third of the cost. `sir-full`: 1,880 instructions on a
-    /// Cortex-M4F in f32; 2,850 there and 3,650 on a Cortex-M3, without a float operation, in 16-bit integers.
+    /// Only the state, to the same bits as [`Self::predict`]'s, at a third of the cost. `sir-full`: 1,760 instructions on a
+    /// Cortex-M4F in f32; 2,840 there and 3,620 on a Cortex-M3, without a float operation, in 16-bit integers.
     ///
     /// # Errors
     /// As for [`Self::predict`].

@@ -1,10 +1,12 @@
 //! Dense layer in f32: y = W x + b, W (outputs, inputs) row-major; tangent dy = W dx.
 //!
 //! Each sum runs from the bias through the inputs in order, so its bits do not depend on how rows are interleaved.
-//! One multiplication and one addition per weight; with the tangent, two of each.
+//! One multiplication and one addition per weight; with the tangent, two of each. A Cortex-M4F takes about 2.3 instructions
+//! per weight, 1.2 in its own instructions ([`Kernel::FOUR_ROWS_F32`]).
 
 use super::activation::Activation;
 use super::fine::Row;
+use super::kernel::{FLOATS, FourRows, Kernel};
 use super::{Activations, push};
 use crate::error::{ModelError, TensorKind};
 use crate::limits::MAX_WIDTH;
@@ -16,6 +18,7 @@ pub struct DenseF32<'a> {
     inputs: usize,
     weight: &'a [f32],
     bias: &'a [f32],
+    four_rows: Option<FourRows>,
 }
 
 impl<'a> DenseF32<'a> {
@@ -27,10 +30,15 @@ impl<'a> DenseF32<'a> {
         let weight = super::tensor(model, index, TensorKind::Weight, &[outputs, inputs], Tensor::f32)?;
         let bias = super::tensor(model, index, TensorKind::Bias, &[outputs], Tensor::f32)?;
         if weight.iter().chain(bias).all(|v| v.is_finite()) {
-            Ok(DenseF32 { inputs, weight, bias })
+            Ok(DenseF32 { inputs, weight, bias, four_rows: None })
         } else {
             Err(ModelError::Value { layer: index })
         }
+    }
+
+    /// From here on, sums of long rows are a processor's own instructions: the same bits in less time.
+    pub fn accelerate<K: Kernel>(&mut self) {
+        self.four_rows = K::FOUR_ROWS_F32.filter(|_| self.inputs > FLOATS && self.inputs.is_multiple_of(FLOATS));
     }
 
     /// Multiply-accumulates of one evaluation.
@@ -59,23 +67,41 @@ impl<'a> DenseF32<'a> {
     /// its multiply-accumulate.
     #[inline(never)]
     pub fn hidden(&self, x: &[f32], y: &mut Activations<f32>, activation: Activation) {
+        if let Some(four_rows) = self.four_rows {
+            return self.each_block(x, y, activation, |weight, bias, x| {
+                let mut sums = *bias;
+                four_rows(weight, x, &mut sums);
+                sums
+            });
+        }
         match self.inputs {
             3 => self.each_row_of::<3>(x, y, activation),
             5 => self.each_row_of::<5>(x, y, activation),
             8 => self.each_row_of::<8>(x, y, activation),
             10 => self.each_row_of::<10>(x, y, activation),
             16 => self.each_row_of::<16>(x, y, activation),
-            n => {
-                let (blocks, rest) = self.bias.as_chunks::<4>();
-                let weights = self.weight.chunks_exact((4 * n).max(4));
-                let last = weights.remainder().chunks_exact(n.max(1));
-                for (weight, bias) in weights.zip(blocks) {
-                    append(y, activation, four_rows(weight, bias, x));
-                }
-                for (row, bias) in last.zip(rest) {
-                    push(y, activation.value(dot(row, *bias, x)));
-                }
-            }
+            _ => self.each_block(x, y, activation, four_rows),
+        }
+    }
+
+    /// Rows of any length, four by four.
+    #[inline(always)]
+    fn each_block(
+        &self,
+        x: &[f32],
+        y: &mut Activations<f32>,
+        activation: Activation,
+        four_rows: impl Fn(&[f32], &[f32; 4], &[f32]) -> [f32; 4],
+    ) {
+        let n = self.inputs.min(MAX_WIDTH);
+        let (blocks, rest) = self.bias.as_chunks::<4>();
+        let weights = self.weight.chunks_exact((4 * n).max(4));
+        let last = weights.remainder().chunks_exact(n.max(1));
+        for (weight, bias) in weights.zip(blocks) {
+            append(y, activation, four_rows(weight, bias, x));
+        }
+        for (row, bias) in last.zip(rest) {
+            push(y, activation.value(dot(row, *bias, x)));
         }
     }
 
@@ -98,6 +124,7 @@ impl<'a> DenseF32<'a> {
         match self.inputs {
             8 => self.output_of::<8>(x, y),
             16 => self.output_of::<16>(x, y),
+            32 => self.output_of::<32>(x, y),
             _ => self.rows().zip(y).for_each(|((row, bias), y)| *y = dot(row, *bias, x)),
         }
     }

@@ -12,6 +12,11 @@ use super::requantise::{Channels, requantise};
 /// Pixels that are convolved at once.
 pub const PIXELS: usize = 4;
 
+/// See [`Kernel::FOUR_ROWS_F32`].
+pub type FourRows = fn(weights: &[f32], x: &[f32], sums: &mut [f32; 4]);
+/// So many floats at once.
+pub const FLOATS: usize = 8;
+
 /// Bits that a sum of 16-bit products loses, so that it fits 32.
 pub const WIDE_SUM_SHIFT: u32 = 7;
 
@@ -102,6 +107,11 @@ pub trait Kernel {
         let add = |sum: &mut i64, w, x| *sum += i64::from(i32::from(w) * i32::from(x));
         each_sum(weights, x, sums, add, |sum| (sum >> WIDE_SUM_SHIFT) as i32);
     }
+
+    /// Four rows of floats, one after the other, onto sums that begin with the biases: sums\[r\] += weights\[r, i\] x\[i\], in
+    /// the order of i, where that is faster than what the compiler makes of it. `x` has a multiple of [`FLOATS`] numbers, at
+    /// least as many, `weights` four times as many.
+    const FOUR_ROWS_F32: Option<FourRows> = None;
 
     /// largest\[i\] = max(largest\[i\], other\[i\]) for as many as both have.
     fn max(largest: &mut [u8], other: &[u8]);

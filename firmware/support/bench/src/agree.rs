@@ -69,6 +69,7 @@ fn dense(random: &mut Random) {
             }
         }
     }
+    floats(random);
     // Several blocks of four rows.
     for n in (8..=32).step_by(8) {
         let (mut portable, mut dsp) = ([0; 8], [0; 8]);
@@ -79,6 +80,28 @@ fn dense(random: &mut Random) {
         Dsp::rows_i16(&halves[..8 * n], &x[..n], &mut dsp);
         if !(i8s && portable == dsp) {
             println!("mismatch rows of 8x{n}");
+        }
+    }
+}
+
+/// Floats of every size, in the order of a row.
+fn floats(random: &mut Random) {
+    let Some(four_rows) = Dsp::FOUR_ROWS_F32 else { return };
+    // No infinities and no NaN: their bits are nobody's.
+    let mut float = || f32::from_bits(random.word() & 0xbfff_ffff | 0x3000_0000);
+    let weights: [f32; 4 * MAX_WIDTH] = core::array::from_fn(|_| float());
+    let x: [f32; MAX_WIDTH] = core::array::from_fn(|_| float());
+    for n in (8..=MAX_WIDTH).step_by(8) {
+        let start: [f32; 4] = core::array::from_fn(|_| float());
+        let (mut portable, mut dsp) = (start, start);
+        for (row, sum) in weights.chunks_exact(n).zip(&mut portable) {
+            for (w, x) in row.iter().zip(&x[..n]) {
+                *sum += w * x;
+            }
+        }
+        four_rows(&weights[..4 * n], &x[..n], &mut dsp);
+        if portable.map(f32::to_bits) != dsp.map(f32::to_bits) {
+            println!("mismatch floats of {n}");
         }
     }
 }

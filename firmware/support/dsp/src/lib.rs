@@ -2,7 +2,8 @@
 //! `SMLAD`, two bytes unpacked in one `SXTB16`. Bit for bit what `sirocco::layer::kernel::Portable` computes.
 //!
 //! [`block`] takes 13 instructions for 16 multiply-accumulates, [`pair`] 18 for 16, and 3 and 2 per turn of their
-//! loops; sums stay in registers. All unsafe code is in this file and in `dense.rs`, which has the layers of bundles.
+//! loops; sums stay in registers. All unsafe code is in this file and in `dense.rs` and
+//! `floats.rs`, which have the layers of bundles.
 //!
 //! A board whose core lacks these instructions does not depend on this crate: it uses `Portable`. A Cortex-M33 has
 //! them as an option that the target `thumbv8m.main` leaves out: there this needs `-C target-feature=+dsp`.
@@ -11,9 +12,10 @@
 #![allow(unsafe_code)]
 
 mod dense;
+mod floats;
 
 use core::arch::{asm, naked_asm};
-use sirocco::layer::kernel::{Kernel, PIXELS, Portable};
+use sirocco::layer::kernel::{FourRows, Kernel, PIXELS, Portable};
 use sirocco::layer::requantise::Channels;
 
 /// Four bytes to two words of a column.
@@ -119,6 +121,8 @@ impl Kernel for Dsp {
             );
         }
     }
+
+    const FOUR_ROWS_F32: Option<FourRows> = Some(floats::four_rows);
 
     fn rows_i8(weights: &[i8], x: &[i16], sums: &mut [i32]) {
         dense::rows_i8(weights, x, sums);
