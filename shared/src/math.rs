@@ -20,7 +20,6 @@ const ROUND: f32 = 12_582_912.0;
 /// e^x. Relative error at most 1.0e-7 (one ulp); 0 below -87.3 and infinity above 88.7. About 30 instructions.
 ///
 /// x = n ln 2 + r with |r| <= ln 2 / 2, a minimax polynomial of degree 6 in r, and 2^n through the exponent bits.
-#[inline]
 pub fn exp(x: f32) -> f32 {
     if abs(x) <= EXP_LIMIT { small_exp(x) } else { large_exp(x) }
 }

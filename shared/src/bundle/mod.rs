@@ -157,7 +157,7 @@ impl<'a> Bundle<'a> {
     }
 
     /// Only the state, to the same bits as [`Self::predict`]'s, at a third of the cost. `sir-full`: 1,760 instructions on a
-    /// Cortex-M4F in f32; 2,840 there and 3,620 on a Cortex-M3, without a float operation, in 16-bit integers.
+    /// Cortex-M4F in f32; 2,870 there and 3,610 on a Cortex-M3, without a float operation, in 16-bit integers.
     ///
     /// # Errors
     /// As for [`Self::predict`].

@@ -78,7 +78,6 @@ impl<'a> DenseF32<'a> {
             3 => self.each_row_of::<3>(x, y, activation),
             5 => self.each_row_of::<5>(x, y, activation),
             8 => self.each_row_of::<8>(x, y, activation),
-            10 => self.each_row_of::<10>(x, y, activation),
             16 => self.each_row_of::<16>(x, y, activation),
             _ => self.each_block(x, y, activation, four_rows),
         }
@@ -119,7 +118,7 @@ impl<'a> DenseF32<'a> {
     }
 
     /// The last layer, y = W x + b; as many rows as there is room for.
-    #[inline(always)]
+    #[inline(never)]
     pub fn output(&self, x: &[f32], y: &mut [f32]) {
         match self.inputs {
             8 => self.output_of::<8>(x, y),

@@ -215,7 +215,6 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
             3 => self.each_row_of::<3>(x.wide, y, activation),
             5 => self.each_row_of::<5>(x.wide, y, activation),
             8 => self.each_row_of::<8>(x.wide, y, activation),
-            10 => self.each_row_of::<10>(x.wide, y, activation),
             16 => self.each_row_of::<16>(x.wide, y, activation),
             n => {
                 let constants = self.multiplier.iter().zip(self.bias);
