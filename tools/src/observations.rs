@@ -5,6 +5,22 @@ use sirocco::calibrate::Observation;
 use sirocco::ode::Ode;
 use std::path::Path;
 
+/// What a file of observations may leave out: `--sigma` and `--population`.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub struct ObservationOptions {
+    /// Standard deviation of every observation, a share, for files without one
+    #[arg(long, value_parser = positive)]
+    pub sigma: Option<f32>,
+    /// Observed values are counts of so many, and answers are shown as such
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub population: Option<f32>,
+}
+
+fn positive(text: &str) -> Result<f32, String> {
+    let above_zero = text.parse().ok().filter(|value: &f32| *value > 0.0 && value.is_finite());
+    above_zero.ok_or_else(|| "give a number above zero".into())
+}
+
 /// What was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observed {
@@ -16,12 +32,13 @@ pub struct Observed {
 
 /// Reads observations of `ode`. Lines that begin with `#` are comments; the first other line names the columns.
 ///
-/// Counts are divided by `population`, as are their standard deviations. Without a column `sigma`, every observation
-/// has standard deviation `sigma`; without that too, all weigh the same and their error is judged by the residuals.
+/// Counts are divided by the population, as are their standard deviations. Without a column `sigma`, every observation
+/// has the given standard deviation; without that too, all weigh the same and their error is judged by the residuals.
 ///
 /// # Errors
 /// [`Error::File`], or [`Error::Usage`] with the line that is wrong.
-pub fn read(path: &Path, ode: Ode, population: Option<f32>, sigma: Option<f32>) -> Result<Observed, Error> {
+pub fn read(path: &Path, ode: Ode, options: ObservationOptions) -> Result<Observed, Error> {
+    let ObservationOptions { sigma, population } = options;
     let text = std::fs::read_to_string(path).map_err(Error::file(path))?;
     let wrong = |line: usize, what: String| {
         Error::Usage(format!("{}:{}: {what}; columns are t,component,value[,sigma]", path.display(), line + 1))
@@ -68,7 +85,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("seen.csv");
         std::fs::write(&path, text).unwrap();
-        read(&path, Ode::Sir, population, None)
+        read(&path, Ode::Sir, ObservationOptions { sigma: None, population })
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `sirocco calibrate`
 
 use crate::Error;
-use crate::observations::{self, Observed};
+use crate::observations::{self, ObservationOptions, Observed};
 use crate::output::{Output, finite, map};
 use crate::port::{HELP, SolverArguments};
 use crate::problem::ProblemOptions;
@@ -41,12 +41,8 @@ pub struct Arguments {
     observations: PathBuf,
     #[command(flatten)]
     problem: ProblemOptions,
-    /// Standard deviation of every observation, for files without one
-    #[arg(long)]
-    sigma: Option<f32>,
-    /// Values are counts of so many
-    #[arg(long, value_name = "N")]
-    population: Option<f32>,
+    #[command(flatten)]
+    observed: ObservationOptions,
     /// When the effective reproduction number is wanted; the last observation if left out
     #[arg(long, value_name = "T")]
     now: Option<f32>,
@@ -137,7 +133,7 @@ struct Question {
 
 impl Arguments {
     fn question(&self, ode: Ode, domain: &[(f32, f32)]) -> Result<Question, Error> {
-        let observed = observations::read(&self.observations, ode, self.population, self.sigma)?;
+        let observed = observations::read(&self.observations, ode, self.observed)?;
         let task = self.problem.task(ode, domain, observed.relative)?;
         let last = observed.observations.iter().fold(0.0, |last: f32, o| last.max(o.t));
         let end = domain.first().map_or(last, |(_, end)| *end);

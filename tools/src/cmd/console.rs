@@ -1,12 +1,13 @@
 //! `sirocco console`
 
+use crate::Error;
 use crate::cmd::calibrate;
 use crate::console::state::{Effect, Settings, State};
 use crate::console::{self, work};
+use crate::observations::{self, ObservationOptions};
 use crate::output::Output;
 use crate::port::{HELP, SolverArguments};
 use crate::problem::ProblemOptions;
-use crate::{Error, observations};
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -39,12 +40,8 @@ pub struct Arguments {
     /// CSV file of what was observed so far
     #[arg(long, value_name = "FILE")]
     observations: Option<PathBuf>,
-    /// Standard deviation of every observation, a share
-    #[arg(long)]
-    sigma: Option<f32>,
-    /// Values are counts of so many
-    #[arg(long, value_name = "N")]
-    population: Option<f32>,
+    #[command(flatten)]
+    observed: ObservationOptions,
     /// What is observed if a line does not say; SIR: I
     #[arg(long, value_name = "NAME")]
     component: Option<String>,
@@ -79,7 +76,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let solver = arguments.solver.solver(arguments.model.as_deref(), output)?;
     let settings = arguments.settings(solver.ode(), solver.domain())?;
     let seen = match &arguments.observations {
-        Some(path) => observations::read(path, settings.ode, settings.population, settings.sigma)?.observations,
+        Some(path) => observations::read(path, settings.ode, arguments.observed)?.observations,
         None => Vec::new(),
     };
     let (mut state, first) = State::new(settings, solver.name().to_owned(), arguments.problem.clone(), seen)?;
@@ -112,13 +109,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
 
 impl Arguments {
     fn settings(&self, ode: sirocco::ode::Ode, domain: &[(f32, f32)]) -> Result<Settings, Error> {
-        let positive = |name: &str, value: Option<f32>| match value {
-            Some(value) if !(value > 0.0 && value.is_finite()) => {
-                Err(Error::Usage(format!("--{name} {value} makes no sense; give a number above zero")))
-            }
-            value => Ok(value),
-        };
-        let (population, sigma) = (positive("population", self.population)?, positive("sigma", self.sigma)?);
+        let ObservationOptions { sigma, population } = self.observed;
         // The infected of SIR; the first component of other systems.
         let usual = if ode == sirocco::ode::Ode::Sir { "I" } else { ode.state_names().first().copied().unwrap_or("") };
         let name = self.component.as_deref().unwrap_or(usual);

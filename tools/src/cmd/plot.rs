@@ -2,11 +2,12 @@
 
 use crate::course::{Certified, Fit, certified, fit};
 use crate::figure::{self, Units};
+use crate::observations::{self, ObservationOptions};
 use crate::output::{Output, finite, map};
 use crate::port::{HELP, SolverArguments};
 use crate::problem::ProblemOptions;
 use crate::solver::Solver;
-use crate::{Error, observations, quantities};
+use crate::{Error, quantities};
 use serde::Serialize;
 use sirocco::limits::MAX_TRAJECTORY;
 use sirocco::ode::Ode;
@@ -48,12 +49,8 @@ pub struct Arguments {
     samples: bool,
     #[command(flatten)]
     problem: ProblemOptions,
-    /// Standard deviation of every observation, for files without one
-    #[arg(long)]
-    sigma: Option<f32>,
-    /// Show shares as counts of so many; observed counts are of so many
-    #[arg(long, value_name = "N")]
-    population: Option<f32>,
+    #[command(flatten)]
+    observed: ObservationOptions,
     /// The last time; the end of the model's times if left out
     #[arg(long, value_name = "T")]
     until: Option<f32>,
@@ -187,7 +184,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         return arguments.samples(file, output);
     }
     let mut solver = arguments.solver.solver(arguments.model.as_deref(), output)?;
-    let units = Units { ode: solver.ode(), population: arguments.population, width: arguments.width };
+    let units = Units { ode: solver.ode(), population: arguments.observed.population, width: arguments.width };
     let (figure, mut report) = match &arguments.observations {
         None => arguments.trajectory(&mut solver, units, output)?,
         Some(path) => arguments.calibration(&mut solver, path, units, output)?,
@@ -271,7 +268,7 @@ impl Arguments {
         output: Output,
     ) -> Result<(Figure, Report), Error> {
         let ode = units.ode;
-        let observed = observations::read(path, ode, self.population, self.sigma)?;
+        let observed = observations::read(path, ode, self.observed)?;
         let task = self.problem.task(ode, solver.domain(), observed.relative)?;
         let bar = output.bar(u64::from(self.points));
         let until = self.until(solver);
