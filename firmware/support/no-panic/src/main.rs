@@ -1,11 +1,13 @@
 //! A binary that is linked, never run: it links only if no panic can be reached from the functions that it is asked for.
 //!
-//! Its panic handler calls a function that exists nowhere. The linker drops what is not reached from the symbols it is
+//! Its panic handler (`panic.rs`) calls a function that exists nowhere. The linker drops what is not reached from the symbols it is
 //! told to keep (`-u`); if the handler is not among that, the function is missing. `tools/tests/no_panic.rs` links it in
 //! the firmware's own release profile, with the functions below kept.
 #![no_std]
 #![no_main]
 #![allow(unsafe_code, reason = "symbols that the linker is told about, and one that must not exist")]
+
+mod panic;
 
 use sirocco::bundle::{Bundle, Certificate};
 use sirocco::calibrate::{Calibration, CalibrationError, Forecast, Observation, Task, calibrate, forecast};
@@ -20,13 +22,6 @@ use sirocco::wire::store::{Chunk, ModelAnswer, ModelRequest, Origin, StoreError}
 use sirocco_firmware::flash::{Area, Failure};
 use sirocco_firmware::records::{self, Record};
 use sirocco_firmware::{App, Bench, Opened, Push, Received, Reply, Store};
-
-/// Control: this one must not link.
-// SAFETY: the name is used once.
-#[unsafe(no_mangle)]
-fn control_index(numbers: &[f32], index: usize) -> f32 {
-    numbers[index]
-}
 
 /// Control: this one must link.
 // SAFETY: the name is used once.
@@ -121,15 +116,4 @@ fn boot<'s>(store: &'s mut Store<'_>, built_in: &'s [u8], room: u32) -> (Opened<
 #[unsafe(no_mangle)]
 fn model_activate(records: &mut dyn Area, origin: Origin) -> Result<Record, (u32, Failure)> {
     records::append(records, origin, 1, 2)
-}
-
-unsafe extern "C" {
-    /// Exists nowhere.
-    fn a_panic_can_be_reached() -> !;
-}
-
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    // SAFETY: a program that contains this call cannot be linked.
-    unsafe { a_panic_can_be_reached() }
 }
