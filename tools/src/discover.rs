@@ -14,8 +14,9 @@ use std::time::Duration;
 /// machine itself, a pty, or `tcp:HOST:PORT`.
 pub const VARIABLE: &str = "SIROCCO_PORTS";
 
-/// How long a port that may be a board's has for its answer, twice.
-pub const PATIENCE: Patience = Patience { timeout: Duration::from_millis(500), retries: 1 };
+/// How long a port that may be a board's has for its answer, four times: QEMU looks once a second whether anyone has opened
+/// its pty, and a line that nobody is on is rarely the only one.
+pub const PATIENCE: Patience = Patience { timeout: Duration::from_millis(500), retries: 3 };
 
 /// USB numbers of what a board may be behind.
 struct Known {
