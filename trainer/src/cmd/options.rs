@@ -1,8 +1,10 @@
 //! Options that many commands share.
 
 use super::Error;
+use crate::device;
 use crate::preset::{self, Preset};
 use crate::progress::Verbosity;
+use candle_core::Device;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
 
@@ -54,6 +56,24 @@ impl Threads {
         let Some(threads) = self.threads else { return Ok(()) };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
         pool.map_err(|e| format!("cannot start {threads} threads: {e}; ask for fewer with --threads").into())
+    }
+}
+
+/// Where tensors are computed.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Compute {
+    /// Where to compute
+    #[arg(long, value_enum, default_value_t = device::Choice::Cpu)]
+    pub device: device::Choice,
+}
+
+impl Compute {
+    /// Opens the device.
+    ///
+    /// # Errors
+    /// If this build or this machine has none.
+    pub fn open(self) -> Result<Device, Error> {
+        Ok(device::open(self.device)?)
     }
 }
 

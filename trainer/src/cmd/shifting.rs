@@ -6,6 +6,7 @@ use crate::interrupt::Interrupt;
 use crate::optimise::Budget;
 use crate::progress::{Progress, Verbosity};
 use crate::shift::{Fitted, Fitting, Shift};
+use candle_core::Device;
 use std::cell::RefCell;
 use std::fmt;
 use std::path::PathBuf;
@@ -33,6 +34,19 @@ impl Shifting {
     /// # Errors
     /// Images that cannot be loaded, an autoencoder that cannot be trained or kept; Ctrl-C.
     pub fn fit(&self, verbosity: Verbosity, training: impl FnOnce() -> Result<Images, Error>) -> Result<Fitted, Error> {
+        self.fit_on(&Device::Cpu, verbosity, training)
+    }
+
+    /// The same, learnt and applied on `device`.
+    ///
+    /// # Errors
+    /// As [`Shifting::fit`].
+    pub fn fit_on(
+        &self,
+        device: &Device,
+        verbosity: Verbosity,
+        training: impl FnOnce() -> Result<Images, Error>,
+    ) -> Result<Fitted, Error> {
         let Some(shift) = &self.shift else { return Ok(Fitted::default()) };
         let learns = shift.learns();
         let images = if learns { training()? } else { Images::new([1, 1, 1], Vec::new(), Vec::new(), 1)? };
@@ -40,8 +54,14 @@ impl Shifting {
         let cache = self.shift_cache.clone().or_else(cache);
         let bar = RefCell::new(Progress::new("autoencoder", Budget { iterations: 1, seconds: None }, verbosity));
         let watch = |share: f64, error: f32| bar.borrow_mut().advance(share, &format!("squared error {error:.4}"));
-        let fitted =
-            shift.fit(&Fitting { images: &images, seed: 0, cache: cache.as_deref(), stop: &stop, watch: &watch });
+        let fitted = shift.fit(&Fitting {
+            images: &images,
+            device,
+            seed: 0,
+            cache: cache.as_deref(),
+            stop: &stop,
+            watch: &watch,
+        });
         bar.into_inner().finish();
         Ok(fitted?)
     }

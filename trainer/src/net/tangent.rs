@@ -203,4 +203,19 @@ mod tests {
             }
         }
     }
+
+    /// On a machine with a GPU.
+    #[cfg(feature = "cuda")]
+    #[test]
+    fn a_gpu_gives_the_same_gradient() {
+        let (mlp, parameters, scaled) = setting();
+        let seeds: Vec<f32> = (0..2 * POINTS * 2).map(|k| (k as f32 * 0.7).sin()).collect();
+        let gradient = |device: &Device| {
+            let net = TangentNet::new(&mlp, &parameters, device).unwrap();
+            let out = net.forward(&inputs(&scaled, &RATE, device).unwrap()).unwrap();
+            net.gradient(&out, seeds.clone()).unwrap()
+        };
+        let (ours, theirs) = (gradient(&Device::Cpu), gradient(&Device::new_cuda(0).unwrap()));
+        assert!(ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-4), "{ours:?} {theirs:?}");
+    }
 }

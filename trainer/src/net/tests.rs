@@ -173,12 +173,16 @@ fn threads_do_not_change_a_bit() {
     assert_eq!(all(1), all(3));
 }
 
-/// A preset with random weights, and moments of its own.
+/// A preset with random weights.
 fn network(name: &str) -> Network {
+    network_on(name, &Device::Cpu)
+}
+
+fn network_on(name: &str, device: &Device) -> Network {
     let architecture = preset(name, 10).unwrap();
     let channels = architecture.input[0];
     let normalisation = Normalisation { mean: vec![0.4; channels], deviation: vec![0.3; channels] };
-    Network::random(&architecture, normalisation, 5, &Device::Cpu).unwrap()
+    Network::random(&architecture, normalisation, 5, device).unwrap()
 }
 
 #[test]
@@ -223,4 +227,33 @@ fn recalibration_takes_the_moments_of_the_new_domain() {
     let batch = network.input(&pixels, 32).unwrap();
     let by_batch = network.duplicate().unwrap().train(&batch, Random::new(0, Purpose::Dropout, 0)).unwrap();
     assert!(far(&network.evaluate(&batch).unwrap(), &by_batch) < 1e-4);
+}
+
+/// Logits, every gradient, and the running moments of one training pass; on a machine with a GPU.
+#[cfg(feature = "cuda")]
+#[test]
+fn a_gpu_trains_as_the_cpu_does() {
+    let numbers_of = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    for p in PRESETS {
+        let pass = |device: &Device| {
+            let mut network = network_on(p.name, device);
+            let size: usize = network.architecture.input.iter().product();
+            let pixels: Vec<f32> = numbers(6 * size, 8).iter().map(|x| 0.5 + 0.2 * x).collect();
+            let x = network.input(&pixels, 6).unwrap();
+            let logits = network.train(&x, Random::new(1, Purpose::Dropout, 0)).unwrap();
+            let loss = operation::cross_entropy(&logits, &[0, 9, 3, 3, 1, 7]).unwrap();
+            let gradients = loss.backward().unwrap();
+            let mut found = vec![numbers_of(&logits), numbers_of(&loss)];
+            found.extend(network.variables.iter().map(|v| numbers_of(gradients.get(v).unwrap())));
+            found.extend(network.moments.iter().flat_map(|m| [m.mean.clone(), m.variance.clone()]));
+            found.push(numbers_of(&network.evaluate(&x).unwrap()));
+            found
+        };
+        let (ours, theirs) = (pass(&Device::Cpu), pass(&Device::new_cuda(0).unwrap()));
+        for (k, (a, b)) in ours.iter().zip(&theirs).enumerate() {
+            let largest = a.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
+            let distance = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest;
+            assert!(a.len() == b.len() && distance < 2e-3, "{}, number {k}: {distance}", p.name);
+        }
+    }
 }

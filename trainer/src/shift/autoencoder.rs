@@ -40,7 +40,7 @@ pub struct Autoencoder {
 
 impl Autoencoder {
     /// With random weights, uniform within 1 / sqrt(inputs).
-    fn random(shape: [usize; 3], seed: u64) -> Option<Result<Self>> {
+    fn random(shape: [usize; 3], seed: u64, device: &Device) -> Option<Result<Self>> {
         let [channels, height, width] = shape;
         let window = Window::square(4, 2, 1);
         let mut input = [channels, height.next_multiple_of(MULTIPLE), width.next_multiple_of(MULTIPLE)];
@@ -56,7 +56,7 @@ impl Autoencoder {
             let bound = 1.0 / (inputs as f64).sqrt();
             let count = shape.iter().product();
             let values = (0..count).map(|_| ((2.0 * random.uniform() - 1.0) * bound) as f32).collect::<Vec<_>>();
-            Var::from_vec(values, shape, &Device::Cpu)
+            Var::from_vec(values, shape, device)
         };
         let mut variables = || {
             let mut all = Vec::new();
@@ -74,8 +74,8 @@ impl Autoencoder {
         Some(variables().map(|variables| Autoencoder { shape, geometries, variables }))
     }
 
-    /// Trains one on images for a number of steps of 64 with Adam at 1e-3, the same for the same seed on any number of
-    /// threads. `watch` sees every step's mean squared error.
+    /// Trains one on images for a number of steps of 64 with Adam at 1e-3, on the CPU the same for the same seed on any
+    /// number of threads. `watch` sees every step's mean squared error.
     ///
     /// # Errors
     /// [`TrainingError`].
@@ -83,11 +83,12 @@ impl Autoencoder {
         images: &Images,
         steps: usize,
         seed: u64,
+        device: &Device,
         stop: &Interrupt,
         mut watch: impl FnMut(usize, f32),
     ) -> std::result::Result<Self, TrainingError> {
         heap::keep();
-        let fresh = Self::random(images.shape(), seed).filter(|_| !images.is_empty());
+        let fresh = Self::random(images.shape(), seed, device).filter(|_| !images.is_empty());
         let autoencoder = fresh.ok_or(TrainingError::Empty)??;
         let zeros = || autoencoder.variables.iter().map(|v| vec![0.0; v.elem_count()]).collect::<Vec<_>>();
         let (mut first, mut second) = (zeros(), zeros());
@@ -111,7 +112,7 @@ impl Autoencoder {
                 let gradient = gradient.flatten_all()?.to_vec1::<f32>()?;
                 let mut weights = variable.flatten_all()?.to_vec1::<f32>()?;
                 adam::update(&mut weights, &gradient, (&mut first[k], &mut second[k]), RATE, step + 1);
-                variable.set(&Tensor::from_vec(weights, variable.shape(), &Device::Cpu)?)?;
+                variable.set(&Tensor::from_vec(weights, variable.shape(), device)?)?;
             }
             watch(step + 1, error);
         }
@@ -127,10 +128,11 @@ impl Autoencoder {
         images: &Images,
         steps: usize,
         seed: u64,
+        device: &Device,
         stop: &Interrupt,
         watch: impl FnMut(usize, f32),
     ) -> std::result::Result<Self, AutoencoderError> {
-        let Some(folder) = folder else { return Ok(Self::train(images, steps, seed, stop, watch)?) };
+        let Some(folder) = folder else { return Ok(Self::train(images, steps, seed, device, stop, watch)?) };
         let data = fingerprint(images);
         let pairs = [
             ("kind", "autoencoder".to_owned()),
@@ -144,10 +146,10 @@ impl Autoencoder {
         let name = format!("autoencoder-{channels}x{height}x{width}-{}-{steps}-{seed}.safetensors", &data[..8]);
         let path = folder.join(name);
         match Checkpoint::load(&path, &identity) {
-            Ok(kept) => Self::restored(images.shape(), &kept, &path),
+            Ok(kept) => Self::restored(images.shape(), device, &kept, &path),
             Err(CheckpointError::Missing(_)) => {
                 crate::atomic::create_directory(folder).map_err(CheckpointError::Write)?;
-                let autoencoder = Self::train(images, steps, seed, stop, watch)?;
+                let autoencoder = Self::train(images, steps, seed, device, stop, watch)?;
                 autoencoder.kept(identity)?.save(&path)?;
                 Ok(autoencoder)
             }
@@ -164,13 +166,18 @@ impl Autoencoder {
         Ok(checkpoint)
     }
 
-    fn restored(shape: [usize; 3], kept: &Checkpoint, path: &Path) -> std::result::Result<Self, AutoencoderError> {
-        let fresh = Self::random(shape, 0).ok_or(TrainingError::Empty)?;
+    fn restored(
+        shape: [usize; 3],
+        device: &Device,
+        kept: &Checkpoint,
+        path: &Path,
+    ) -> std::result::Result<Self, AutoencoderError> {
+        let fresh = Self::random(shape, 0, device).ok_or(TrainingError::Empty)?;
         let autoencoder = fresh.map_err(TrainingError::from)?;
         for (k, variable) in autoencoder.variables.iter().enumerate() {
             let values = kept.tensor(path, &name(k), variable.elem_count())?;
             let values: Vec<f32> = values.iter().map(|v| *v as f32).collect();
-            let tensor = Tensor::from_vec(values, variable.shape(), &Device::Cpu);
+            let tensor = Tensor::from_vec(values, variable.shape(), device);
             tensor.and_then(|tensor| variable.set(&tensor)).map_err(TrainingError::from)?;
         }
         Ok(autoencoder)
@@ -189,11 +196,8 @@ impl Autoencoder {
             let size = images.image_len();
             let x = self.tensor(&self.padded(&images.pixels[first * size..][..count * size]))?;
             let constants: Vec<f32> = (first..first + count).map(&constant).collect();
-            let latent = self.encode(&x.detach())?.broadcast_add(&Tensor::from_vec(
-                constants,
-                (count, 1, 1, 1),
-                &Device::Cpu,
-            )?)?;
+            let latent =
+                self.encode(&x.detach())?.broadcast_add(&Tensor::from_vec(constants, (count, 1, 1, 1), x.device())?)?;
             let y = self.decode(&latent)?.flatten_all()?.to_vec1::<f32>()?;
             pixels.extend(self.cut(&y).map(|z| 1.0 / (1.0 + (-z).exp())));
         }
@@ -222,7 +226,7 @@ impl Autoencoder {
     fn tensor(&self, padded: &[f32]) -> Result<Tensor> {
         let [channels, height, width] = self.geometries[0].input;
         let n = padded.len() / (channels * height * width);
-        Tensor::from_slice(padded, (n, channels, height, width), &Device::Cpu)
+        Tensor::from_slice(padded, (n, channels, height, width), self.variables[0].device())
     }
 
     /// Images continued to whole multiples of eight.
@@ -276,7 +280,8 @@ mod tests {
     fn trained(images: &Images, steps: usize, seed: u64) -> (Autoencoder, Vec<f32>) {
         let mut errors = Vec::new();
         let stop = Interrupt::never();
-        let autoencoder = Autoencoder::train(images, steps, seed, &stop, |_, error| errors.push(error)).unwrap();
+        let autoencoder =
+            Autoencoder::train(images, steps, seed, &Device::Cpu, &stop, |_, error| errors.push(error)).unwrap();
         (autoencoder, errors)
     }
 
@@ -315,7 +320,8 @@ mod tests {
         let stop = Interrupt::never();
         let mut steps = 0;
         for _ in 0..2 {
-            let kept = Autoencoder::cached(Some(&folder), &digits, 3, 5, &stop, |_, _| steps += 1).unwrap();
+            let kept =
+                Autoencoder::cached(Some(&folder), &digits, 3, 5, &Device::Cpu, &stop, |_, _| steps += 1).unwrap();
             assert_eq!(kept.reconstruct(&digits, |_| 1.0).unwrap(), alone);
         }
         assert_eq!(steps, 3, "trained once");
@@ -324,7 +330,8 @@ mod tests {
         let last = bytes.len() - 1;
         bytes[last] ^= 1;
         std::fs::write(&file, bytes).unwrap();
-        let error = Autoencoder::cached(Some(&folder), &digits, 3, 5, &stop, |_, _| {}).unwrap_err().to_string();
+        let error =
+            Autoencoder::cached(Some(&folder), &digits, 3, 5, &Device::Cpu, &stop, |_, _| {}).unwrap_err().to_string();
         assert!(error.contains(&file.display().to_string()) && error.contains("delete it"), "{error}");
     }
 
@@ -332,7 +339,7 @@ mod tests {
     fn sides_that_are_no_multiples_of_eight_are_continued_and_cut() {
         let pixels: Vec<f32> = (0..2 * 3 * 9 * 12).map(|k| (k % 17) as f32 / 17.0).collect();
         let images = Images::new([3, 9, 12], pixels, vec![0, 0], 1).unwrap();
-        let autoencoder = Autoencoder::random(images.shape(), 0).unwrap().unwrap();
+        let autoencoder = Autoencoder::random(images.shape(), 0, &Device::Cpu).unwrap().unwrap();
         assert_eq!(autoencoder.geometries.map(|g| g.output), [[8, 8], [4, 4], [2, 2]]);
         let padded = autoencoder.padded(&images.pixels);
         assert_eq!(padded.len(), 2 * 3 * 16 * 16);

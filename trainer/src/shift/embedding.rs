@@ -51,12 +51,12 @@ impl Step for Plan {
     }
 
     fn fit(&self, fitting: &Fitting<'_>) -> Result<Arc<dyn Transform>, FitError> {
-        let Fitting { images, seed, cache, stop, watch } = *fitting;
+        let Fitting { images, device, seed, cache, stop, watch } = *fitting;
         if ![1, images.classes].contains(&self.constants.len()) {
             return Err(FitError::Constants { constants: self.constants.len(), classes: images.classes });
         }
         let seen = |step: usize, error: f32| watch(step as f64 / self.steps as f64, error);
-        let autoencoder = Autoencoder::cached(cache, images, self.steps, seed, stop, seen)?;
+        let autoencoder = Autoencoder::cached(cache, images, self.steps, seed, device, stop, seen)?;
         Ok(Arc::new(Embedding { autoencoder, constants: self.constants.clone() }))
     }
 }

@@ -13,6 +13,7 @@ mod noise;
 
 use crate::dataset::Images;
 use crate::interrupt::Interrupt;
+use candle_core::Device;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -77,6 +78,8 @@ impl<T: Transform + Clone + 'static> Step for T {
 pub struct Fitting<'a> {
     /// Training images, in the shape of those that will be shifted.
     pub images: &'a Images,
+    /// Where it is learnt and applied.
+    pub device: &'a Device,
     /// Seed of what is learnt.
     pub seed: u64,
     /// Folder that keeps what was learnt, for the next time.
@@ -222,7 +225,7 @@ mod tests {
 
     pub(super) fn shifted_by(text: &str, images: &Images, seed: u64) -> Images {
         let stop = Interrupt::never();
-        let fitting = Fitting { images, seed: 0, cache: None, stop: &stop, watch: &|_, _| {} };
+        let fitting = Fitting { images, device: &Device::Cpu, seed: 0, cache: None, stop: &stop, watch: &|_, _| {} };
         text.parse::<Shift>().unwrap().fit(&fitting).unwrap().apply(images, seed).unwrap()
     }
 
@@ -250,7 +253,8 @@ mod tests {
         let images = Images::new([1, 8, 8], (0..192).map(|k| k as f32 / 192.0).collect(), vec![1, 0, 1], 2).unwrap();
         let fit = |constants: Vec<f32>| {
             let stop = Interrupt::never();
-            let fitting = Fitting { images: &images, seed: 0, cache: None, stop: &stop, watch: &|_, _| {} };
+            let fitting =
+                Fitting { images: &images, device: &Device::Cpu, seed: 0, cache: None, stop: &stop, watch: &|_, _| {} };
             embedding::fitted(constants, 2, &fitting)
         };
         let [none, one, two] =

@@ -3,7 +3,6 @@
 use super::training::{Job, Options, Saver, Trained};
 use crate::checkpoint::Checkpoint;
 use crate::cmd::Error;
-use crate::device;
 use crate::interrupt::Interrupt;
 use crate::optimise::adam::{self, Recipe, Settings, State};
 use crate::progress::Progress;
@@ -12,7 +11,7 @@ impl Job {
     pub(super) fn adam(&self, options: &Options, interrupt: &Interrupt) -> Result<Trained, Error> {
         let recipe = options.recipe.unwrap_or(Recipe::Thesis);
         let budget = options.budget(recipe.steps());
-        let device = device::open(options.device)?;
+        let device = options.compute.open()?;
         let settings = Settings { recipe, points: recipe.points(), budget, seed: options.seed, device };
         let mut identity = self.identity(options, recipe.points());
         identity.insert("recipe".into(), recipe.name().into());

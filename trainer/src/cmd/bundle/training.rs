@@ -4,7 +4,7 @@ use crate::atomic::WriteError;
 use crate::checkpoint::{Checkpoint, CheckpointError, Identity};
 use crate::clock;
 use crate::cmd::Error;
-use crate::cmd::options::{Output, Threads};
+use crate::cmd::options::{Compute, Output, Threads};
 use crate::device;
 use crate::evaluate;
 use crate::export::{Candidate, Exported};
@@ -47,9 +47,9 @@ pub struct Options {
     /// Wall-clock seconds of training
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub seconds: Option<f64>,
-    /// Where to compute
-    #[arg(long, value_enum, default_value_t = device::Choice::Cpu)]
-    pub device: device::Choice,
+    /// The GPU is for adam
+    #[command(flatten)]
+    pub compute: Compute,
     /// Seed of weights, points and measurement: the same seed gives the same file
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
@@ -211,7 +211,7 @@ impl Job {
         check_target(&options.out)?;
         options.threads.apply()?;
         let interrupt = Interrupt::on_ctrl_c()?;
-        let trained = match (options.optimizer, options.device) {
+        let trained = match (options.optimizer, options.compute.device) {
             (Optimizer::Lm, device::Choice::Cpu) if options.recipe.is_none() => {
                 self.levenberg_marquardt(options, &interrupt)?
             }

@@ -10,7 +10,7 @@ use crate::image::adaptation::{Adapted, Arm, Target, adapt};
 use crate::image::export::{ExportedImage, Labelled, Options, export};
 use crate::image::study::findings::Findings;
 use crate::image::study::work::{Finished, Material, Work};
-use crate::image::study::{ImageStudyError, Row};
+use crate::image::study::{ImageStudyError, RANDOM, Row};
 use crate::image::training::{Settings, TrainingError};
 use crate::model_file::Metadata;
 use crate::net::architecture::preset;
@@ -19,6 +19,7 @@ use crate::progress::Progress;
 use crate::report::html::{Block, Highlight, Section};
 use crate::select::{self, UnknownCriterion};
 use crate::study::statistics::{deviation, mean};
+use candle_core::Device;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -78,7 +79,7 @@ pub struct Selection {
 
 impl Selection {
     fn of(row: &Row) -> Self {
-        let paired = row.against_random.as_ref();
+        let paired = row.against.as_ref();
         Selection {
             arm: row.arm.clone(),
             fraction: row.fraction,
@@ -96,7 +97,7 @@ pub fn run(setting: &Setting<'_>) -> Result<Part<Results>, Error> {
     let start = Instant::now();
     let material = material()?;
     let (Finished { before, sources, outcomes }, parameters) = study(setting, &material)?;
-    let findings = Findings::new(before, &outcomes);
+    let findings = Findings::new(before, &outcomes, RANDOM);
     findings.csv().write(&setting.out.join("digits.csv"))?;
 
     let source = sources.first().ok_or("no seed was run")?;
@@ -174,10 +175,11 @@ fn study(setting: &Setting<'_>, material: &Material) -> Result<(Finished, usize)
         material,
         pretraining: PRETRAINING,
         arms: &arms,
-        seeds: SEEDS,
+        seeds: 0..SEEDS,
         curve_every: CURVE_EVERY,
         pieces: None,
         threads: rayon::current_num_threads(),
+        device: Device::Cpu,
     };
     let budget = crate::optimise::Budget { iterations: arms.len() * SEEDS as usize, seconds: None };
     let bar = Mutex::new(Progress::new("choosing digits", budget, setting.output.verbosity()));

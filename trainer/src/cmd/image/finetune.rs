@@ -2,7 +2,7 @@
 
 use super::options::{Data, Recipe, Report, progress};
 use crate::cmd::Error;
-use crate::cmd::options::Output;
+use crate::cmd::options::{Compute, Output};
 use crate::cmd::shifting::{self, Shifting};
 use crate::dataset::{self, Images, Split};
 use crate::image::adaptation::{Adapted, Arm, Target, adapt};
@@ -12,7 +12,6 @@ use crate::image::training::{Stage, Training, accuracy};
 use crate::interrupt::Interrupt;
 use crate::report::csv::Table;
 use crate::select::{self, Criterion};
-use candle_core::Device;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -56,6 +55,8 @@ pub struct Args {
     steps: usize,
     #[command(flatten)]
     recipe: Recipe,
+    #[command(flatten)]
+    compute: Compute,
     /// First seed
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -93,13 +94,14 @@ impl Args {
     /// # Errors
     /// Files that cannot be read or written; a diverged training.
     pub fn run(self) -> Result<ExitCode, Error> {
-        let source = ImageModel::load(&self.from, &Device::Cpu)?;
+        let device = self.compute.open()?;
+        let source = ImageModel::load(&self.from, &device)?;
         let Some(target) = self.target.as_deref().filter(|_| self.samples.is_none()) else {
             return self.learn_samples(source);
         };
         let architecture = source.network.architecture.clone();
         let train = self.data.load(target, Split::Train, &architecture)?;
-        let shift = self.shifting.fit(self.output.verbosity(), || Ok(train.clone()))?;
+        let shift = self.shifting.fit_on(&device, self.output.verbosity(), || Ok(train.clone()))?;
         let (pool, validation) = shift.apply(&train, shifting::seed(Split::Train))?.split(self.validation, 0)?;
         let test = self.data.load(target, Split::Test, &architecture)?;
         let test = shift.apply(&test, shifting::seed(Split::Test))?;

@@ -26,7 +26,7 @@ enum Command {
     Evaluate(evaluate::Args),
     Quantize(quantize::Args),
     Recalibrate(recalibrate::Args),
-    Study(study::Args),
+    Study(Box<study::Args>),
 }
 
 impl Args {

@@ -3,7 +3,7 @@
 use super::options::{Data, Recipe, Report, progress};
 use crate::checkpoint::{Checkpoint, Identity};
 use crate::cmd::Error;
-use crate::cmd::options::Output;
+use crate::cmd::options::{Compute, Output};
 use crate::cmd::shifting::{self, Shifting};
 use crate::dataset::{self, Images, Split};
 use crate::image::early_stopping::{EarlyStopping, Ending};
@@ -12,7 +12,6 @@ use crate::image::training::{Stage, Training, TrainingError, accuracy};
 use crate::interrupt::{EXIT_STATUS, Interrupt};
 use crate::net::architecture::preset;
 use crate::net::network::{Network, Normalisation};
-use candle_core::Device;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,6 +36,8 @@ pub struct Args {
     steps: usize,
     #[command(flatten)]
     recipe: Recipe,
+    #[command(flatten)]
+    compute: Compute,
     /// Seed of weights, order and dropout: the same seed gives the same file
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -98,10 +99,11 @@ impl Args {
     /// # Errors
     /// Data, checkpoints or files that cannot be read or written; a diverged training.
     pub fn run(self) -> Result<ExitCode, Error> {
+        let device = self.compute.open()?;
         let set = dataset::find(&self.dataset)?;
         let architecture = preset(&self.network, set.classes.len())?;
         let images = self.data.load(&self.dataset, Split::Train, &architecture)?;
-        let shift = self.shifting.fit(self.output.verbosity(), || Ok(images.clone()))?;
+        let shift = self.shifting.fit_on(&device, self.output.verbosity(), || Ok(images.clone()))?;
         let images = shift.apply(&images, shifting::seed(Split::Train))?;
         let (images, validation) = match self.patience {
             Some(_) => images.split(self.validation, 0)?,
@@ -112,7 +114,7 @@ impl Args {
         };
         let plane = images.height * images.width;
         let normalisation = Normalisation::of(&images.pixels, images.channels, plane);
-        let network = Network::random(&architecture, normalisation, self.seed, &Device::Cpu)?;
+        let network = Network::random(&architecture, normalisation, self.seed, &device)?;
         let mut training = Training::new(network);
         let mut early = self.patience.map(|patience| EarlyStopping::new(self.look_every, patience as usize));
         let identity = self.identity();
@@ -197,6 +199,7 @@ impl Args {
             ("shift", self.shifting.to_string()),
             ("geometry", format!("{:?}", self.data.geometry)),
             ("recipe", format!("{:?}", self.recipe)),
+            ("device", self.compute.device.to_string()),
             ("steps", self.steps.to_string()),
             ("early", self.patience.map_or("no".into(), |p| format!("{p} {} {}", self.look_every, self.validation))),
             ("seed", self.seed.to_string()),

@@ -3,18 +3,20 @@
 use super::options::{Data, progress};
 use crate::atomic;
 use crate::cmd::Error;
-use crate::cmd::options::Output;
+use crate::cmd::options::{Compute, Output};
 use crate::cmd::shifting::{self, Shifting};
 use crate::dataset::{self, Split};
-use crate::image::study::digits;
+use crate::image::adaptation::Arm;
 use crate::image::study::findings::Findings;
 use crate::image::study::work::{Finished, Material, Work, pieces_in};
+use crate::image::study::{Outcome, Point, RANDOM, digits};
 use crate::interrupt::Interrupt;
 use crate::net::architecture::preset;
 use crate::report::html::{Highlight, Page};
 use crate::report::{csv::Table, json};
 use crate::select;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -50,21 +52,32 @@ pub struct Args {
     /// Steps on the source
     #[arg(long, value_name = "N", default_value_t = 1875)]
     pretraining: usize,
-    /// Seeds
+    /// First seed
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
+    seed: u64,
+    /// Seeds, from --seed on
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
     /// Images of the target that are held out of the pool
     #[arg(long, value_name = "N", default_value_t = 1000)]
     validation: usize,
-    /// Only arms whose name holds this, and `random`
+    /// Only arms whose name holds this, and the one they are compared with
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// Only arms with these shares of the labels, such as 0.05,0.1
+    #[arg(long, value_name = "SHARES", value_delimiter = ',')]
+    fractions: Vec<f64>,
+    /// The arm that all others are compared with, such as "entropy-most, 4 rounds"
+    #[arg(long, value_name = "ARM", default_value = RANDOM)]
+    against: String,
     /// Steps between two points of a learning curve; 0 for none
     #[arg(long, value_name = "N", default_value_t = 100)]
     curve_every: usize,
     /// Threads, one per (arm, seed); all cores unless given
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    #[command(flatten)]
+    compute: Compute,
     #[command(flatten)]
     output: Output,
 }
@@ -87,6 +100,17 @@ struct Report<'a> {
     report: PathBuf,
 }
 
+/// Every point of every learning curve.
+fn learning_curves(outcomes: &[Outcome]) -> Table {
+    let mut table = Table::new(["arm", "fraction", "seed", "step", "training_loss", "validation_accuracy"]);
+    for (o, point) in outcomes.iter().flat_map(|o| o.curve.iter().map(move |point| (o, point))) {
+        let Point { step, training_loss, validation_accuracy } = *point;
+        let (arm, fraction, seed) = (o.arm.as_str().into(), o.fraction.into(), o.seed.into());
+        table.row([arm, fraction, seed, step.into(), training_loss.into(), validation_accuracy.into()]);
+    }
+    table
+}
+
 impl Args {
     /// Runs what is missing, and writes tables and page.
     ///
@@ -94,11 +118,12 @@ impl Args {
     /// Data or folders that cannot be read or written; Ctrl-C.
     pub fn run(self) -> Result<ExitCode, Error> {
         let study = digits::ALL.into_iter().find(|s| s.name == self.name).ok_or("there is no such study")?;
+        let device = self.compute.open()?;
         atomic::create_directory(&self.out)?;
         let architecture = preset(&self.network, dataset::find(&self.target)?.classes.len())?;
         let load = |set: &str, split| self.data.load(set, split, &architecture);
         let train = load(&self.target, Split::Train)?;
-        let shift = self.shifting.fit(self.output.verbosity(), || Ok(train.clone()))?;
+        let shift = self.shifting.fit_on(&device, self.output.verbosity(), || Ok(train.clone()))?;
         // Of one data set, a half is the source and the other half, shifted, the target: no image is in both.
         let (source, target) = match self.dataset == self.target {
             true => train.split(train.len() / 2, 0)?,
@@ -107,20 +132,18 @@ impl Args {
         let (pool, validation) = shift.apply(&target, shifting::seed(Split::Train))?.split(self.validation, 0)?;
         let test = shift.apply(&load(&self.target, Split::Test)?, shifting::seed(Split::Test))?;
         let material = Material { source, source_test: load(&self.dataset, Split::Test)?, test, pool, validation };
-        let mut arms = (study.arms)(self.steps)?;
-        if let Some(only) = &self.only {
-            arms.retain(|arm| arm.name().contains(only) || arm.name() == "random");
-        }
+        let arms = self.chosen((study.arms)(self.steps)?)?;
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let work = Work {
             architecture: &architecture,
             material: &material,
             pretraining: self.pretraining,
             arms: &arms,
-            seeds: self.seeds,
+            seeds: self.seed..self.seed + self.seeds,
             curve_every: self.curve_every,
             pieces: Some(pieces_in(&self.out)?),
             threads,
+            device,
         };
         let bar = Mutex::new(progress(study.name, arms.len() * self.seeds as usize, self.output.verbosity()));
         let Finished { before, outcomes, .. } = work.run(&Interrupt::on_ctrl_c()?, |done, total| {
@@ -128,7 +151,7 @@ impl Args {
                 bar.advance(done as f64 / total as f64, &format!("{done} of {total}"));
             }
         })?;
-        let findings = Findings::new(before, &outcomes);
+        let findings = Findings::new(before, &outcomes, &self.against);
         findings.csv().write(&self.out.join("table.csv"))?;
         let mut each = Table::new([
             "arm",
@@ -156,6 +179,7 @@ impl Args {
             ]);
         }
         each.write(&self.out.join("outcomes.csv"))?;
+        learning_curves(&outcomes).write(&self.out.join("curves.csv"))?;
         let page = self.page(&findings, &outcomes, study.what)?;
         let report = self.out.join("report.html");
         page.write(&report)?;
@@ -169,7 +193,29 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn page(&self, findings: &Findings, outcomes: &[crate::image::study::Outcome], what: &str) -> Result<Page, Error> {
+    /// The arms that --only and --fractions leave.
+    fn chosen(&self, mut arms: Vec<Arm>) -> Result<Vec<Arm>, Error> {
+        let reference = |arm: &Arm| arm.name() == self.against;
+        if !arms.iter().any(reference) {
+            let names: BTreeSet<String> = arms.iter().map(Arm::name).collect();
+            let names = names.into_iter().collect::<Vec<_>>().join("`, `");
+            return Err(format!("`{}` is no arm of this study; --against takes one of `{names}`", self.against).into());
+        }
+        if let Some(only) = &self.only {
+            arms.retain(|arm| arm.name().contains(only) || reference(arm));
+        }
+        let shares: Vec<String> = arms.iter().map(|arm| arm.fraction.to_string()).collect();
+        if !self.fractions.is_empty() {
+            arms.retain(|arm| self.fractions.contains(&arm.fraction));
+        }
+        if arms.is_empty() {
+            let shares = shares.into_iter().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ");
+            return Err(format!("no arm has one of the --fractions {:?}; there are {shares}", self.fractions).into());
+        }
+        Ok(arms)
+    }
+
+    fn page(&self, findings: &Findings, outcomes: &[Outcome], what: &str) -> Result<Page, Error> {
         let cpu: f64 = outcomes.iter().map(|o| o.cpu_seconds).sum();
         let pairs = [
             ("network", self.network.clone()),
@@ -178,7 +224,8 @@ impl Args {
             ("geometry", format!("{:?}", self.data.geometry).to_lowercase()),
             ("steps of every arm", self.steps.to_string()),
             ("steps on the source", self.pretraining.to_string()),
-            ("seeds", format!("0 to {}", self.seeds - 1)),
+            ("computed on", self.compute.device.to_string()),
+            ("seeds", format!("{} to {}", self.seed, self.seed + self.seeds - 1)),
             ("software", concat!("sirocco-trainer ", env!("CARGO_PKG_VERSION")).to_string()),
         ];
         Ok(Page {

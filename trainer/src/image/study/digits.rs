@@ -56,8 +56,10 @@ fn in_rounds(fraction: f64, steps: usize) -> Result<Vec<Arm>, UnknownCriterion> 
     let once = |criterion: Criterion| Arm::once(criterion, fraction, steps);
     let badge = select::find("badge")?;
     let margin = select::find("margin")?;
+    let entropy = select::find("entropy-most")?;
     Ok(vec![
-        once(select::find("entropy-most")?).in_rounds(ROUNDS),
+        once(entropy).in_rounds(ROUNDS),
+        once(entropy).in_rounds(2 * ROUNDS),
         once(margin).in_rounds(ROUNDS),
         once(badge).in_rounds(ROUNDS),
         once(margin).in_rounds(ROUNDS).opened_by(badge),

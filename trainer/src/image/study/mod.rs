@@ -12,6 +12,9 @@ pub mod work;
 use super::adaptation::Arm;
 use serde::{Deserialize, Serialize};
 
+/// The arm that others are measured by unless a user names another.
+pub const RANDOM: &str = "random";
+
 /// One arm with one seed, finished.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -29,10 +32,21 @@ pub struct Outcome {
     pub labels_seen: usize,
     /// Samples of every class in the final subset.
     pub class_counts: Vec<usize>,
-    /// (step, validation accuracy) along the way; for curves, and decides nothing.
-    pub curve: Vec<(usize, f64)>,
+    /// Along the way; for curves, and decides nothing.
+    pub curve: Vec<Point>,
     /// CPU seconds of the arm.
     pub cpu_seconds: f64,
+}
+
+/// A point of a learning curve.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// Steps done.
+    pub step: usize,
+    /// Mean cross-entropy of the batches since the last point, in nats: how well the chosen samples are fitted.
+    pub training_loss: f64,
+    /// Validation accuracy in percent: what that is worth elsewhere.
+    pub validation_accuracy: f64,
 }
 
 /// Why a study has no findings.
@@ -72,12 +86,13 @@ pub struct Row {
     pub accuracies: Vec<f64>,
     /// Mean of labels seen.
     pub labels_seen: f64,
-    /// Against random choice with as many labels trained on.
-    pub against_random: Option<paired::Paired>,
+    /// Against the reference arm with as many labels trained on.
+    pub against: Option<paired::Paired>,
 }
 
-/// Rows of all arms in order, each compared with `random` at its fraction; p-values after Holm over all comparisons.
-pub fn rows(outcomes: &[Outcome]) -> Vec<Row> {
+/// Rows of all arms in order, each compared with the arm `reference` at its fraction; p-values after Holm over all
+/// comparisons.
+pub fn rows(outcomes: &[Outcome], reference: &str) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for outcome in outcomes {
         let same = |row: &&mut Row| row.arm == outcome.arm && row.fraction == outcome.fraction;
@@ -87,16 +102,16 @@ pub fn rows(outcomes: &[Outcome]) -> Vec<Row> {
         } else {
             let (arm, fraction) = (outcome.arm.clone(), outcome.fraction);
             let labels_seen = outcome.labels_seen as f64;
-            rows.push(Row { arm, fraction, accuracies: vec![outcome.accuracy], labels_seen, against_random: None });
+            rows.push(Row { arm, fraction, accuracies: vec![outcome.accuracy], labels_seen, against: None });
         }
     }
-    let reference: Vec<Row> = rows.iter().filter(|r| r.arm == "random").cloned().collect();
+    let references: Vec<Row> = rows.iter().filter(|r| r.arm == reference).cloned().collect();
     for row in rows.iter_mut() {
         row.labels_seen /= row.accuracies.len() as f64;
-        let random = reference.iter().find(|r| r.fraction == row.fraction && r.arm != row.arm);
-        row.against_random = random.and_then(|r| paired::compare(&row.accuracies, &r.accuracies));
+        let other = references.iter().find(|r| r.fraction == row.fraction && r.arm != row.arm);
+        row.against = other.and_then(|r| paired::compare(&row.accuracies, &r.accuracies));
     }
-    paired::holm(rows.iter_mut().filter_map(|r| r.against_random.as_mut()).collect());
+    paired::holm(rows.iter_mut().filter_map(|r| r.against.as_mut()).collect());
     rows
 }
 

@@ -1,6 +1,6 @@
 //! Runs the arms of a study: every (arm, seed) once, on as many threads as asked for, one thread each.
 
-use super::{ImageStudyError, Outcome, key};
+use super::{ImageStudyError, Outcome, Point, key};
 use crate::atomic;
 use crate::clock;
 use crate::dataset::Images;
@@ -10,7 +10,9 @@ use crate::interrupt::Interrupt;
 use crate::net::architecture::Architecture;
 use crate::net::network::{Network, Normalisation};
 use crate::report::json;
+use crate::study::statistics::mean;
 use candle_core::Device;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,14 +43,16 @@ pub struct Work<'a> {
     pub pretraining: usize,
     /// The arms; each with all seeds.
     pub arms: &'a [Arm],
-    /// Seeds 0 to this.
-    pub seeds: u64,
+    /// The seeds.
+    pub seeds: Range<u64>,
     /// Steps between two points of a learning curve; 0 for none.
     pub curve_every: usize,
     /// Folder of finished pieces.
     pub pieces: Option<PathBuf>,
     /// Threads; each works on one (arm, seed).
     pub threads: usize,
+    /// Where networks are trained.
+    pub device: Device,
 }
 
 /// Accuracies of the sources before any adaptation.
@@ -77,11 +81,12 @@ impl Work<'_> {
     /// # Errors
     /// [`ImageStudyError`]; finished pieces stay.
     pub fn run(&self, stop: &Interrupt, watch: impl Fn(usize, usize) + Sync) -> Result<Finished, ImageStudyError> {
-        let total = self.seeds as usize * (1 + self.arms.len());
+        let seeds: Vec<u64> = self.seeds.clone().collect();
+        let total = seeds.len() * (1 + self.arms.len());
         let done = AtomicUsize::new(0);
         let tick = || watch(1 + done.fetch_add(1, Ordering::Relaxed), total);
-        let sources = each(self.seeds as usize, self.threads, |seed| {
-            let network = self.pretrained(seed as u64, stop);
+        let sources = each(seeds.len(), self.threads, |k| {
+            let network = self.pretrained(seeds[k], stop);
             tick();
             network
         })?;
@@ -91,9 +96,9 @@ impl Work<'_> {
             Ok(Before { source, target })
         });
         let before = before.collect::<Result<Vec<_>, ImageStudyError>>()?;
-        let outcomes = each(self.arms.len() * self.seeds as usize, self.threads, |k| {
-            let (arm, seed) = (&self.arms[k / self.seeds as usize], k % self.seeds as usize);
-            let outcome = self.outcome(&sources[seed], arm, seed as u64, stop);
+        let outcomes = each(self.arms.len() * seeds.len(), self.threads, |k| {
+            let (arm, seed) = (&self.arms[k / seeds.len()], k % seeds.len());
+            let outcome = self.outcome(&sources[seed], arm, seeds[seed], stop);
             tick();
             outcome
         })?;
@@ -103,7 +108,7 @@ impl Work<'_> {
     fn pretrained(&self, seed: u64, stop: &Interrupt) -> Result<Network, ImageStudyError> {
         let images = &self.material.source;
         let normalisation = Normalisation::of(&images.pixels, images.channels, images.height * images.width);
-        let network = Network::random(self.architecture, normalisation, seed, &Device::Cpu)?;
+        let network = Network::random(self.architecture, normalisation, seed, &self.device)?;
         Ok(pretrain(network, images, self.pretraining, &Settings::usual(seed), stop, |_, _| {})?)
     }
 
@@ -115,12 +120,15 @@ impl Work<'_> {
             return Ok(outcome);
         }
         let start = clock::thread_cpu_seconds();
-        let (material, mut curve, mut failed) = (self.material, Vec::new(), None);
+        let (material, mut curve, mut losses, mut failed) = (self.material, Vec::new(), Vec::new(), None);
         let target = Target { pool: &material.pool, validation: &material.validation };
-        let adapted = adapt(source, target, arm, &Settings::usual(seed), stop, |training, _| {
+        let adapted = adapt(source, target, arm, &Settings::usual(seed), stop, |training, loss| {
+            losses.push(f64::from(loss));
             if self.curve_every > 0 && training.step % self.curve_every == 0 {
+                let (step, training_loss) = (training.step, mean(&losses));
+                losses.clear();
                 match accuracy(&training.network, &material.validation) {
-                    Ok(accuracy) => curve.push((training.step, accuracy)),
+                    Ok(validation_accuracy) => curve.push(Point { step, training_loss, validation_accuracy }),
                     Err(error) => failed = Some(error),
                 }
             }
@@ -149,7 +157,9 @@ impl Work<'_> {
     fn identity(&self) -> String {
         let m = self.material;
         let sets = [&m.source, &m.pool, &m.validation, &m.test].map(crate::dataset::fingerprint).join(" ");
-        format!("{:?} | {} pretraining | curve {} | {sets}", self.architecture, self.pretraining, self.curve_every)
+        let place = if self.device.is_cpu() { "" } else { " | on a GPU" };
+        let Work { architecture, pretraining, curve_every, .. } = self;
+        format!("{architecture:?} | {pretraining} pretraining | curve {curve_every} | {sets}{place}")
     }
 }
 
@@ -243,10 +253,11 @@ mod tests {
             material: &material,
             pretraining: 250,
             arms,
-            seeds: 2,
+            seeds: 0..2,
             curve_every,
             pieces,
             threads: 2,
+            device: Device::Cpu,
         };
         let first = work.run(&Interrupt::never(), |_, _| {}).unwrap();
         for (before, outcome) in first.before.iter().cycle().zip(&first.outcomes) {
