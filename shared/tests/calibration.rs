@@ -15,6 +15,10 @@ struct Aligned<B: ?Sized>(B);
 
 static FULL: &Aligned<[u8]> = &Aligned(*include_bytes!("../../firmware/app/assets/sir-full.safetensors"));
 
+/// The same problem in integers: its state is fixed point.
+static FULL_I16: &Aligned<[u8]> = &Aligned(*include_bytes!("../../tests/data/sir-full-i16.safetensors"));
+static FULL_I8I16: &Aligned<[u8]> = &Aligned(*include_bytes!("../../tests/data/sir-full-i8i16.safetensors"));
+
 fn full() -> Bundle<'static> {
     Bundle::open(&FULL.0).unwrap()
 }
@@ -95,6 +99,25 @@ fn derivatives_are_those_of_the_true_solution_and_values_the_evaluators() {
     }
     println!("largest error of a derivative: {worst:e}");
     assert!(worst < 2e-3, "{worst:e}");
+}
+
+/// A calibration of an integer bundle fits floats around the integer network: as good as the fixed-point state, whose error
+/// the file states.
+#[test]
+fn values_of_integer_bundles_are_as_good_as_their_states() {
+    for file in [FULL_I16, FULL_I8I16] {
+        let bundle = Bundle::open(&file.0).unwrap();
+        let mut worst = 0.0f32;
+        for query in bundle.probes(5).filter(|q| bundle.in_domain(q)).take(2000) {
+            let state = bundle.state(&query).unwrap();
+            for (component, state) in state.iter().enumerate().take(3) {
+                let (value, _) = bundle.sensitivity(&query, component, free(&["beta", "gamma"])).unwrap();
+                worst = worst.max((value - state).abs());
+            }
+        }
+        println!("largest distance of a calibration's value from the state: {worst:e}");
+        assert!(worst <= 2.0 * bundle.model_info(false).max_error, "{worst:e}");
+    }
 }
 
 #[test]
