@@ -30,7 +30,7 @@ use heapless::Vec;
 
 /// Version of the bundle format that this build reads and writes. Earlier versions had other elementary functions and other
 /// integer layers: their golden answers are other bits.
-pub const FORMAT_VERSION: u16 = 3;
+pub const FORMAT_VERSION: u16 = 4;
 
 /// How far a state may lie outside what is possible before [`Prediction::plausible`] is false: ten times the error
 /// of the poorest bundle worth shipping.

@@ -42,7 +42,7 @@ impl Activation {
         }
     }
 
-    /// The integer form: z and a with [`PRE_BITS`] fractional bits.
+    /// The integer form: z with [`PRE_BITS`] fractional bits, a with [`WIDE_BITS`].
     pub fn value_i32(self, z: i32) -> i32 {
         match self {
             Activation::Tanh => tanh_i32(z),
@@ -57,15 +57,17 @@ impl Activation {
     }
 }
 
-/// Fractional bits of integers in 32 bits: a network's inputs, preactivations, activations before [`narrow`].
-pub const PRE_BITS: u32 = 24;
+/// Fractional bits of a preactivation.
+pub const PRE_BITS: u32 = 18;
+/// Fractional bits of what layers take in 32 bits: a network's inputs, activations before [`narrow`].
+pub const WIDE_BITS: u32 = 24;
 /// Fractional bits of an activation in 16 bits: [-1, 1).
 pub const ACTIVATION_BITS: u32 = 15;
 
 /// An activation in 16 bits: rounded to nearest, half up, saturated.
 #[inline(always)]
 pub fn narrow(a: i32) -> i16 {
-    const SHIFT: u32 = PRE_BITS - ACTIVATION_BITS;
+    const SHIFT: u32 = WIDE_BITS - ACTIVATION_BITS;
     let rounded = ((a >> (SHIFT - 1)) + 1) >> 1;
     rounded.clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }
@@ -73,23 +75,25 @@ pub fn narrow(a: i32) -> i16 {
 /// Fractional bits of the tables.
 const TABLE_BITS: u32 = 30;
 const ONE: i64 = 1 << TABLE_BITS;
-/// Width of a cubic's interval, 1/16, as a power of two of the preactivation's unit.
-const STEP_BITS: u32 = PRE_BITS - 4;
-/// Cubics for [-8, 8).
-const CUBICS: usize = 256;
+/// Width of a cubic's interval, 1/8: the lower half of twice a preactivation is the distance to the middle of one.
+const STEP_BITS: u32 = 16;
+/// Cubics for [-8, 8], around every eighth.
+const CUBICS: usize = 129;
+/// The cubic around 0.
+pub const TANH_MIDDLE: usize = CUBICS / 2;
 
-/// Coefficients c0 to c3 of the cubic over [k/16, (k+1)/16), k from -128: tanh = c0 + d (c1 + d (c2 + d c3)) in units of
-/// 2^-30, d from -1/2 to 1/2. Half a unit of 2^-24 is part of c0.
-static TANH_CUBICS: [[i32; 4]; CUBICS] = {
+/// Coefficients c0 to c3 of the cubic around k/8, k from -64: tanh = c0 + d (c1 + d (c2 + d c3)) in units of 2^-30, d from
+/// -1/2 to 1/2. Half a unit of 2^-24 is part of c0.
+pub static TANH_CUBICS: [[i32; 4]; CUBICS] = {
     let mut table = [[0; 4]; CUBICS];
     let mut k = 0;
     while k < CUBICS {
-        let coefficients = cubic((k as f64 - 127.5) / 16.0);
+        let coefficients = cubic((k as f64 - TANH_MIDDLE as f64) / 8.0, 1.0 / 16.0);
         let (mut power, mut c) = (0, ONE as f64);
         while power < 4 {
             let scaled = coefficients[power] * c + if power == 0 { 32.0 } else { 0.0 };
             table[k][power] = if scaled < 0.0 { (scaled - 0.5) as i32 } else { (scaled + 0.5) as i32 };
-            c /= 16.0;
+            c /= 8.0;
             power += 1;
         }
         k += 1;
@@ -97,16 +101,19 @@ static TANH_CUBICS: [[i32; 4]; CUBICS] = {
     table
 };
 
-/// tanh in integers, by one of 256 cubics; beyond 8, that of 8. Error at most 2.4e-7, 4 units of the last place, there
-/// and 1.0e-7 elsewhere; nearly odd: one unit, at most. About 15 instructions on a Cortex-M3 or M4; the table takes 4 kB.
+/// tanh in integers, by one of 129 cubics; beyond 8, that of 8. Error at most 5.1e-7; nearly odd: one unit, at most. About
+/// 11 instructions on a Cortex-M3 or M4; the table takes 2 kB.
 #[inline(always)]
 fn tanh_i32(z: i32) -> i32 {
-    let z = z.clamp(-(1 << (STEP_BITS + 7)), (1 << (STEP_BITS + 7)) - 1);
-    let Some([c0, c1, c2, c3]) = TANH_CUBICS.get(((z >> STEP_BITS) + CUBICS as i32 / 2) as usize) else { return 0 };
-    let d = (z << (32 - STEP_BITS)) ^ i32::MIN;
+    // Twice the preactivation, below 2^31: see `row_scale::requantise`.
+    const LIMIT: i32 = 8 << (PRE_BITS + 1);
+    let z = (z << 1).clamp(-LIMIT, LIMIT - 1);
+    let node = (z + (LIMIT + (1 << (STEP_BITS - 1)))) >> STEP_BITS;
+    let Some([c0, c1, c2, c3]) = TANH_CUBICS.get(node as usize) else { return 0 };
+    let d = z << STEP_BITS;
     // The upper half of a product: d is a fraction of 2^32.
     let times = |c: i32| ((i64::from(d) * i64::from(c)) >> 32) as i32;
-    (c0 + times(c1 + times(c2 + times(*c3)))) >> (TABLE_BITS - PRE_BITS)
+    (c0 + times(c1 + times(c2 + times(*c3)))) >> (TABLE_BITS - WIDE_BITS)
 }
 
 /// Nodes 0, 1/16, ..., 8.5 of [`tanh_fine`].
@@ -162,16 +169,15 @@ mod tests {
 
     #[test]
     fn integer_tanh_is_within_its_stated_error() {
-        let unit = f64::from(1 << PRE_BITS);
         let mut largest = 0.0f64;
-        for i in -2_000_000i32..=2_000_000 {
-            let z = i * 83;
-            let exact = libm::tanh(f64::from(z) / unit);
-            largest = largest.max((f64::from(Activation::Tanh.value_i32(z)) / unit - exact).abs());
+        for z in (-10 << PRE_BITS)..=(10 << PRE_BITS) {
+            let exact = libm::tanh(f64::from(z) / f64::from(1 << PRE_BITS));
+            let found = f64::from(Activation::Tanh.value_i32(z)) / f64::from(1 << WIDE_BITS);
+            largest = largest.max((found - exact).abs());
         }
-        assert!(largest <= 2.4e-7, "{largest}");
-        for z in [i32::MIN, i32::MAX] {
-            assert!(Activation::Tanh.value_i32(z).abs() >= (1 << PRE_BITS) - 4);
+        assert!(largest <= 5.1e-7, "{largest:e}");
+        for z in [-1 << 30, (1 << 30) - 1] {
+            assert!(Activation::Tanh.value_i32(z).abs() >= (1 << WIDE_BITS) - 8);
         }
     }
 
@@ -194,7 +200,7 @@ mod tests {
     #[test]
     fn integer_tanh_is_odd_and_monotonic_in_16_bits() {
         let mut last = i16::MIN;
-        for z in (-150_000_000..150_000_000).step_by(997) {
+        for z in (-10 << PRE_BITS)..(10 << PRE_BITS) {
             let a = Activation::Tanh.value_i32(z);
             assert!(narrow(a) >= last);
             assert!((a + Activation::Tanh.value_i32(-z)).abs() <= 1);
@@ -205,7 +211,7 @@ mod tests {
     #[test]
     fn narrowing_rounds_and_saturates() {
         assert_eq!((narrow(255), narrow(256), narrow(-256), narrow(-257)), (0, 1, 0, -1));
-        assert_eq!((narrow(1 << PRE_BITS), narrow(-(1 << PRE_BITS))), (i16::MAX, i16::MIN));
+        assert_eq!((narrow(1 << WIDE_BITS), narrow(-(1 << WIDE_BITS))), (i16::MAX, i16::MIN));
         assert_eq!((narrow(i32::MAX), narrow(i32::MIN)), (i16::MAX, i16::MIN));
     }
 }

@@ -7,7 +7,10 @@
 //! unpacked activation column holds x\[i\] in its low and x\[j\] in its high half. Of every four places 0, 1, 2, 3 of
 //! the depth the first word takes 0 and 2, the second 1 and 3: what one instruction unpacks from four bytes.
 
+use super::activation::{Activation, narrow};
+use super::dense_integer::Weight;
 use super::requantise::{Channels, requantise};
+use super::row_scale::{self, wide_shift};
 
 /// Pixels that are convolved at once.
 pub const PIXELS: usize = 4;
@@ -17,8 +20,21 @@ pub type FourRows = fn(weights: &[f32], x: &[f32], sums: &mut [f32; 4]);
 /// So many floats at once.
 pub const FLOATS: usize = 8;
 
+/// Bits by which a sum of 8 x 16-bit products is moved up: its unit becomes that of 32-bit activations.
+pub const BYTE_SUM_SHIFT: u32 = 3;
+/// Rows of 16-bit weights whose magnitudes add up to less have sums of 32 bits with any 16-bit activations.
+pub const SHORT_ROW: u32 = 1 << 16;
 /// Bits that a sum of 16-bit products loses, so that it fits 32.
-pub const WIDE_SUM_SHIFT: u32 = 7;
+pub const WIDE_SUM_SHIFT: u32 = 5;
+
+/// What turns the sums of a layer into preactivations, one of each for every row.
+#[derive(Debug, Clone, Copy)]
+pub struct Constants<'a> {
+    /// See [`DenseInteger`](super::dense_integer).
+    pub multiplier: &'a [i32],
+    /// In units of 2^-24.
+    pub bias: &'a [i32],
+}
 
 /// Sums of rows, four of them side by side: an activation is loaded once for four.
 #[inline(always)]
@@ -50,6 +66,18 @@ fn each_sum<W: Copy, S: Default>(
             add(&mut sum, *w, *x);
         }
         *to = narrow(sum);
+    }
+}
+
+/// Sums of rows on 32-bit activations, in 64 bits.
+#[inline(always)]
+fn each_wide_sum<W: Weight>(weights: &[W], x: &[i32], sums: &mut [i32]) {
+    for (row, to) in weights.chunks_exact(x.len().max(1)).zip(sums) {
+        let products = row.iter().zip(x).map(|(w, x)| {
+            let w: i32 = (*w).into();
+            i64::from(w) * i64::from(*x)
+        });
+        *to = (products.fold(0, i64::wrapping_add) >> wide_shift::<W>()) as i32;
     }
 }
 
@@ -96,16 +124,48 @@ pub trait Kernel {
         }
     }
 
-    /// Rows of 8-bit weights, one after the other, times 16-bit activations: sums\[r\] = sum over i of
-    /// weights\[r, i\] x\[i\], exact for rows of at most [`MAX_WIDTH`](crate::limits::MAX_WIDTH).
+    /// Rows of 8-bit weights, one after the other, times 16-bit activations: sums\[r\] = 2^[`BYTE_SUM_SHIFT`] times the sum
+    /// over i of weights\[r, i\] x\[i\], exact for rows of at most [`MAX_WIDTH`](crate::limits::MAX_WIDTH).
     fn rows_i8(weights: &[i8], x: &[i16], sums: &mut [i32]) {
-        each_sum(weights, x, sums, |sum: &mut i32, w, x| *sum += i32::from(w) * i32::from(x), |sum| sum);
+        let add = |sum: &mut i32, w, x| *sum += i32::from(w) * i32::from(x);
+        each_sum(weights, x, sums, add, |sum| sum << BYTE_SUM_SHIFT);
     }
 
     /// The same for 16-bit weights, with sums of 64 bits, of which all but the last [`WIDE_SUM_SHIFT`] are kept.
     fn rows_i16(weights: &[i16], x: &[i16], sums: &mut [i32]) {
         let add = |sum: &mut i64, w, x| *sum += i64::from(i32::from(w) * i32::from(x));
         each_sum(weights, x, sums, add, |sum| (sum >> WIDE_SUM_SHIFT) as i32);
+    }
+
+    /// [`Kernel::rows_i16`] for rows whose weights' magnitudes add up to less than [`SHORT_ROW`]: their sums fit 32 bits.
+    fn short_rows_i16(weights: &[i16], x: &[i16], sums: &mut [i32]) {
+        let add = |sum: &mut i32, w, x| *sum = sum.wrapping_add(i32::from(w) * i32::from(x));
+        each_sum(weights, x, sums, add, |sum| sum >> WIDE_SUM_SHIFT);
+    }
+
+    /// Rows of 8-bit weights, one after the other, times 32-bit activations: sums\[r\] = floor(sum over i of
+    /// weights\[r, i\] x\[i\] / 2^[`wide_shift`]).
+    fn wide_i8(weights: &[i8], x: &[i32], sums: &mut [i32]) {
+        each_wide_sum(weights, x, sums);
+    }
+
+    /// The same for 16-bit weights.
+    fn wide_i16(weights: &[i16], x: &[i32], sums: &mut [i32]) {
+        each_wide_sum(weights, x, sums);
+    }
+
+    /// tanh of every row's preactivation, in units of 2^-24, in place of its sum t.
+    fn tanh(sums: &mut [i32], constants: Constants<'_>) {
+        let rows = sums.iter_mut().zip(constants.multiplier).zip(constants.bias);
+        rows.for_each(|((t, m), bias)| *t = Activation::Tanh.value_i32(row_scale::requantise(*t, *m, *bias)));
+    }
+
+    /// The same in units of 2^-15, to `out`, for as many as both have.
+    fn narrow_tanh(sums: &[i32], constants: Constants<'_>, out: &mut [i16]) {
+        let rows = sums.iter().zip(constants.multiplier).zip(constants.bias).zip(out);
+        rows.for_each(|(((t, m), bias), a)| {
+            *a = narrow(Activation::Tanh.value_i32(row_scale::requantise(*t, *m, *bias)))
+        });
     }
 
     /// Four rows of floats, one after the other, onto sums that begin with the biases: sums\[r\] += weights\[r, i\] x\[i\], in

@@ -1,9 +1,9 @@
 //! From f64 weights to the tensors of a number format.
 //!
 //! `f32`: rounded to nearest. `i16`: per output row a scale 2^-e, the finest at which every weight fits 16 bits, at most
-//! 2^-9.
+//! 2^-10.
 //! `i8i16`: per output row a scale of 22 significant bits. [`rounding`] finds the integers, and those scales, that cost
-//! least. Biases of integer formats are in the preactivation's unit, 2^-24. See `sirocco::layer::dense_integer` for
+//! least. Biases of integer formats are in units of 2^-24. See `sirocco::layer::dense_integer` for
 //! the arithmetic. Image networks: [`image`].
 
 pub mod image;
@@ -12,9 +12,9 @@ pub mod rounding;
 
 use crate::mlp::{Layer, Mlp};
 use crate::model_file::OwnedTensor;
-use sirocco::layer::activation::PRE_BITS;
-use sirocco::layer::dense_integer::Weight;
-use sirocco::layer::row_scale::{BIAS_LIMIT, MAX_EXPONENT, multiplier, nearest_scale};
+use sirocco::layer::dense_integer::{NARROW, Weight};
+use sirocco::layer::kernel::SHORT_ROW;
+use sirocco::layer::row_scale::{BIAS_BITS, BIAS_LIMIT, MAX_EXPONENT, multiplier, nearest_scale};
 use sirocco::network::Scheme;
 
 /// The integers that a format's weights are.
@@ -25,6 +25,9 @@ pub enum Grid {
     /// 16 bits, scales that are powers of two.
     I16,
 }
+
+/// Rounding moves weights: so much of a short row's magnitude is used before.
+const SHARE_OF_SHORT_ROW: f64 = 0.875;
 
 impl Grid {
     /// The grid of a number format's weights, if they are integers.
@@ -44,9 +47,14 @@ impl Grid {
         }
     }
 
-    /// The finest scale at which a row holds weights up to `largest`; the coarsest there is if none does.
-    fn scale(self, largest: f64) -> f32 {
-        let fits = |e: &u32| (largest * 2f64.powi(*e as i32)).round() <= self.limit();
+    /// The finest scale at which a row holds its weights, 16-bit ones of wide layers so that the row's sums fit 32 bits; the
+    /// coarsest there is if none does.
+    fn scale(self, row: &[f64]) -> f32 {
+        let largest = row.iter().fold(0.0, |m: f64, w| m.max(w.abs()));
+        let integers = |e: u32| row.iter().map(move |w| (w.abs() * 2f64.powi(e as i32)).round());
+        let short =
+            |e: u32| row.len() <= NARROW || integers(e).sum::<f64>() < SHARE_OF_SHORT_ROW * f64::from(SHORT_ROW);
+        let fits = |e: &u32| integers(*e).all(|w| w <= self.limit()) && short(*e);
         match self {
             Grid::I8 => nearest_scale::<i8>((largest / self.limit()) as f32),
             Grid::I16 => (0..=MAX_EXPONENT)
@@ -60,7 +68,7 @@ impl Grid {
     /// Per output row of all layers, the finest scale that holds every weight.
     pub fn row_scales(self, mlp: &Mlp) -> Vec<f32> {
         let rows = mlp.layers().flat_map(|layer| layer.weight.chunks_exact(layer.inputs));
-        rows.map(|row| self.scale(row.iter().fold(0.0, |m: f64, w| m.max(w.abs())))).collect()
+        rows.map(|row| self.scale(row)).collect()
     }
 }
 
@@ -114,7 +122,7 @@ pub fn tensors(mlp: &Mlp, scheme: Scheme, scales: Option<&[f32]>) -> Result<Vec<
 
 /// Unit of an integer bias.
 pub fn bias_unit() -> f64 {
-    2f64.powi(-(PRE_BITS as i32))
+    2f64.powi(-(BIAS_BITS as i32))
 }
 
 fn float_layer(index: usize, layer: Layer<'_>) -> [OwnedTensor; 2] {

@@ -2,7 +2,7 @@
 
 use crate::random::Random;
 use semihosting::println;
-use sirocco::layer::kernel::{Kernel, PIXELS, Portable};
+use sirocco::layer::kernel::{Constants, Kernel, PIXELS, Portable};
 use sirocco::limits::MAX_WIDTH;
 use sirocco_dsp::Dsp;
 
@@ -50,7 +50,7 @@ pub fn check() {
 
 /// Layers of bundles, of every width, aligned and not.
 fn dense(random: &mut Random) {
-    let weights: [u32; 2 * MAX_WIDTH + 1] = core::array::from_fn(|_| random.word());
+    let weights: [u32; 2 * MAX_WIDTH + 2] = core::array::from_fn(|_| random.word());
     let x: [u32; MAX_WIDTH / 2 + 1] = core::array::from_fn(|_| random.word());
     let (bytes, halves, x): (&[i8], &[i16], &[i16]) =
         (bytemuck::cast_slice(&weights), bytemuck::cast_slice(&weights), bytemuck::cast_slice(&x));
@@ -67,9 +67,17 @@ fn dense(random: &mut Random) {
             if portable != dsp {
                 println!("mismatch rows_i16 of {n}");
             }
+            // Sums that do not fit wrap, here and there.
+            Portable::short_rows_i16(&halves[at..at + rows * n], x, &mut portable[..rows]);
+            Dsp::short_rows_i16(&halves[at..at + rows * n], x, &mut dsp[..rows]);
+            if portable != dsp {
+                println!("mismatch short_rows_i16 of {n}");
+            }
         }
     }
     floats(random);
+    wide(random, bytes, halves);
+    tanh(random);
     // Several blocks of four rows.
     for n in (8..=32).step_by(8) {
         let (mut portable, mut dsp) = ([0; 8], [0; 8]);
@@ -78,8 +86,51 @@ fn dense(random: &mut Random) {
         let i8s = portable == dsp;
         Portable::rows_i16(&halves[..8 * n], &x[..n], &mut portable);
         Dsp::rows_i16(&halves[..8 * n], &x[..n], &mut dsp);
-        if !(i8s && portable == dsp) {
+        let i16s = portable == dsp;
+        Portable::short_rows_i16(&halves[..8 * n], &x[..n], &mut portable);
+        Dsp::short_rows_i16(&halves[..8 * n], &x[..n], &mut dsp);
+        if !(i8s && i16s && portable == dsp) {
             println!("mismatch rows of 8x{n}");
+        }
+    }
+}
+
+/// Rows on 32-bit activations, of every width.
+fn wide(random: &mut Random, bytes: &[i8], halves: &[i16]) {
+    let x: [i32; MAX_WIDTH] = core::array::from_fn(|_| random.word() as i32);
+    for (n, rows) in (0..=MAX_WIDTH).flat_map(|n| (1..=4).map(move |rows| (n, rows))) {
+        let (mut portable, mut dsp) = ([0; 4], [0; 4]);
+        Portable::wide_i8(&bytes[1..1 + rows * n], &x[..n], &mut portable[..rows]);
+        Dsp::wide_i8(&bytes[1..1 + rows * n], &x[..n], &mut dsp[..rows]);
+        let i8s = portable == dsp;
+        Portable::wide_i16(&halves[1..1 + rows * n], &x[..n], &mut portable[..rows]);
+        Dsp::wide_i16(&halves[1..1 + rows * n], &x[..n], &mut dsp[..rows]);
+        if !(i8s && portable == dsp) {
+            println!("mismatch wide rows of {rows}x{n}");
+        }
+    }
+}
+
+/// Activations of all sizes, with multipliers and biases as files may have them, in every number.
+fn tanh(random: &mut Random) {
+    /// The largest multiplier there is.
+    const LARGEST: i32 = i32::MAX - (1 << 26) + 1;
+    for n in 0..=MAX_WIDTH {
+        let shift = random.word() % 24;
+        let sums: [i32; MAX_WIDTH] = core::array::from_fn(|_| random.word() as i32 >> shift);
+        let multiplier: [i32; MAX_WIDTH] =
+            core::array::from_fn(|_| (random.word() as i32).saturating_abs().min(LARGEST));
+        let bias: [i32; MAX_WIDTH] = core::array::from_fn(|_| random.word() as i32 >> 1);
+        let constants = Constants { multiplier: &multiplier[..n], bias: &bias[..n] };
+        let (mut portable, mut dsp) = (sums, sums);
+        Portable::tanh(&mut portable[..n], constants);
+        Dsp::tanh(&mut dsp[..n], constants);
+        let wide = portable == dsp;
+        let (mut portable, mut dsp) = ([0; MAX_WIDTH], [0; MAX_WIDTH]);
+        Portable::narrow_tanh(&sums[..n], constants, &mut portable[..n]);
+        Dsp::narrow_tanh(&sums[..n], constants, &mut dsp[..n]);
+        if !(wide && portable == dsp) {
+            println!("mismatch tanh of {n}");
         }
     }
 }

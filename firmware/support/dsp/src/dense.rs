@@ -1,8 +1,8 @@
-//! Dense layers of bundles: four rows of 8-bit weights in 23 instructions for 16 multiply-accumulates, two rows of 16-bit
-//! weights in 7 for 8. Bit for bit what `sirocco::layer::kernel::Portable` computes.
+//! Dense layers of bundles: four rows of 8-bit weights in 23 instructions for 16 multiply-accumulates, of 16-bit weights in
+//! 13, or two rows with sums of 64 bits in 7 for 8. Bit for bit what `sirocco::layer::kernel::Portable` computes.
 
 use core::arch::naked_asm;
-use sirocco::layer::kernel::{Kernel, Portable, WIDE_SUM_SHIFT};
+use sirocco::layer::kernel::{BYTE_SUM_SHIFT, Kernel, Portable, WIDE_SUM_SHIFT};
 
 /// See [`Kernel::rows_i8`].
 #[inline(always)]
@@ -27,6 +27,17 @@ pub fn rows_i16(weights: &[i16], x: &[i16], sums: &mut [i32]) {
     unsafe { sum_i16(weights.as_ptr(), x.as_ptr(), x.len(), sums.start, sums.end) }
 }
 
+/// See [`Kernel::short_rows_i16`].
+#[inline(always)]
+pub fn short_rows_i16(weights: &[i16], x: &[i16], sums: &mut [i32]) {
+    if !fits(weights.len(), x, sums) || weights.as_ptr() as usize & 3 != 0 {
+        return any_short_rows_i16(weights, x, sums);
+    }
+    let sums = sums.as_mut_ptr_range();
+    // SAFETY: as for `rows_i8`, and the weights are aligned as words.
+    unsafe { short_i16(weights.as_ptr(), x.as_ptr(), x.len(), sums.start, sums.end) }
+}
+
 /// Of its own, so that the usual way has no stack frame.
 #[cold]
 #[inline(never)]
@@ -39,6 +50,13 @@ fn any_rows_i8(weights: &[i8], x: &[i16], sums: &mut [i32]) {
 #[inline(never)]
 fn any_rows_i16(weights: &[i16], x: &[i16], sums: &mut [i32]) {
     Portable::rows_i16(weights, x, sums);
+}
+
+/// The same.
+#[cold]
+#[inline(never)]
+fn any_short_rows_i16(weights: &[i16], x: &[i16], sums: &mut [i32]) {
+    Portable::short_rows_i16(weights, x, sums);
 }
 
 /// Whether the loops, which take eight activations in a turn and four rows at a time, take these.
@@ -82,64 +100,98 @@ macro_rules! products {
     };
 }
 
-/// sums\[r\] = sum over i of weights\[r, i\] x\[i\], for `n` activations.
-///
-/// # Safety
-/// From `x` on there are `n` activations, a multiple of eight, at least eight, at a multiple of four; from `sums` to `end` a
-/// multiple of four sums, at least four; from `weights` on `n` weights for each of them.
-#[unsafe(naked)]
-unsafe extern "C" fn sum_i8(weights: *const i8, x: *const i16, n: usize, sums: *mut i32, end: *mut i32) {
-    // r0, r2, r8, r3 four rows, r1 x, r9 its end, r4-r7 sums, r12 and r11 even and odd activations, r10 and lr weights. On
-    // the stack from sp: x, n, sums; end at sp + 48.
-    naked_asm!(
-        "push {{r1-r11, lr}}",
-        "add r9, r1, r2, lsl #1",
-        "2:", // four rows
-        "ldr r12, [sp, #4]",
-        "add r2, r0, r12",
-        "add r8, r2, r12",
-        "lsls r4, r12, #28", // negative: eight activations beyond whole turns of sixteen
-        "add r3, r8, r12",
-        "mov r4, #0",
-        "mov r5, #0",
-        "mov r6, #0",
-        "mov r7, #0",
-        "bmi 4f",
-        "3:",
-        activations!(),
-        products!("r0", "r4"),
-        products!("r2", "r5"),
-        products!("r8", "r6"),
-        products!("r3", "r7"),
-        activations!(),
-        products!("r0", "r4"),
-        products!("r2", "r5"),
-        products!("r8", "r6"),
-        products!("r3", "r7"),
-        "4:",
-        activations!(),
-        products!("r0", "r4"),
-        products!("r2", "r5"),
-        products!("r8", "r6"),
-        products!("r3", "r7"),
-        activations!(),
-        products!("r0", "r4"),
-        products!("r2", "r5"),
-        products!("r8", "r6"),
-        products!("r3", "r7"),
-        "cmp r1, r9",
-        "bne 3b",
-        "ldr r2, [sp, #8]",
-        "mov r0, r3", // where the last row has ended
-        "stm r2!, {{r4-r7}}",
-        "str r2, [sp, #8]",
-        "ldr r1, [sp]",
-        "ldr r3, [sp, #48]",
-        "cmp r2, r3",
-        "bne 2b",
-        "pop {{r1-r11, pc}}",
-    )
+/// Four activations as they are.
+macro_rules! pairs {
+    () => {
+        "ldrd r12, lr, [r1], #8\n"
+    };
 }
+
+/// Four products of a row.
+macro_rules! half_products {
+    ($row:literal, $sum:literal) => {
+        concat!(
+            "ldrd r10, r11, [",
+            $row,
+            "], #8\n",
+            "smlad ",
+            $sum,
+            ", r10, r12, ",
+            $sum,
+            "\n",
+            "smlad ",
+            $sum,
+            ", r11, lr, ",
+            $sum,
+            "\n",
+        )
+    };
+}
+
+/// Four rows at a time: from `n` activations, loaded four by four, and the products of every row, to sums, moved at the end.
+macro_rules! four_rows {
+    ($name:ident, $weight:ty, $row:literal, $activations:ident, $products:ident, $move:literal, $shift:ident) => {
+        /// # Safety
+        /// From `x` on there are `n` activations, a multiple of eight, at least eight, at a multiple of four; from `sums` to
+        /// `end` a multiple of four sums, at least four; from `weights` on `n` weights for each of them, at a multiple of
+        /// four if they have 16 bits.
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name(weights: *const $weight, x: *const i16, n: usize, sums: *mut i32, end: *mut i32) {
+            // r0, r2, r8, r3 four rows, r1 x, r9 its end, r4-r7 sums, r10-r12 and lr activations and weights. On the stack
+            // from sp: two zeros, x, n, sums; end at sp + 56.
+            naked_asm!(
+                "push {{r1-r11, lr}}",
+                "add r9, r1, r2, lsl #1",
+                "mov r4, #0",
+                "mov r5, #0",
+                "push {{r4, r5}}",
+                "2:",
+                "ldrd r1, r12, [sp, #8]",
+                concat!("add r2, r0, ", $row),
+                concat!("add r8, r2, ", $row),
+                concat!("add r3, r8, ", $row),
+                "ldrd r4, r5, [sp]",
+                "ldrd r6, r7, [sp]",
+                "lsls r12, r12, #28", // negative: eight activations beyond whole turns of sixteen
+                "bmi 4f",
+                "3:",
+                four_rows!(@turn $activations $products),
+                four_rows!(@turn $activations $products),
+                "4:",
+                four_rows!(@turn $activations $products),
+                four_rows!(@turn $activations $products),
+                "cmp r1, r9",
+                "bne 3b",
+                concat!($move, " r4, #{shift}"),
+                concat!($move, " r5, #{shift}"),
+                concat!($move, " r6, #{shift}"),
+                concat!($move, " r7, #{shift}"),
+                "ldr r2, [sp, #16]",
+                "mov r0, r3", // where the last row has ended
+                "stm r2!, {{r4-r7}}",
+                "str r2, [sp, #16]",
+                "ldr r3, [sp, #56]",
+                "cmp r2, r3",
+                "bne 2b",
+                "add sp, #8",
+                "pop {{r1-r11, pc}}",
+                shift = const $shift,
+            )
+        }
+    };
+    (@turn $activations:ident $products:ident) => {
+        concat!(
+            $activations!(),
+            $products!("r0", "r4"),
+            $products!("r2", "r5"),
+            $products!("r8", "r6"),
+            $products!("r3", "r7"),
+        )
+    };
+}
+
+four_rows!(sum_i8, i8, "r12", activations, products, "lsl", BYTE_SUM_SHIFT);
+four_rows!(short_i16, i16, "r12, lsl #1", pairs, half_products, "asr", WIDE_SUM_SHIFT);
 
 /// Four products of each of two rows.
 macro_rules! wide_products {
@@ -156,10 +208,10 @@ macro_rules! wide_products {
     };
 }
 
-/// The same for 16-bit weights, all but the last [`WIDE_SUM_SHIFT`] bits of every sum.
+/// Two rows of 16-bit weights at a time, in sums of 64 bits, all but the last [`WIDE_SUM_SHIFT`] of them.
 ///
 /// # Safety
-/// As for [`sum_i8`], and the weights lie at a multiple of four.
+/// As for [`short_i16`].
 #[unsafe(naked)]
 unsafe extern "C" fn sum_i16(weights: *const i16, x: *const i16, n: usize, sums: *mut i32, end: *mut i32) {
     // r0 and r9 two rows, r1 x, r8 its end, r4-r5 and r6-r7 sums, r2-r3 activations, r10-r12 and lr weights. On the stack

@@ -13,9 +13,11 @@
 
 mod dense;
 mod floats;
+mod tanh;
+mod wide;
 
 use core::arch::{asm, naked_asm};
-use sirocco::layer::kernel::{FourRows, Kernel, PIXELS, Portable};
+use sirocco::layer::kernel::{Constants, FourRows, Kernel, PIXELS, Portable};
 use sirocco::layer::requantise::Channels;
 
 /// Four bytes to two words of a column.
@@ -124,8 +126,28 @@ impl Kernel for Dsp {
 
     const FOUR_ROWS_F32: Option<FourRows> = Some(floats::four_rows);
 
+    fn wide_i8(weights: &[i8], x: &[i32], sums: &mut [i32]) {
+        wide::wide_i8(weights, x, sums);
+    }
+
+    fn wide_i16(weights: &[i16], x: &[i32], sums: &mut [i32]) {
+        wide::wide_i16(weights, x, sums);
+    }
+
+    fn tanh(sums: &mut [i32], constants: Constants<'_>) {
+        tanh::tanh(sums, constants);
+    }
+
+    fn narrow_tanh(sums: &[i32], constants: Constants<'_>, out: &mut [i16]) {
+        tanh::narrow_tanh(sums, constants, out);
+    }
+
     fn rows_i8(weights: &[i8], x: &[i16], sums: &mut [i32]) {
         dense::rows_i8(weights, x, sums);
+    }
+
+    fn short_rows_i16(weights: &[i16], x: &[i16], sums: &mut [i32]) {
+        dense::short_rows_i16(weights, x, sums);
     }
 
     fn rows_i16(weights: &[i16], x: &[i16], sums: &mut [i32]) {

@@ -1,0 +1,150 @@
+//! Sums of bundle layers on 32-bit activations: a weight in two instructions, and one for every four activations that are
+//! loaded. Bit for bit what `sirocco::layer::kernel::Portable` computes.
+
+use core::arch::naked_asm;
+use sirocco::layer::kernel::{Kernel, Portable};
+
+/// Rows of weights on activations, from `x` to `end`, to sums, from `sums` to `last`.
+type Loop<W> = unsafe extern "C" fn(*const W, *const i32, *const i32, *mut i32, *const i32);
+
+/// See [`Kernel::wide_i8`].
+#[inline(always)]
+pub fn wide_i8(weights: &[i8], x: &[i32], sums: &mut [i32]) {
+    match x.len() {
+        3 => by(three_i8, weights, x, sums, Portable::wide_i8),
+        5 => by(five_i8, weights, x, sums, Portable::wide_i8),
+        _ => by(eights_i8, weights, x, sums, Portable::wide_i8),
+    }
+}
+
+/// See [`Kernel::wide_i16`].
+#[inline(always)]
+pub fn wide_i16(weights: &[i16], x: &[i32], sums: &mut [i32]) {
+    match x.len() {
+        3 => by(three_i16, weights, x, sums, Portable::wide_i16),
+        5 => by(five_i16, weights, x, sums, Portable::wide_i16),
+        _ => by(eights_i16, weights, x, sums, Portable::wide_i16),
+    }
+}
+
+/// By the loop for three, five, or a multiple of eight activations; else by `other`.
+#[inline(always)]
+fn by<W>(rows: Loop<W>, weights: &[W], x: &[i32], sums: &mut [i32], other: fn(&[W], &[i32], &mut [i32])) {
+    let whole = matches!(x.len(), 3 | 5) || x.len() & 7 == 0;
+    if !whole || weights.is_empty() || x.len().checked_mul(sums.len()) != Some(weights.len()) {
+        return other(weights, x, sums);
+    }
+    let (x, sums) = (x.as_ptr_range(), sums.as_mut_ptr_range());
+    // SAFETY: there are as many activations as the loop takes, at least one sum, and for every sum a weight for every
+    // activation. Halfwords are aligned, and so are words.
+    unsafe { rows(weights.as_ptr(), x.start, x.end, sums.start, sums.end) }
+}
+
+/// A loop for so many activations that they stay in registers.
+macro_rules! few {
+    ($name:ident, $weight:ty, $load:literal, $size:literal, $shift:literal, $x:literal, $second:literal $($next:literal)*) => {
+        /// # Safety
+        /// From `x` on there are as many activations as this loop takes, up to `_end`; from `sums` to `last` there is room for
+        /// at least one sum; from `weights` on there is a weight for every activation and sum.
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name(
+            weights: *const $weight,
+            x: *const i32,
+            _end: *const i32,
+            sums: *mut i32,
+            last: *const i32,
+        ) {
+            // r0 weights, r1 sums, r12 their end, r2-r3 a sum, from r4 on activations, lr a weight.
+            naked_asm!(
+                "push {{r4-r8, lr}}",
+                concat!("ldm r1, {{", $x, "}}"),
+                "mov r1, r3",
+                "ldr r12, [sp, #24]",
+                "2:",
+                concat!($load, " lr, [r0], #", $size),
+                "smull r2, r3, lr, r4",
+                concat!($load, " lr, [r0], #", $size),
+                concat!("smlal r2, r3, lr, ", $second),
+                $(
+                    concat!($load, " lr, [r0], #", $size),
+                    concat!("smlal r2, r3, lr, ", $next),
+                )*
+                concat!("lsr r2, #", $shift),
+                concat!("orr r2, r2, r3, lsl #32 - ", $shift),
+                "str r2, [r1], #4",
+                "cmp r1, r12",
+                "bne 2b",
+                "pop {{r4-r8, pc}}",
+            )
+        }
+    };
+}
+
+few!(three_i8, i8, "ldrsb", "1", "6", "r4-r6", "r5" "r6");
+few!(three_i16, i16, "ldrsh", "2", "14", "r4-r6", "r5" "r6");
+few!(five_i8, i8, "ldrsb", "1", "6", "r4-r8", "r5" "r6" "r7" "r8");
+few!(five_i16, i16, "ldrsh", "2", "14", "r4-r8", "r5" "r6" "r7" "r8");
+
+/// A loop for a multiple of eight activations.
+macro_rules! eights {
+    ($name:ident, $weight:ty, $load:literal, $size:literal, $shift:literal) => {
+        /// # Safety
+        /// From `x` to `end` there is a multiple of eight activations, at least eight; else as for the other loops.
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name(
+            weights: *const $weight,
+            x: *const i32,
+            end: *const i32,
+            sums: *mut i32,
+            last: *const i32,
+        ) {
+            // r0 weights, r1 activations, r8 their start, r9 their end, r10 sums, r11 their end, r2-r3 a sum, r4-r7 four
+            // activations, lr a weight.
+            naked_asm!(
+                "push {{r4-r11, lr}}",
+                "mov r8, r1",
+                "mov r9, r2",
+                "mov r10, r3",
+                "ldr r11, [sp, #36]",
+                "2:", // a row
+                "mov r1, r8",
+                "mov r2, #0",
+                "mov r3, #0",
+                "3:",
+                "ldm r1!, {{r4-r7}}",
+                concat!($load, " lr, [r0], #", $size),
+                "smlal r2, r3, lr, r4",
+                concat!($load, " lr, [r0], #", $size),
+                "smlal r2, r3, lr, r5",
+                concat!($load, " lr, [r0], #", $size),
+                "smlal r2, r3, lr, r6",
+                concat!($load, " lr, [r0], #", $size),
+                "smlal r2, r3, lr, r7",
+                "ldm r1!, {{r4-r7}}",
+                concat!($load, " lr, [r0], #", $size),
+                "smlal r2, r3, lr, r4",
+                concat!($load, " lr, [r0], #", $size),
+                "smlal r2, r3, lr, r5",
+                concat!($load, " lr, [r0], #", $size),
+                "smlal r2, r3, lr, r6",
+                concat!($load, " lr, [r0], #", $size),
+                "smlal r2, r3, lr, r7",
+                "cmp r1, r9",
+                "bne 3b",
+                concat!("lsr r2, #", $shift),
+                concat!("orr r2, r2, r3, lsl #32 - ", $shift),
+                "str r2, [r10], #4",
+                "cmp r10, r11",
+                "bne 2b",
+                "pop {{r4-r11, pc}}",
+            )
+        }
+    };
+}
+
+eights!(eights_i8, i8, "ldrsb", "1", "6");
+eights!(eights_i16, i16, "ldrsh", "2", "14");
+
+/// The bits that the loops' sums lose are those of the definition.
+const _: () =
+    assert!(sirocco::layer::row_scale::wide_shift::<i8>() == 6 && sirocco::layer::row_scale::wide_shift::<i16>() == 14);
