@@ -3,7 +3,8 @@
 //! weight (outputs, inputs) `I16` or `I8`, scale (outputs) `F32`, multiplier (outputs) `I32`, bias (outputs) `I32`, in
 //! units of 2^-24; w = scale * weight. A scale is a power of two from 2^-30 to 2^-10 with 16-bit weights; with 8-bit weights,
 //! whose scales are trained, it has 22 significant bits, is a multiple of 2^-32 and at most 31/64. The multiplier is the scale as an
-//! integer, scale * 2^[`Weight::MULTIPLIER_BITS`], so that no device has to work it out for every row.
+//! integer, scale * 2^[`Weight::MULTIPLIER_BITS`], so that no device has to work it out for every row. The last layer has no
+//! use for it: its scales go up to 2^-8 with 16-bit weights, and what has no multiplier there has 0.
 //!
 //! Inputs are 32-bit with 24 fractional bits into the last layer and into those with at most [`NARROW`] inputs, where
 //! they cost next to nothing; else 16-bit with 15 fractional bits. The sum of weight * x is exact, 64-bit. From there:
@@ -42,8 +43,10 @@ pub trait Weight: Copy + Into<i32> + Into<f32> + core::fmt::Debug + 'static {
     const SCALE_BITS: u32;
     /// A row's multiplier is its scale times two to the power of this.
     const MULTIPLIER_BITS: u32;
-    /// The largest scale, so that multipliers fit 32 bits.
+    /// The largest scale of hidden layers, so that multipliers fit 32 bits.
     const LARGEST_SCALE: f32;
+    /// The largest scale of the last layer.
+    const LARGEST_OUTPUT_SCALE: f32;
 
     /// A tensor's elements, if they are of this type.
     fn elements<'a>(tensor: &Tensor<'a>) -> Option<&'a [Self]>;
@@ -79,6 +82,7 @@ impl Weight for i16 {
     const SCALE_BITS: u32 = 1;
     const MULTIPLIER_BITS: u32 = 40;
     const LARGEST_SCALE: f32 = 1.0 / 1024.0;
+    const LARGEST_OUTPUT_SCALE: f32 = 1.0 / 256.0;
 
     fn elements<'a>(tensor: &Tensor<'a>) -> Option<&'a [Self]> {
         tensor.i16()
@@ -97,6 +101,7 @@ impl Weight for i8 {
     const SCALE_BITS: u32 = 22;
     const MULTIPLIER_BITS: u32 = 32;
     const LARGEST_SCALE: f32 = 31.0 / 64.0;
+    const LARGEST_OUTPUT_SCALE: f32 = Self::LARGEST_SCALE;
 
     fn elements<'a>(tensor: &Tensor<'a>) -> Option<&'a [Self]> {
         tensor.i8()
@@ -186,7 +191,8 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
         let bias = super::tensor(model, index, TensorKind::Bias, &[outputs], Tensor::i32)?;
         let scale = super::tensor(model, index, TensorKind::Scale, &[outputs], Tensor::f32)?;
         let multipliers = super::tensor(model, index, TensorKind::Multiplier, &[outputs], Tensor::i32)?;
-        let sound = |(scale, m): (&f32, &i32)| parts::<W>(*scale).is_some() && multiplier::<W>(*scale) == Some(*m);
+        let own = |scale: f32| multiplier::<W>(scale).or((index >= last).then_some(0));
+        let sound = |(scale, m): (&f32, &i32)| parts::<W>(*scale).is_some() && own(*scale) == Some(*m);
         let within = |bias: &i32| (-BIAS_LIMIT..=BIAS_LIMIT).contains(bias);
         if !scale.iter().zip(multipliers).all(sound) || !bias.iter().all(within) {
             return Err(ModelError::Value { layer: index });

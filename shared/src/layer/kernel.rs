@@ -69,16 +69,35 @@ fn each_sum<W: Copy, S: Default>(
     }
 }
 
-/// Sums of rows on 32-bit activations, in 64 bits.
+/// Sums of rows on 32-bit activations, in 64 bits. The widths of the presets are compiled on their own, so that loops
+/// unroll and activations stay in registers.
 #[inline(always)]
 fn each_wide_sum<W: Weight>(weights: &[W], x: &[i32], sums: &mut [i32]) {
-    for (row, to) in weights.chunks_exact(x.len().max(1)).zip(sums) {
-        let products = row.iter().zip(x).map(|(w, x)| {
-            let w: i32 = (*w).into();
-            i64::from(w) * i64::from(*x)
-        });
-        *to = (products.fold(0, i64::wrapping_add) >> wide_shift::<W>()) as i32;
+    match x.len() {
+        3 => each_wide_sum_of::<3, W>(weights, x, sums),
+        5 => each_wide_sum_of::<5, W>(weights, x, sums),
+        8 => each_wide_sum_of::<8, W>(weights, x, sums),
+        16 => each_wide_sum_of::<16, W>(weights, x, sums),
+        32 => each_wide_sum_of::<32, W>(weights, x, sums),
+        n => weights.chunks_exact(n.max(1)).zip(sums).for_each(|(row, to)| *to = wide_sum(row, x)),
     }
+}
+
+/// The same for `N` activations.
+#[inline(always)]
+fn each_wide_sum_of<const N: usize, W: Weight>(weights: &[W], x: &[i32], sums: &mut [i32]) {
+    let Some(x) = x.first_chunk::<N>() else { return };
+    weights.as_chunks::<N>().0.iter().zip(sums).for_each(|(row, to)| *to = wide_sum(row, x));
+}
+
+/// t of a row on 32-bit activations.
+#[inline(always)]
+fn wide_sum<W: Weight>(row: &[W], x: &[i32]) -> i32 {
+    let products = row.iter().zip(x).map(|(w, x)| {
+        let w: i32 = (*w).into();
+        i64::from(w) * i64::from(*x)
+    });
+    (products.fold(0, i64::wrapping_add) >> wide_shift::<W>()) as i32
 }
 
 /// Inner loops. An empty type implements it, so that an evaluator is compiled for it.

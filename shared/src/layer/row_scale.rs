@@ -17,18 +17,18 @@ pub fn parts<W: Weight>(scale: f32) -> Option<(i64, i32)> {
     let unused = 24 - W::SCALE_BITS;
     let exponent = 127u32.checked_sub(bits >> 23).filter(|e| *e <= MAX_EXPONENT)?;
     let mantissa = bits & 0x007f_ffff | 0x0080_0000;
-    let fits = mantissa & ((1 << unused) - 1) == 0 && scale <= W::LARGEST_SCALE && multiplier::<W>(scale).is_some();
+    let fits = mantissa & ((1 << unused) - 1) == 0 && scale <= W::LARGEST_OUTPUT_SCALE;
     fits.then_some((i64::from(mantissa >> unused), (exponent + W::SCALE_BITS - 1) as i32))
 }
 
-/// The row's multiplier, scale * 2^[`Weight::MULTIPLIER_BITS`], if that is an integer of 32 bits.
+/// The row's multiplier, scale * 2^[`Weight::MULTIPLIER_BITS`], if that is an integer and the scale one of hidden layers.
 pub fn multiplier<W: Weight>(scale: f32) -> Option<i32> {
     let product = scale * power_of_two(W::MULTIPLIER_BITS as i32);
     let integer = product as i32;
-    (integer > 0 && integer < i32::MAX && integer as f32 == product).then_some(integer)
+    (integer > 0 && scale <= W::LARGEST_SCALE && integer as f32 == product).then_some(integer)
 }
 
-/// `scale` rounded to the nearest one that weights of type `W` may have.
+/// `scale` rounded to the nearest one that weights of type `W` may have in hidden layers.
 pub fn nearest_scale<W: Weight>(scale: f32) -> f32 {
     // A multiple of what the multiplier can hold, then of its significant bits.
     let grid = power_of_two(W::MULTIPLIER_BITS as i32);
@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn scales_have_the_bits_of_their_type() {
-        assert_eq!((parts::<i16>(power_of_two(-10)), parts::<i16>(power_of_two(-9))), (Some((1, 10)), None));
+        assert_eq!((parts::<i16>(power_of_two(-10)), parts::<i16>(power_of_two(-7))), (Some((1, 10)), None));
+        assert_eq!((parts::<i16>(power_of_two(-8)), multiplier::<i16>(power_of_two(-8))), (Some((1, 8)), None));
         assert_eq!(parts::<i16>(power_of_two(-15)), Some((1, 15)));
         assert_eq!(parts::<i8>(0.375), Some((3 << 20, 23)));
         assert_eq!((multiplier::<i8>(0.375), multiplier::<i16>(power_of_two(-10))), (Some(3 << 29), Some(1 << 30)));

@@ -1,7 +1,7 @@
 //! From f64 weights to the tensors of a number format.
 //!
 //! `f32`: rounded to nearest. `i16`: per output row a scale 2^-e, the finest at which every weight fits 16 bits, at most
-//! 2^-10.
+//! 2^-10, in the last layer 2^-8.
 //! `i8i16`: per output row a scale of 22 significant bits. [`rounding`] finds the integers, and those scales, that cost
 //! least. Biases of integer formats are in units of 2^-24. See `sirocco::layer::dense_integer` for
 //! the arithmetic. Image networks: [`image`].
@@ -49,7 +49,7 @@ impl Grid {
 
     /// The finest scale at which a row holds its weights, 16-bit ones of wide layers so that the row's sums fit 32 bits; the
     /// coarsest there is if none does.
-    fn scale(self, row: &[f64]) -> f32 {
+    fn scale(self, row: &[f64], last: bool) -> f32 {
         let largest = row.iter().fold(0.0, |m: f64, w| m.max(w.abs()));
         let integers = |e: u32| row.iter().map(move |w| (w.abs() * 2f64.powi(e as i32)).round());
         let short =
@@ -61,14 +61,17 @@ impl Grid {
                 .rev()
                 .find(fits)
                 .map_or(f32::INFINITY, |e| 2f32.powi(-(e as i32)))
-                .min(i16::LARGEST_SCALE),
+                .min(if last { i16::LARGEST_OUTPUT_SCALE } else { i16::LARGEST_SCALE }),
         }
     }
 
     /// Per output row of all layers, the finest scale that holds every weight.
     pub fn row_scales(self, mlp: &Mlp) -> Vec<f32> {
-        let rows = mlp.layers().flat_map(|layer| layer.weight.chunks_exact(layer.inputs));
-        rows.map(|row| self.scale(row)).collect()
+        let scales = |(index, layer): (usize, Layer<'_>)| {
+            let rows = layer.weight.chunks_exact(layer.inputs);
+            rows.map(|row| self.scale(row, index + 1 == mlp.depth())).collect::<Vec<_>>()
+        };
+        mlp.layers().enumerate().flat_map(scales).collect()
     }
 }
 
