@@ -85,6 +85,22 @@ few!(three_i16, i16, "ldrsh", "2", "14", "r4-r6", "r5" "r6");
 few!(five_i8, i8, "ldrsb", "1", "6", "r4-r8", "r5" "r6" "r7" "r8");
 few!(five_i16, i16, "ldrsh", "2", "14", "r4-r8", "r5" "r6" "r7" "r8");
 
+/// Four activations and the products of a row with them.
+macro_rules! four {
+    ($load:literal, $size:literal) => {
+        concat!(
+            "ldm r1!, {{r4-r7}}\n",
+            four!($load, $size, "r4"),
+            four!($load, $size, "r5"),
+            four!($load, $size, "r6"),
+            four!($load, $size, "r7"),
+        )
+    };
+    ($load:literal, $size:literal, $x:literal) => {
+        concat!($load, " lr, [r0], #", $size, "\nsmlal r2, r3, lr, ", $x, "\n")
+    };
+}
+
 /// A loop for a multiple of eight activations.
 macro_rules! eights {
     ($name:ident, $weight:ty, $load:literal, $size:literal, $shift:literal) => {
@@ -111,24 +127,8 @@ macro_rules! eights {
                 "mov r2, #0",
                 "mov r3, #0",
                 "3:",
-                "ldm r1!, {{r4-r7}}",
-                concat!($load, " lr, [r0], #", $size),
-                "smlal r2, r3, lr, r4",
-                concat!($load, " lr, [r0], #", $size),
-                "smlal r2, r3, lr, r5",
-                concat!($load, " lr, [r0], #", $size),
-                "smlal r2, r3, lr, r6",
-                concat!($load, " lr, [r0], #", $size),
-                "smlal r2, r3, lr, r7",
-                "ldm r1!, {{r4-r7}}",
-                concat!($load, " lr, [r0], #", $size),
-                "smlal r2, r3, lr, r4",
-                concat!($load, " lr, [r0], #", $size),
-                "smlal r2, r3, lr, r5",
-                concat!($load, " lr, [r0], #", $size),
-                "smlal r2, r3, lr, r6",
-                concat!($load, " lr, [r0], #", $size),
-                "smlal r2, r3, lr, r7",
+                four!($load, $size),
+                four!($load, $size),
                 "cmp r1, r9",
                 "bne 3b",
                 concat!("lsr r2, #", $shift),
