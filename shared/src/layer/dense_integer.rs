@@ -233,11 +233,17 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
     pub fn hidden(&self, x: &Values<'_>, y: &mut Values<'_>, activation: Activation) {
         make_room(y.wide, self.multiplier);
         if self.wide_inputs {
-            (self.loops.wide_sums)(self.weight, x.wide, y.wide);
+            (self.loops.wide_sums)(self.weight, self.first(x.wide), y.wide);
         } else {
-            (self.loops.sums)(self.weight, x.narrow, y.wide);
+            (self.loops.sums)(self.weight, self.first(x.narrow), y.wide);
         }
         self.activate(y, activation);
+    }
+
+    /// As many inputs as a row has weights: the loops take the one for the other.
+    #[inline(always)]
+    fn first<'x, T>(&self, x: &'x [T]) -> &'x [T] {
+        x.get(..self.inputs).unwrap_or(x)
     }
 
     /// Activations in place of the sums t in `y.wide`.
@@ -259,7 +265,7 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
     pub fn output(&self, x: &Values<'_>, y: &mut State<f32>) {
         let mut sums = [0; MAX_STATE];
         let sums = sums.split_at_mut(self.bias.len().min(MAX_STATE)).0;
-        (self.loops.wide_sums)(self.weight, x.wide, sums);
+        (self.loops.wide_sums)(self.weight, self.first(x.wide), sums);
         for (((t, scale), bias), y) in sums.iter().zip(self.scale).zip(self.bias).zip(y) {
             let unit = scale * power_of_two(-(unit_bits::<W>() as i32));
             *y = *t as f32 * unit + *bias as f32 * power_of_two(-(BIAS_BITS as i32));
