@@ -17,8 +17,10 @@ use sirocco::wire::{
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// After a frame that either side could not read, how long the right answer may still be under way.
+/// After a frame that either side could not read, how long the right answer may still be under way, at least.
 const GRACE: Duration = Duration::from_millis(100);
+/// The same as a share of a patience that is long, because the other side is slow.
+const SHARE: u32 = 20;
 
 /// How long to wait, and how often to ask.
 #[derive(Debug, Clone, Copy)]
@@ -344,7 +346,7 @@ impl Client {
                 Err(defect) => defect,
             };
             noise = Some(defect);
-            deadline = deadline.min(Instant::now() + GRACE);
+            deadline = deadline.min(Instant::now() + GRACE.max(self.patience.timeout / SHARE));
         }
         Ok(Err(noise.map_or(Nothing::Silence, Nothing::Noise)))
     }
