@@ -1,7 +1,6 @@
 //! Where tensors live: the CPU, or a CUDA GPU in builds that have one.
 
 use candle_core::Device;
-use std::fmt;
 
 /// A choice on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -11,15 +10,6 @@ pub enum Choice {
     Cpu,
     /// An NVIDIA GPU
     Cuda,
-}
-
-impl fmt::Display for Choice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Choice::Cpu => "cpu",
-            Choice::Cuda => "cuda",
-        })
-    }
 }
 
 /// Why a device cannot be used.

@@ -7,10 +7,10 @@
 //! unpacked activation column holds x\[i\] in its low and x\[j\] in its high half. Of every four places 0, 1, 2, 3 of
 //! the depth the first word takes 0 and 2, the second 1 and 3: what one instruction unpacks from four bytes.
 
-use super::activation::{Activation, narrow};
+use super::activation::{ACTIVATION_BITS, Activation, narrow};
 use super::dense_integer::Weight;
 use super::requantise::{Channels, requantise};
-use super::row_scale::{self, wide_shift};
+use super::row_scale::{self, unit_bits, wide_shift};
 
 /// Pixels that are convolved at once.
 pub const PIXELS: usize = 4;
@@ -21,11 +21,11 @@ pub type FourRows = fn(weights: &[f32], x: &[f32], sums: &mut [f32; 4]);
 pub const FLOATS: usize = 8;
 
 /// Bits by which a sum of 8 x 16-bit products is moved up: its unit becomes that of 32-bit activations.
-pub const BYTE_SUM_SHIFT: u32 = 3;
+pub const BYTE_SUM_SHIFT: u32 = unit_bits::<i8>() - ACTIVATION_BITS;
 /// Rows of 16-bit weights whose magnitudes add up to less have sums of 32 bits with any 16-bit activations.
 pub const SHORT_ROW: u32 = 1 << 16;
-/// Bits that a sum of 16-bit products loses, so that it fits 32.
-pub const WIDE_SUM_SHIFT: u32 = 5;
+/// Bits that a sum of 16-bit products loses, so that it fits 32 and has the unit of 32-bit activations' too.
+pub const WIDE_SUM_SHIFT: u32 = ACTIVATION_BITS - unit_bits::<i16>();
 
 /// What turns the sums of a layer into preactivations, one of each for every row.
 #[derive(Debug, Clone, Copy)]
@@ -98,6 +98,12 @@ fn wide_sum<W: Weight>(row: &[W], x: &[i32]) -> i32 {
         i64::from(w) * i64::from(*x)
     });
     (products.fold(0, i64::wrapping_add) >> wide_shift::<W>()) as i32
+}
+
+/// tanh of the preactivation that a sum t becomes, in units of 2^-24.
+#[inline(always)]
+fn tanh_of(t: i32, multiplier: i32, bias: i32) -> i32 {
+    Activation::Tanh.value_i32(row_scale::requantise(t, multiplier, bias))
 }
 
 /// Inner loops. An empty type implements it, so that an evaluator is compiled for it.
@@ -176,15 +182,13 @@ pub trait Kernel {
     /// tanh of every row's preactivation, in units of 2^-24, in place of its sum t.
     fn tanh(sums: &mut [i32], constants: Constants<'_>) {
         let rows = sums.iter_mut().zip(constants.multiplier).zip(constants.bias);
-        rows.for_each(|((t, m), bias)| *t = Activation::Tanh.value_i32(row_scale::requantise(*t, *m, *bias)));
+        rows.for_each(|((t, m), bias)| *t = tanh_of(*t, *m, *bias));
     }
 
     /// The same in units of 2^-15, to `out`, for as many as both have.
     fn narrow_tanh(sums: &[i32], constants: Constants<'_>, out: &mut [i16]) {
         let rows = sums.iter().zip(constants.multiplier).zip(constants.bias).zip(out);
-        rows.for_each(|(((t, m), bias), a)| {
-            *a = narrow(Activation::Tanh.value_i32(row_scale::requantise(*t, *m, *bias)))
-        });
+        rows.for_each(|(((t, m), bias), a)| *a = narrow(tanh_of(*t, *m, *bias)));
     }
 
     /// Four rows of floats, one after the other, onto sums that begin with the biases: sums\[r\] += weights\[r, i\] x\[i\], in

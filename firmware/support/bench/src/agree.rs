@@ -2,7 +2,9 @@
 
 use crate::random::Random;
 use semihosting::println;
+use sirocco::layer::dense_integer::Weight;
 use sirocco::layer::kernel::{Constants, Kernel, PIXELS, Portable};
+use sirocco::layer::row_scale;
 use sirocco::limits::MAX_WIDTH;
 use sirocco_dsp::Dsp;
 
@@ -113,13 +115,12 @@ fn wide(random: &mut Random, bytes: &[i8], halves: &[i16]) {
 
 /// Activations of all sizes, with multipliers and biases as files may have them, in every number.
 fn tanh(random: &mut Random) {
-    /// The largest multiplier there is.
-    const LARGEST: i32 = i32::MAX - (1 << 26) + 1;
+    let Some(largest) = row_scale::multiplier::<i8>(i8::LARGEST_SCALE) else { return println!("mismatch multiplier") };
     for n in 0..=MAX_WIDTH {
         let shift = random.word() % 24;
         let sums: [i32; MAX_WIDTH] = core::array::from_fn(|_| random.word() as i32 >> shift);
         let multiplier: [i32; MAX_WIDTH] =
-            core::array::from_fn(|_| (random.word() as i32).saturating_abs().min(LARGEST));
+            core::array::from_fn(|_| (random.word() as i32).saturating_abs().min(largest));
         let bias: [i32; MAX_WIDTH] = core::array::from_fn(|_| random.word() as i32 >> 1);
         let constants = Constants { multiplier: &multiplier[..n], bias: &bias[..n] };
         let (mut portable, mut dsp) = (sums, sums);

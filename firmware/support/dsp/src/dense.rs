@@ -4,59 +4,47 @@
 use core::arch::naked_asm;
 use sirocco::layer::kernel::{BYTE_SUM_SHIFT, Kernel, Portable, WIDE_SUM_SHIFT};
 
+/// Rows of weights on so many activations, to sums, from the first to the last's end.
+type Loop<W> = unsafe extern "C" fn(*const W, *const i16, usize, *mut i32, *mut i32);
+/// The same in safe Rust.
+type Rows<W> = fn(&[W], &[i16], &mut [i32]);
+
 /// See [`Kernel::rows_i8`].
 #[inline(always)]
 pub fn rows_i8(weights: &[i8], x: &[i16], sums: &mut [i32]) {
-    if !fits(weights.len(), x, sums) {
-        return any_rows_i8(weights, x, sums);
-    }
-    let sums = sums.as_mut_ptr_range();
-    // SAFETY: as `fits` says, there is a multiple of eight activations, at least eight, aligned as words, as many weights for
-    // every sum, which may lie anywhere, and a multiple of four sums, at least four.
-    unsafe { sum_i8(weights.as_ptr(), x.as_ptr(), x.len(), sums.start, sums.end) }
+    by(sum_i8, weights, x, sums, Portable::rows_i8);
 }
 
 /// See [`Kernel::rows_i16`].
 #[inline(always)]
 pub fn rows_i16(weights: &[i16], x: &[i16], sums: &mut [i32]) {
-    if !fits(weights.len(), x, sums) || weights.as_ptr() as usize & 3 != 0 {
-        return any_rows_i16(weights, x, sums);
-    }
-    let sums = sums.as_mut_ptr_range();
-    // SAFETY: as for `rows_i8`, and the weights are aligned as words.
-    unsafe { sum_i16(weights.as_ptr(), x.as_ptr(), x.len(), sums.start, sums.end) }
+    by(sum_i16, weights, x, sums, Portable::rows_i16);
 }
 
 /// See [`Kernel::short_rows_i16`].
 #[inline(always)]
 pub fn short_rows_i16(weights: &[i16], x: &[i16], sums: &mut [i32]) {
-    if !fits(weights.len(), x, sums) || weights.as_ptr() as usize & 3 != 0 {
-        return any_short_rows_i16(weights, x, sums);
+    by(short_i16, weights, x, sums, Portable::short_rows_i16);
+}
+
+/// By one of the loops here, if it takes these; else by `other`.
+#[inline(always)]
+fn by<W>(rows: Loop<W>, weights: &[W], x: &[i16], sums: &mut [i32], other: Rows<W>) {
+    let aligned = size_of::<W>() == 1 || weights.as_ptr() as usize & 3 == 0;
+    if !aligned || !fits(weights.len(), x, sums) {
+        return otherwise(other, weights, x, sums);
     }
     let sums = sums.as_mut_ptr_range();
-    // SAFETY: as for `rows_i8`, and the weights are aligned as words.
-    unsafe { short_i16(weights.as_ptr(), x.as_ptr(), x.len(), sums.start, sums.end) }
+    // SAFETY: as `fits` says, there is a multiple of eight activations, at least eight, aligned as words, as many weights for
+    // every sum, which lie anywhere if they are bytes and else aligned as words, and a multiple of four sums, at least four.
+    unsafe { rows(weights.as_ptr(), x.as_ptr(), x.len(), sums.start, sums.end) }
 }
 
 /// Of its own, so that the usual way has no stack frame.
 #[cold]
 #[inline(never)]
-fn any_rows_i8(weights: &[i8], x: &[i16], sums: &mut [i32]) {
-    Portable::rows_i8(weights, x, sums);
-}
-
-/// The same.
-#[cold]
-#[inline(never)]
-fn any_rows_i16(weights: &[i16], x: &[i16], sums: &mut [i32]) {
-    Portable::rows_i16(weights, x, sums);
-}
-
-/// The same.
-#[cold]
-#[inline(never)]
-fn any_short_rows_i16(weights: &[i16], x: &[i16], sums: &mut [i32]) {
-    Portable::short_rows_i16(weights, x, sums);
+fn otherwise<W>(other: Rows<W>, weights: &[W], x: &[i16], sums: &mut [i32]) {
+    other(weights, x, sums);
 }
 
 /// Whether the loops, which take eight activations in a turn and four rows at a time, take these.

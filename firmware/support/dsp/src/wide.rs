@@ -3,6 +3,7 @@
 
 use core::arch::naked_asm;
 use sirocco::layer::kernel::{Kernel, Portable};
+use sirocco::layer::row_scale::wide_shift;
 
 /// Rows of weights on activations, from `x` to `end`, to sums, from `sums` to `last`.
 type Loop<W> = unsafe extern "C" fn(*const W, *const i32, *const i32, *mut i32, *const i32);
@@ -10,28 +11,31 @@ type Loop<W> = unsafe extern "C" fn(*const W, *const i32, *const i32, *mut i32, 
 /// See [`Kernel::wide_i8`].
 #[inline(always)]
 pub fn wide_i8(weights: &[i8], x: &[i32], sums: &mut [i32]) {
-    match x.len() {
-        3 => by(three_i8, weights, x, sums, Portable::wide_i8),
-        5 => by(five_i8, weights, x, sums, Portable::wide_i8),
-        _ => by(eights_i8, weights, x, sums, Portable::wide_i8),
-    }
+    by([three_i8, five_i8, eights_i8], weights, x, sums, Portable::wide_i8);
 }
 
 /// See [`Kernel::wide_i16`].
 #[inline(always)]
 pub fn wide_i16(weights: &[i16], x: &[i32], sums: &mut [i32]) {
-    match x.len() {
-        3 => by(three_i16, weights, x, sums, Portable::wide_i16),
-        5 => by(five_i16, weights, x, sums, Portable::wide_i16),
-        _ => by(eights_i16, weights, x, sums, Portable::wide_i16),
-    }
+    by([three_i16, five_i16, eights_i16], weights, x, sums, Portable::wide_i16);
 }
 
-/// By the loop for three, five, or a multiple of eight activations; else by `other`.
+/// By the loop for three, for five, or for a multiple of eight activations; else by `other`.
 #[inline(always)]
-fn by<W>(rows: Loop<W>, weights: &[W], x: &[i32], sums: &mut [i32], other: fn(&[W], &[i32], &mut [i32])) {
-    let whole = matches!(x.len(), 3 | 5) || x.len() & 7 == 0;
-    if !whole || weights.is_empty() || x.len().checked_mul(sums.len()) != Some(weights.len()) {
+fn by<W>(
+    [three, five, eights]: [Loop<W>; 3],
+    weights: &[W],
+    x: &[i32],
+    sums: &mut [i32],
+    other: fn(&[W], &[i32], &mut [i32]),
+) {
+    let rows = match x.len() {
+        3 => three,
+        5 => five,
+        n if n & 7 == 0 => eights,
+        _ => return other(weights, x, sums),
+    };
+    if weights.is_empty() || x.len().checked_mul(sums.len()) != Some(weights.len()) {
         return other(weights, x, sums);
     }
     let (x, sums) = (x.as_ptr_range(), sums.as_mut_ptr_range());
@@ -42,7 +46,7 @@ fn by<W>(rows: Loop<W>, weights: &[W], x: &[i32], sums: &mut [i32], other: fn(&[
 
 /// A loop for so many activations that they stay in registers.
 macro_rules! few {
-    ($name:ident, $weight:ty, $load:literal, $size:literal, $shift:literal, $x:literal, $second:literal $($next:literal)*) => {
+    ($name:ident, $weight:ty, $load:literal, $size:literal, $x:literal, $second:literal $($next:literal)*) => {
         /// # Safety
         /// From `x` on there are as many activations as this loop takes, up to `_end`; from `sums` to `last` there is room for
         /// at least one sum; from `weights` on there is a weight for every activation and sum.
@@ -69,21 +73,22 @@ macro_rules! few {
                     concat!($load, " lr, [r0], #", $size),
                     concat!("smlal r2, r3, lr, ", $next),
                 )*
-                concat!("lsr r2, #", $shift),
-                concat!("orr r2, r2, r3, lsl #32 - ", $shift),
+                "lsr r2, #{shift}",
+                "orr r2, r2, r3, lsl #32 - {shift}",
                 "str r2, [r1], #4",
                 "cmp r1, r12",
                 "bne 2b",
                 "pop {{r4-r8, pc}}",
+                shift = const wide_shift::<$weight>(),
             )
         }
     };
 }
 
-few!(three_i8, i8, "ldrsb", "1", "6", "r4-r6", "r5" "r6");
-few!(three_i16, i16, "ldrsh", "2", "14", "r4-r6", "r5" "r6");
-few!(five_i8, i8, "ldrsb", "1", "6", "r4-r8", "r5" "r6" "r7" "r8");
-few!(five_i16, i16, "ldrsh", "2", "14", "r4-r8", "r5" "r6" "r7" "r8");
+few!(three_i8, i8, "ldrsb", "1", "r4-r6", "r5" "r6");
+few!(three_i16, i16, "ldrsh", "2", "r4-r6", "r5" "r6");
+few!(five_i8, i8, "ldrsb", "1", "r4-r8", "r5" "r6" "r7" "r8");
+few!(five_i16, i16, "ldrsh", "2", "r4-r8", "r5" "r6" "r7" "r8");
 
 /// Four activations and the products of a row with them.
 macro_rules! four {
@@ -103,7 +108,7 @@ macro_rules! four {
 
 /// A loop for a multiple of eight activations.
 macro_rules! eights {
-    ($name:ident, $weight:ty, $load:literal, $size:literal, $shift:literal) => {
+    ($name:ident, $weight:ty, $load:literal, $size:literal) => {
         /// # Safety
         /// From `x` to `end` there is a multiple of eight activations, at least eight; else as for the other loops.
         #[unsafe(naked)]
@@ -131,20 +136,17 @@ macro_rules! eights {
                 four!($load, $size),
                 "cmp r1, r9",
                 "bne 3b",
-                concat!("lsr r2, #", $shift),
-                concat!("orr r2, r2, r3, lsl #32 - ", $shift),
+                "lsr r2, #{shift}",
+                "orr r2, r2, r3, lsl #32 - {shift}",
                 "str r2, [r10], #4",
                 "cmp r10, r11",
                 "bne 2b",
                 "pop {{r4-r11, pc}}",
+                shift = const wide_shift::<$weight>(),
             )
         }
     };
 }
 
-eights!(eights_i8, i8, "ldrsb", "1", "6");
-eights!(eights_i16, i16, "ldrsh", "2", "14");
-
-/// The bits that the loops' sums lose are those of the definition.
-const _: () =
-    assert!(sirocco::layer::row_scale::wide_shift::<i8>() == 6 && sirocco::layer::row_scale::wide_shift::<i16>() == 14);
+eights!(eights_i8, i8, "ldrsb", "1");
+eights!(eights_i16, i16, "ldrsh", "2");

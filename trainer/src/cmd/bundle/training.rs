@@ -47,7 +47,6 @@ pub struct Options {
     /// Wall-clock seconds of training
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub seconds: Option<f64>,
-    /// The GPU is for adam
     #[command(flatten)]
     pub compute: Compute,
     /// Seed of weights, points and measurement: the same seed gives the same file
@@ -82,7 +81,7 @@ pub enum FormChoice {
 pub enum Optimizer {
     /// Levenberg-Marquardt: makes small networks accurate
     Lm,
-    /// Stochastic gradients, the recipe of the literature
+    /// Stochastic gradients, the recipe of the literature; on a GPU too
     Adam,
 }
 

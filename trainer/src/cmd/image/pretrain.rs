@@ -199,7 +199,7 @@ impl Args {
             ("shift", self.shifting.to_string()),
             ("geometry", format!("{:?}", self.data.geometry)),
             ("recipe", format!("{:?}", self.recipe)),
-            ("device", self.compute.device.to_string()),
+            ("device", format!("{:?}", self.compute.device)),
             ("steps", self.steps.to_string()),
             ("early", self.patience.map_or("no".into(), |p| format!("{p} {} {}", self.look_every, self.validation))),
             ("seed", self.seed.to_string()),

@@ -118,6 +118,7 @@ impl Args {
     /// Data or folders that cannot be read or written; Ctrl-C.
     pub fn run(self) -> Result<ExitCode, Error> {
         let study = digits::ALL.into_iter().find(|s| s.name == self.name).ok_or("there is no such study")?;
+        let arms = self.chosen((study.arms)(self.steps)?)?;
         let device = self.compute.open()?;
         atomic::create_directory(&self.out)?;
         let architecture = preset(&self.network, dataset::find(&self.target)?.classes.len())?;
@@ -132,7 +133,6 @@ impl Args {
         let (pool, validation) = shift.apply(&target, shifting::seed(Split::Train))?.split(self.validation, 0)?;
         let test = shift.apply(&load(&self.target, Split::Test)?, shifting::seed(Split::Test))?;
         let material = Material { source, source_test: load(&self.dataset, Split::Test)?, test, pool, validation };
-        let arms = self.chosen((study.arms)(self.steps)?)?;
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let work = Work {
             architecture: &architecture,
@@ -224,7 +224,7 @@ impl Args {
             ("geometry", format!("{:?}", self.data.geometry).to_lowercase()),
             ("steps of every arm", self.steps.to_string()),
             ("steps on the source", self.pretraining.to_string()),
-            ("computed on", self.compute.device.to_string()),
+            ("computed on", format!("{:?}", self.compute.device).to_lowercase()),
             ("seeds", format!("{} to {}", self.seed, self.seed + self.seeds - 1)),
             ("software", concat!("sirocco-trainer ", env!("CARGO_PKG_VERSION")).to_string()),
         ];
