@@ -10,6 +10,7 @@ use sirocco_trainer::image::benchmark::{Builder, export_random};
 use sirocco_trainer::image::folded::{Folded, Shape, Window};
 use sirocco_trainer::quantise::image::{Integers, Layer, Quantised, quantise};
 use sirocco_trainer::quantise::range::{Range, ranges};
+use sirocco_trainer::quantise::winograd::Transformed;
 use sirocco_trainer::random::{Purpose, Random};
 
 /// Bytes of every value, channels last, and the logits: straight from the definitions in `sirocco::layer`.
@@ -45,7 +46,7 @@ fn plain(net: &Quantised, image: &[u8]) -> (Vec<Vec<u8>>, Vec<f32>) {
         };
         let all: Vec<usize> = (0..shape.channels).collect();
         let value = match &node.layer {
-            Layer::Conv(w, n) => places()
+            Layer::Conv(_, w, n) => places()
                 .map(|(i, j, o)| {
                     requantised(i64::from(n.bias[o]) + window_sum(w, &n.weight[o], (i, j), &all), n.multiplier[o])
                 })
@@ -102,6 +103,11 @@ fn network(seed: u64) -> Folded {
     let (skip, channels) = (net.value(), net.shape().channels);
     net = net.conv(draw(1, 6), Window::square(1, 1, 0), true).conv(channels, Window::square(3, 1, 1), false);
     net = net.add(skip, draw(0, 1) == 1);
+    if draw(0, 1) == 1 {
+        net = net.conv(4 * draw(1, 3), Window::square(1, 1, 0), draw(0, 1) == 1);
+        let padding = [draw(0, 2), draw(0, 2)];
+        net = net.conv(draw(1, 9), Window { kernel: [3, 3], stride: [1, 1], padding }, draw(0, 1) == 1);
+    }
     let (height, width) = (net.shape().height, net.shape().width);
     let window =
         Window { kernel: [draw(1, height.min(3)), draw(1, width.min(3))], stride: [draw(1, 2); 2], padding: [0; 2] };
@@ -120,9 +126,10 @@ fn noise(shape: Shape, seed: u64) -> Vec<f32> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
     #[test]
-    fn the_device_computes_what_is_defined(seed: u64) {
+    fn the_device_computes_what_is_defined(seed: u64, transformed: bool) {
         let folded = network(seed);
-        let exported = export_random(&folded, seed).unwrap();
+        let transformed = if transformed { Transformed::Always } else { Transformed::Never };
+        let exported = export_random(&folded, seed, transformed).unwrap();
         let model = Model::open(&exported.bytes).unwrap();
         let device = Network::open(&model).unwrap();
         // The exporter calibrates on the same images: the same integers.
@@ -145,7 +152,7 @@ proptest! {
 fn quantisation_stays_near_the_network_it_came_from() {
     for seed in 0..20 {
         let folded = network(seed);
-        let exported = export_random(&folded, seed).unwrap();
+        let exported = export_random(&folded, seed, Transformed::Never).unwrap();
         let largest = folded.logits(&noise(folded.input, seed)).unwrap().iter().fold(1.0f32, |m, l| m.max(l.abs()));
         // A dozen roundings of 1/255 of a range each.
         let relative = exported.max_difference / f64::from(largest);

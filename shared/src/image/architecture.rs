@@ -7,6 +7,7 @@
 //! | operation | attributes besides `from` |
 //! | --- | --- |
 //! | `conv`, `depthwise` | `kernel=3x3 stride=1x1 padding=1x1 zero=0`; `conv` also `out=16` |
+//! | `winograd` | `out=16 padding=1x1 zero=0`: a `conv` of 3x3 and stride 1x1 on channels in fours |
 //! | `dense` | `out=128 zero=0` |
 //! | `max` | `kernel=2x2 stride=2x2` |
 //! | `average` | `kernel=8x8 stride=8x8 zero=0` |
@@ -17,7 +18,7 @@
 
 use super::shape::{Geometry, Shape, Window};
 use crate::error::{Countable, Key, ModelError, NodeDefect};
-use crate::layer::{conv, dense_bytes};
+use crate::layer::{conv, dense_bytes, winograd};
 use crate::limits::{MAX_CHANNELS, MAX_CLASSES, MAX_FAN_IN, MAX_NODES, MAX_SIDE};
 use crate::text::{split, split_once};
 use heapless::Vec;
@@ -30,6 +31,8 @@ pub const MAX_IMAGE_CHANNELS: usize = 4;
 pub enum Operation {
     /// See [`crate::layer::conv`].
     Conv,
+    /// See [`crate::layer::winograd`].
+    Winograd,
     /// See [`crate::layer::depthwise`].
     Depthwise,
     /// See [`crate::layer::dense_bytes`].
@@ -45,8 +48,10 @@ pub enum Operation {
 }
 
 impl Operation {
-    const ALL: [(&'static str, Self); 7] = [
+    /// All of them, with their names in files.
+    const ALL: [(&'static str, Self); 8] = [
         ("conv", Operation::Conv),
+        ("winograd", Operation::Winograd),
         ("depthwise", Operation::Depthwise),
         ("dense", Operation::Dense),
         ("max", Operation::Max),
@@ -81,6 +86,7 @@ impl Step {
     pub fn scratch(&self) -> usize {
         match self.operation {
             Operation::Conv => conv::scratch(&self.geometry),
+            Operation::Winograd => winograd::scratch(&self.geometry),
             Operation::Dense | Operation::Logits => dense_bytes::words(self.geometry.input.size()),
             Operation::Average => self.geometry.output.channels,
             Operation::Depthwise | Operation::Max | Operation::Add => 0,
@@ -91,6 +97,7 @@ impl Step {
     fn fan_in(&self) -> usize {
         match self.operation {
             Operation::Conv => 2 * conv::words(&self.geometry),
+            Operation::Winograd => winograd::weights(&self.geometry) / self.geometry.output.channels.max(1),
             Operation::Dense | Operation::Logits => 2 * dense_bytes::words(self.geometry.input.size()),
             _ => self.geometry.window.kernel.iter().product(),
         }
@@ -161,6 +168,9 @@ impl Architecture {
         };
         let channels = attributes.out.unwrap_or(input.channels);
         let geometry = Geometry { input, output: Shape { height, width, channels }, window };
+        if operation == Operation::Winograd && !winograd::fits(&geometry) {
+            return Err(NodeDefect::Window);
+        }
         let Attributes { from, other, zero, .. } = attributes;
         let step = Step { operation, from, other, geometry, zero };
         let limit = if operation == Operation::Logits { MAX_CLASSES } else { MAX_CHANNELS };
@@ -208,19 +218,19 @@ impl Attributes {
                 return Err(NodeDefect::Attribute);
             }
         }
-        use Operation::{Add, Average, Conv, Dense, Depthwise, Logits, Max};
+        use Operation::{Add, Average, Conv, Dense, Depthwise, Logits, Max, Winograd};
         let slides = matches!(operation, Conv | Depthwise | Max | Average);
         let takes = [
             (other.is_some(), operation == Add),
-            (out.is_some(), matches!(operation, Conv | Dense | Logits)),
+            (out.is_some(), matches!(operation, Conv | Winograd | Dense | Logits)),
             (zero.is_some(), !matches!(operation, Max | Logits)),
             (kernel.is_some() && stride.is_some(), slides),
             (kernel.is_some() || stride.is_some(), slides),
-            (padding.is_some(), matches!(operation, Conv | Depthwise)),
+            (padding.is_some(), matches!(operation, Conv | Winograd | Depthwise)),
         ];
         let from = from.filter(|_| takes.iter().all(|(has, takes)| has == takes)).ok_or(NodeDefect::Attribute)?;
         let window = Window {
-            kernel: kernel.unwrap_or([1, 1]),
+            kernel: kernel.unwrap_or(if operation == Winograd { winograd::KERNEL } else { [1, 1] }),
             stride: stride.unwrap_or([1, 1]),
             padding: padding.unwrap_or([0, 0]),
         };
@@ -283,6 +293,9 @@ mod tests {
         assert_eq!(defect("max from=0 kernel=9x9 stride=1x1"), (0, NodeDefect::Window));
         assert_eq!(defect("max from=0 kernel=2x2 stride=0x1"), (0, NodeDefect::Window));
         assert_eq!(defect("conv from=0 out=8 kernel=1x1 stride=1x1 padding=1x1 zero=0"), (0, NodeDefect::Window));
+        // Two channels.
+        assert_eq!(defect("winograd from=0 out=8 padding=1x1 zero=0"), (0, NodeDefect::Window));
+        assert_eq!(defect("winograd from=0 out=8 kernel=3x3 padding=1x1 zero=0"), (0, NodeDefect::Attribute));
         assert_eq!(defect("dense from=0 out=5000 zero=0"), (0, NodeDefect::TooLarge));
         assert_eq!(defect("max from=0 kernel=300x1 stride=1x1"), (0, NodeDefect::TooLarge));
         assert_eq!(defect("logits from=0 out=200"), (0, NodeDefect::TooLarge));

@@ -8,10 +8,11 @@
 //! | tensors of node K | of | shape |
 //! | --- | --- | --- |
 //! | `layers.K.weight` `I8` | `conv`, `dense`, `logits` | (pairs of outputs, words, 2, 2), see below |
-//! | | `depthwise` | (rows, columns, channels rounded up to a multiple of 4) |
+//! | `layers.K.weight` `I16` | `winograd` | (pairs of outputs, 16, words, 4), see [`crate::layer::winograd`] |
+//! | `layers.K.weight` `I8` | `depthwise` | (rows, columns, channels rounded up to a multiple of 4) |
 //! | `layers.K.bias` `I32` | all of these | (outputs) |
 //! | | `average`, `add` | (1) |
-//! | `layers.K.multiplier` `I32` | `conv`, `depthwise`, `dense` | (outputs) |
+//! | `layers.K.multiplier` `I32` | `conv`, `winograd`, `depthwise`, `dense` | (outputs) |
 //! | | `average`; `add` | (1); (2) |
 //! | `layers.K.scale` `F32` | `logits` | (outputs) |
 //!
@@ -35,6 +36,7 @@ use crate::layer::dense_bytes::{self, Dense};
 use crate::layer::depthwise::Depthwise;
 use crate::layer::kernel::Kernel;
 use crate::layer::pool::{AveragePool, MaxPool};
+use crate::layer::winograd::Winograd;
 use crate::limits::MAX_NODES;
 use crate::model::Model;
 use crate::text::{number, split};
@@ -72,6 +74,7 @@ pub enum ImageError {
 #[derive(Debug, Clone, Copy)]
 enum Layer<'a> {
     Conv(Conv<'a>),
+    Winograd(Winograd<'a>),
     Depthwise(Depthwise<'a>),
     Dense(Dense<'a>),
     Max(MaxPool),
@@ -86,6 +89,7 @@ impl<'a> Layer<'a> {
         let (inputs, outputs) = (geometry.input.size(), geometry.output.channels);
         Ok(match step.operation {
             Operation::Conv => Layer::Conv(Conv::open(model, index, geometry, zeros, zero)?),
+            Operation::Winograd => Layer::Winograd(Winograd::open(model, index, geometry, zeros, zero)?),
             Operation::Depthwise => Layer::Depthwise(Depthwise::open(model, index, geometry, zeros, zero)?),
             Operation::Dense => Layer::Dense(Dense::open(model, index, inputs, outputs, zero)?),
             Operation::Max => Layer::Max(MaxPool { geometry }),
@@ -98,6 +102,7 @@ impl<'a> Layer<'a> {
     fn macs(&self) -> u32 {
         match self {
             Layer::Conv(layer) => layer.macs(),
+            Layer::Winograd(layer) => layer.macs(),
             Layer::Depthwise(layer) => layer.macs(),
             Layer::Dense(layer) => layer.macs(),
             Layer::Logits(layer) => layer.macs(),
@@ -317,6 +322,7 @@ impl Node<'_> {
         let x = read(&self.from);
         match &self.layer {
             Layer::Conv(layer) => layer.evaluate::<K>(x, output, scratch),
+            Layer::Winograd(layer) => layer.evaluate::<K>(x, output, scratch),
             Layer::Depthwise(layer) => layer.evaluate(x, output),
             Layer::Dense(layer) => layer.evaluate::<K>(x, output, scratch),
             Layer::Max(layer) => layer.evaluate::<K>(x, output),

@@ -83,6 +83,12 @@ impl Geometry {
         })
     }
 
+    /// Multiply-accumulates of a window over all channels for every output, padding included.
+    pub fn macs(&self) -> u32 {
+        let [rows, columns] = self.window.kernel;
+        (self.output.size() * rows * columns * self.input.channels) as u32
+    }
+
     /// Where the pixel at this row and column begins, if it is one of the input's.
     pub fn pixel(&self, row: isize, column: isize) -> Option<usize> {
         let (row, column) = (usize::try_from(row).ok()?, usize::try_from(column).ok()?);

@@ -71,8 +71,7 @@ impl<'a> Conv<'a> {
 
     /// Multiply-accumulates of one evaluation, padding included.
     pub fn macs(&self) -> u32 {
-        let Geometry { input, output, window } = self.geometry;
-        (output.size() * window.kernel[0] * window.kernel[1] * input.channels) as u32
+        self.geometry.macs()
     }
 
     /// The whole output.

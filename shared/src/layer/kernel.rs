@@ -15,6 +15,11 @@ use super::row_scale::{self, unit_bits, wide_shift};
 /// Pixels that are convolved at once.
 pub const PIXELS: usize = 4;
 
+/// Places of a transformed tile; see [`winograd`](super::winograd).
+pub const PLACES: usize = 16;
+/// Sums of two channels of four tiles, place by place.
+pub type Tiles = [[[i32; PIXELS]; 2]; PLACES];
+
 /// See [`Kernel::FOUR_ROWS_F32`].
 pub type FourRows = fn(weights: &[f32], x: &[f32], sums: &mut [f32; 4]);
 /// So many floats at once.
@@ -106,6 +111,26 @@ fn tanh_of(t: i32, multiplier: i32, bias: i32) -> i32 {
     Activation::Tanh.value_i32(row_scale::requantise(t, multiplier, bias))
 }
 
+/// All bits of both halves but their signs.
+const LOW_BITS: u32 = 0x7fff_7fff;
+
+/// B' d B of a tile, row by row, two channels at once.
+#[inline(always)]
+fn transformed<K: Kernel + ?Sized>(d: [u32; PLACES]) -> [u32; PLACES] {
+    let along = |[a, b, c, d]: [u32; 4]| [K::sub_halves(a, c), K::add_halves(b, c), K::sub_halves(c, b), K::sub_halves(b, d)];
+    let columns: [[u32; 4]; 4] = core::array::from_fn(|j| along([d[j], d[4 + j], d[8 + j], d[12 + j]]));
+    let [a, b, c, d] = core::array::from_fn(|i| along(columns.map(|column| column[i])));
+    [a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3], c[0], c[1], c[2], c[3], d[0], d[1], d[2], d[3]]
+}
+
+/// The products of the low halves and of the high halves, added.
+#[inline(always)]
+fn product_of_halves(a: u32, b: u32) -> i32 {
+    let halves = |word: u32| [i32::from(word as i16), i32::from((word >> 16) as i16)];
+    let ([a0, a1], [b0, b1]) = (halves(a), halves(b));
+    (a0 * b0).wrapping_add(a1 * b1)
+}
+
 /// Inner loops. An empty type implements it, so that an evaluator is compiled for it.
 pub trait Kernel {
     /// Two channels of four pixels: sums\[c\]\[p\] += sum over i of weight\[c, i\] x\[i, p\], for c in A, B.
@@ -147,6 +172,52 @@ pub trait Kernel {
             }
             rest = rest.get(stride..).unwrap_or(&[]);
         }
+    }
+
+    /// Transforms a tile of [`winograd`](super::winograd), four channels after four, into the column `place`: V = B' d B, each
+    /// four channels as two words of two 16-bit numbers, places 0 with 2 and 1 with 3.
+    fn transform(tile: &[[u32; PLACES]], place: usize, columns: &mut [[[u32; PIXELS]; PLACES]]) {
+        for (d, columns) in tile.iter().zip(columns.as_chunks_mut::<2>().0) {
+            for (shift, column) in [0, 8].into_iter().zip(columns) {
+                let v = transformed::<Self>(d.map(|word| word >> shift & 0x00ff_00ff));
+                column.iter_mut().zip(v).for_each(|(words, v)| words[place % PIXELS] = v);
+            }
+        }
+    }
+
+    /// a + b in both halves of a word, each wrapping.
+    #[inline(always)]
+    fn add_halves(a: u32, b: u32) -> u32 {
+        ((a & LOW_BITS) + (b & LOW_BITS)) ^ ((a ^ b) & !LOW_BITS)
+    }
+
+    /// a - b in both halves of a word, each wrapping.
+    #[inline(always)]
+    fn sub_halves(a: u32, b: u32) -> u32 {
+        ((a | !LOW_BITS) - (b & LOW_BITS)) ^ (!(a ^ b) & !LOW_BITS)
+    }
+
+    /// Two channels of four transformed tiles: sums\[k\]\[c\]\[p\] = sum over i of weight\[k, i, c\] columns\[i, k, p\] for
+    /// each of the 16 places, products of two 16-bit numbers each. `weights` has as many words per place as `columns`.
+    /// Sums wrap.
+    fn places(weights: &[[u32; 2]], columns: &[[[u32; PIXELS]; PLACES]], sums: &mut Tiles) {
+        let rows = weights.chunks_exact(columns.len().max(1));
+        for (k, (weights, sums)) in rows.zip(sums).enumerate() {
+            *sums = [[0; PIXELS]; 2];
+            for (pair, column) in weights.iter().zip(columns) {
+                for (sums, w) in sums.iter_mut().zip(pair) {
+                    for (sum, x) in sums.iter_mut().zip(column[k % PLACES]) {
+                        *sum = sum.wrapping_add(product_of_halves(*w, x));
+                    }
+                }
+            }
+        }
+    }
+
+    /// [`requantise`].
+    #[inline(always)]
+    fn byte(sum: i32, multiplier: i32, zero: u8) -> u8 {
+        requantise(sum, multiplier, zero)
     }
 
     /// Rows of 8-bit weights, one after the other, times 16-bit activations: sums\[r\] = 2^[`BYTE_SUM_SHIFT`] times the sum

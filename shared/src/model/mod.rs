@@ -109,6 +109,10 @@ impl<'a> Tensor<'a> {
     pub fn i16(&self) -> Option<&'a [i16]> {
         (self.dtype == Dtype::I16).then(|| cast(self.bytes))?
     }
+    /// Two 16-bit integers to a word, the first one lowest, if they are aligned as words.
+    pub fn i16_words(&self) -> Option<&'a [u32]> {
+        (self.dtype == Dtype::I16).then(|| cast(self.bytes))?
+    }
     /// Whether the shape is exactly this one.
     pub fn has_shape(&self, shape: &[usize]) -> bool {
         self.shape.len() == shape.len() && self.shape.iter().zip(shape).all(|(a, b)| *a as usize == *b)

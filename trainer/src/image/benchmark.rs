@@ -5,43 +5,50 @@
 //! | `mnist-cnn` | 28x28x1: 3x3x8, 3x3x16 stride 2, 3x3x32 stride 2, dense 10 | 337,760 |
 //! | `dense` | 784-128-10 | 101,632 |
 //! | `resnet8` | MLPerf Tiny's for 32x32x3: 16, then residual 16, 32, 64, mean, dense 10 | 12.5 million |
+//! | `resnet8-winograd` | the same, its 3x3 convolutions of stride 1 in Winograd's form but for the image's | as many |
 //!
 //! Counts depend on shapes and not on weights, so training would change nothing.
 
 use super::export::{self, ExportedImage, ImageExportError, Labelled, Options};
 use super::folded::{Folded, Node, Operation, Shape, Window};
+use crate::quantise::winograd::Transformed;
 use crate::random::{Purpose, Random};
 
 /// Images that random networks are calibrated on.
 const IMAGES: usize = 4;
 
 /// Names of the benchmark networks.
-pub const NAMES: [&str; 3] = ["mnist-cnn", "dense", "resnet8"];
+pub const NAMES: [&str; 4] = ["mnist-cnn", "dense", "resnet8", "resnet8-winograd"];
 
 /// The benchmark network of that name, quantised, with random weights.
 ///
 /// # Errors
 /// [`ImageExportError`]; never for the shapes above.
 pub fn network(name: &str, seed: u64) -> Option<Result<ExportedImage, ImageExportError>> {
-    let folded = match name {
-        "mnist-cnn" => mnist_cnn(seed),
-        "dense" => dense(seed),
-        "resnet8" => resnet8(seed),
+    let (folded, transformed) = match name {
+        "mnist-cnn" => (mnist_cnn(seed), Transformed::Never),
+        "dense" => (dense(seed), Transformed::Never),
+        "resnet8" => (resnet8(seed), Transformed::Never),
+        "resnet8-winograd" => (resnet8(seed), Transformed::Always),
         _ => return None,
     };
-    Some(export_random(&folded, seed))
+    Some(export_random(&folded, seed, transformed))
 }
 
 /// Exports a network with random weights, calibrated on noise, whose labels are its own answers.
 ///
 /// # Errors
 /// [`ImageExportError`].
-pub fn export_random(folded: &Folded, seed: u64) -> Result<ExportedImage, ImageExportError> {
+pub fn export_random(
+    folded: &Folded,
+    seed: u64,
+    transformed: Transformed,
+) -> Result<ExportedImage, ImageExportError> {
     let mut random = Random::new(seed, Purpose::Measurement, 0);
     let pixels: Vec<f32> =
         (0..IMAGES * folded.input.size()).map(|_| f32::from((random.bits() >> 56) as u8) / 255.0).collect();
     let noise = Labelled { pixels: &pixels, labels: &[0; IMAGES] };
-    let options = Options { tolerance: 1.0, ..Options::default() };
+    let options = Options { tolerance: 1.0, transformed, ..Options::default() };
     export::export(folded, noise, noise, &options)
 }
 

@@ -7,8 +7,9 @@
 use super::answers::{self, Answer, image_bytes};
 use super::folded::{Folded, Window};
 use crate::model_file::{self, Metadata, ModelBytes, OwnedTensor};
-use crate::quantise::image::{Coding, ImageQuantiseError, Integers, Layer, Node, Quantised, quantise};
+use crate::quantise::image::{Coding, Form, ImageQuantiseError, Integers, Layer, Node, Quantised, quantise};
 use crate::quantise::range::{Range, ranges};
+use crate::quantise::winograd::{self, Taken, Transformed};
 use crate::study::statistics::{deviation, mean};
 use rayon::prelude::*;
 use safetensors::Dtype;
@@ -23,6 +24,8 @@ use sirocco::model::Model;
 
 /// Golden images put into a file.
 const GOLDEN: usize = 4;
+/// Bytes for the metadata that hold what is measured, and for the names of the golden tensors.
+const MEASURED: usize = 640;
 
 /// Images and what they show.
 #[derive(Debug, Clone, Copy)]
@@ -51,13 +54,21 @@ pub struct Options {
     /// Share of the calibration images whose answers a device would withhold: the threshold on the predictive entropy is
     /// their quantile.
     pub withhold: Option<f64>,
+    /// Convolutions that are stored for fewer instructions and more memory.
+    pub transformed: Transformed,
     /// Network, data, seed and the like, for the file's metadata.
     pub provenance: Metadata,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { range: Range::MinMax, tolerance: 0.003, withhold: None, provenance: Metadata::new() }
+        Options {
+            range: Range::MinMax,
+            tolerance: 0.003,
+            withhold: None,
+            transformed: Transformed::Never,
+            provenance: Metadata::new(),
+        }
     }
 }
 
@@ -85,6 +96,16 @@ pub enum ImageExportError {
         size: usize,
         /// Numbers there are.
         pixels: usize,
+    },
+    /// It takes more than the board has.
+    #[error("the network takes {needed} bytes of {what}, of {budget}; use fewer or smaller layers, or give it more")]
+    Budget {
+        /// Flash or RAM.
+        what: &'static str,
+        /// Bytes needed.
+        needed: usize,
+        /// Bytes there are.
+        budget: usize,
     },
     /// The integers lose too much.
     #[error("accuracy falls from {before:.4} to {after:.4}; calibrate on more images or on a percentile, or finetune")]
@@ -117,6 +138,8 @@ pub struct ExportedImage {
     pub accuracy_answered: f64,
     /// Bytes of working memory.
     pub arena: usize,
+    /// Convolutions with transformed weights.
+    pub transformed: usize,
     /// Multiply-accumulates of one image.
     pub macs: u32,
     /// Predicted instructions of one image on a Cortex-M4, with DSP instructions and without.
@@ -154,7 +177,8 @@ pub fn export_watched(
         }
     }
     let images: Vec<&[f32]> = calibration.iter().map(|(image, _)| image).collect();
-    let quantised = quantise(folded, &ranges(folded, &images, options.range)?)?;
+    let mut quantised = quantise(folded, &ranges(folded, &images, options.range)?)?;
+    winograd::choose(&mut quantised, options.transformed, |quantised| taken(quantised, check.labels.len(), options))?;
     let tensors = tensors(&quantised);
     let architecture = architecture(&quantised)?;
     let instructions = [Processor::Dsp, Processor::Portable].map(|p| cost::total(&architecture, p));
@@ -197,6 +221,14 @@ pub fn export_watched(
     let golden = golden(&network, check)?;
     let bytes = model_file::assemble(&[tensors, golden].concat(), &metadata)?;
     verify(&bytes)?;
+    if let Transformed::Within(budget) = options.transformed {
+        let arena = 4 * network.arena();
+        for (what, needed, budget) in [("flash", bytes.len(), budget.flash), ("RAM", arena, budget.ram)] {
+            if needed > budget {
+                return Err(ImageExportError::Budget { what, needed, budget });
+            }
+        }
+    }
     Ok(ExportedImage {
         accuracy_before,
         accuracy,
@@ -206,10 +238,20 @@ pub fn export_watched(
         withheld: 1.0 - answered.len() as f64 / check.labels.len() as f64,
         accuracy_answered: right as f64 / answered.len().max(1) as f64,
         arena: 4 * network.arena(),
+        transformed: quantised.nodes.iter().filter(|n| matches!(n.layer, Layer::Conv(Form::Winograd, ..))).count(),
         macs: network.macs(),
         instructions,
         bytes,
     })
+}
+
+/// What the file of a network will take: with golden images and all, but without the measured metadata, for which there is
+/// room.
+fn taken(quantised: &Quantised, images: usize, options: &Options) -> Result<Taken, ImageExportError> {
+    let architecture = architecture(quantised)?;
+    let draft = model_file::assemble(&tensors(quantised), &metadata(quantised, &Plan::new(&architecture), options))?;
+    let golden = images.min(GOLDEN) * (quantised.input.size() + 4 * architecture.classes());
+    Ok(Taken::new(draft.len() + golden + MEASURED, &architecture))
 }
 
 /// Opens the file as a device would, and replays its golden images.
@@ -318,7 +360,10 @@ fn describe(node: &Node, coding: &Coding) -> String {
     let pair = |[a, b]: [usize; 2]| format!("{a}x{b}");
     let slides = |w: &Window| format!("kernel={} stride={}", pair(w.kernel), pair(w.stride));
     match &node.layer {
-        Layer::Conv(w, _) => {
+        Layer::Conv(Form::Winograd, w, _) => {
+            format!("winograd from={from} out={out} padding={} zero={zero}", pair(w.padding))
+        }
+        Layer::Conv(Form::Direct, w, _) => {
             format!("conv from={from} out={out} {} padding={} zero={zero}", slides(w), pair(w.padding))
         }
         Layer::Depthwise(w, _) => {
@@ -339,7 +384,11 @@ fn tensors(quantised: &Quantised) -> Vec<OwnedTensor> {
         let name = |what: &str| format!("layers.{index}.{what}");
         let i32s = |what: &str, values: &[i32]| OwnedTensor::i32(name(what), &[values.len()], values);
         match &node.layer {
-            Layer::Conv(window, integers) => {
+            Layer::Conv(Form::Winograd, _, integers) => {
+                let (shape, values) = winograd::packed(integers);
+                tensors.push(OwnedTensor::i16(name("weight"), &shape, &values));
+            }
+            Layer::Conv(Form::Direct, window, integers) => {
                 let row = window.kernel[1] * quantised.values[node.from].0.channels;
                 tensors.push(packed(name("weight"), integers, row));
             }
@@ -362,7 +411,7 @@ fn tensors(quantised: &Quantised) -> Vec<OwnedTensor> {
                 tensors.extend([i32s("bias", &[*bias]), i32s("multiplier", multipliers)]);
             }
         }
-        if let Layer::Conv(_, i) | Layer::Depthwise(_, i) | Layer::Dense(i) | Layer::Logits(i) = &node.layer {
+        if let Layer::Conv(_, _, i) | Layer::Depthwise(_, i) | Layer::Dense(i) | Layer::Logits(i) = &node.layer {
             tensors.push(i32s("bias", &i.bias));
             if matches!(node.layer, Layer::Logits(_)) {
                 let scale: Vec<f32> = i.unit.iter().map(|u| *u as f32).collect();

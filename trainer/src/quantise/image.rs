@@ -101,11 +101,20 @@ pub struct Integers {
     pub multiplier: Vec<i32>,
 }
 
+/// How a device computes a convolution, to the same bytes: [`super::winograd`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Window by window.
+    Direct,
+    /// Tile by tile, on transformed weights.
+    Winograd,
+}
+
 /// What a device node computes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Layer {
     /// A convolution over all channels.
-    Conv(Window, Integers),
+    Conv(Form, Window, Integers),
     /// A convolution of every channel with itself.
     Depthwise(Window, Integers),
     /// A dense layer to bytes.
@@ -205,7 +214,8 @@ impl Step<'_> {
                     channels_last(row, [shape.channels, window.kernel[0], window.kernel[1]])
                 });
                 let (integers, coding) = self.weighted(rows.collect(), bias, input, *relu)?;
-                (if depthwise { Layer::Depthwise(*window, integers) } else { Layer::Conv(*window, integers) }, coding)
+                let conv = |integers| Layer::Conv(Form::Direct, *window, integers);
+                (if depthwise { Layer::Depthwise(*window, integers) } else { conv(integers) }, coding)
             }
             Operation::Dense { weight, bias, relu } => {
                 let rows = weight.chunks_exact(shape.size());

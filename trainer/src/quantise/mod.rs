@@ -9,6 +9,7 @@
 pub mod image;
 pub mod range;
 pub mod rounding;
+pub mod winograd;
 
 use crate::mlp::{Layer, Mlp};
 use crate::model_file::OwnedTensor;

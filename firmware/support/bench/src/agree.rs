@@ -3,13 +3,15 @@
 use crate::random::Random;
 use semihosting::println;
 use sirocco::layer::dense_integer::Weight;
-use sirocco::layer::kernel::{Constants, Kernel, PIXELS, Portable};
+use sirocco::layer::kernel::{Constants, Kernel, PIXELS, PLACES, Portable, Tiles};
 use sirocco::layer::row_scale;
 use sirocco::limits::MAX_WIDTH;
 use sirocco_dsp::Dsp;
 
 /// Longest row: four turns of the longest loop, and every rest.
 const LONGEST: usize = 21;
+/// Words of the depth of Winograd's tiles: two turns of the longer loop, and some.
+const DEPTH: usize = 18;
 /// Draws per length.
 const DRAWS: usize = 20;
 
@@ -77,6 +79,7 @@ fn dense(random: &mut Random) {
             }
         }
     }
+    tiles(random);
     floats(random);
     wide(random, bytes, halves);
     tanh(random);
@@ -93,6 +96,28 @@ fn dense(random: &mut Random) {
         Dsp::short_rows_i16(&halves[..8 * n], &x[..n], &mut dsp);
         if !(i8s && i16s && portable == dsp) {
             println!("mismatch rows of 8x{n}");
+        }
+    }
+}
+
+/// Winograd's tiles: transforms of any bytes, products of any 16-bit numbers in every depth up to a few turns, and bytes.
+fn tiles(random: &mut Random) {
+    for words in 0..=DEPTH {
+        let tile: [[u32; PLACES]; DEPTH / 2] = core::array::from_fn(|_| core::array::from_fn(|_| random.word()));
+        let weights: [[u32; 2]; PLACES * DEPTH] = core::array::from_fn(|_| [random.word(), random.word()]);
+        let start: [[[u32; PIXELS]; PLACES]; DEPTH] =
+            core::array::from_fn(|_| core::array::from_fn(|_| core::array::from_fn(|_| random.word())));
+        let (mut portable, mut dsp) = (start, start);
+        Portable::transform(&tile[..words / 2], words, &mut portable[..words]);
+        Dsp::transform(&tile[..words / 2], words, &mut dsp[..words]);
+        let transforms = portable == dsp;
+        let (mut portable, mut dsp): (Tiles, Tiles) = Default::default();
+        Portable::places(&weights[..PLACES * words], &start[..words], &mut portable);
+        Dsp::places(&weights[..PLACES * words], &start[..words], &mut dsp);
+        let (sum, multiplier, zero) = (random.word() as i32, (random.word() >> 1) as i32, random.word() as u8);
+        let bytes = Portable::byte(sum, multiplier, zero) == Dsp::byte(sum, multiplier, zero);
+        if !(transforms && portable == dsp && bytes) {
+            println!("mismatch tiles of {words}");
         }
     }
 }

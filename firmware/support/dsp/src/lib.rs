@@ -14,10 +14,11 @@
 mod dense;
 mod floats;
 mod tanh;
+mod tiles;
 mod wide;
 
 use core::arch::{asm, naked_asm};
-use sirocco::layer::kernel::{Constants, FourRows, Kernel, PIXELS, Portable};
+use sirocco::layer::kernel::{Constants, FourRows, Kernel, PIXELS, PLACES, Portable, Tiles};
 use sirocco::layer::requantise::Channels;
 
 /// Four bytes to two words of a column.
@@ -31,6 +32,24 @@ macro_rules! unpacked_word {
         str {odd}, [{column}], #16
         "
     };
+}
+
+/// An instruction of two registers, without effects but on flags.
+macro_rules! of_two {
+    ($instruction:literal, $a:expr, $b:expr) => {{
+        let result: u32;
+        // SAFETY: registers and flags only.
+        unsafe {
+            asm!(
+                concat!($instruction, " {result}, {a}, {b}"),
+                result = lateout(reg) result,
+                a = in(reg) $a,
+                b = in(reg) $b,
+                options(pure, nomem, nostack),
+            );
+        }
+        result
+    }};
 }
 
 /// The kernel of processors with DSP instructions.
@@ -122,6 +141,38 @@ impl Kernel for Dsp {
                 options(nostack),
             );
         }
+    }
+
+    #[inline(always)]
+    fn add_halves(a: u32, b: u32) -> u32 {
+        of_two!("sadd16", a, b)
+    }
+
+    #[inline(always)]
+    fn sub_halves(a: u32, b: u32) -> u32 {
+        of_two!("ssub16", a, b)
+    }
+
+    fn places(weights: &[[u32; 2]], columns: &[[[u32; PIXELS]; PLACES]], sums: &mut Tiles) {
+        tiles::places(weights, columns, sums);
+    }
+
+    #[inline(always)]
+    fn byte(sum: i32, multiplier: i32, zero: u8) -> u8 {
+        let byte: u32;
+        // SAFETY: registers and flags only.
+        unsafe {
+            asm!(
+                "smmlar {byte}, {sum}, {multiplier}, {zero}",
+                "usat {byte}, #8, {byte}",
+                byte = lateout(reg) byte,
+                sum = in(reg) sum,
+                multiplier = in(reg) multiplier,
+                zero = in(reg) u32::from(zero),
+                options(pure, nomem, nostack),
+            );
+        }
+        byte as u8
     }
 
     const FOUR_ROWS_F32: Option<FourRows> = Some(floats::four_rows);

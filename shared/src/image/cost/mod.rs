@@ -17,7 +17,8 @@ mod table;
 use super::architecture::{Architecture, Operation, Step};
 use crate::layer::conv;
 use crate::layer::dense_bytes;
-use crate::layer::kernel::PIXELS;
+use crate::layer::kernel::{PIXELS, PLACES};
+use crate::layer::winograd;
 
 /// Kinds of work of one operation, at most.
 pub const KINDS: usize = 21;
@@ -54,6 +55,9 @@ pub fn total(architecture: &Architecture, processor: Processor) -> u64 {
     architecture.steps.iter().map(|step| instructions(step, processor)).sum()
 }
 
+/// Rows of the table.
+pub const OPERATIONS: usize = 8;
+
 /// The row of an operation in the table.
 pub fn kind(operation: Operation) -> usize {
     match operation {
@@ -64,6 +68,7 @@ pub fn kind(operation: Operation) -> usize {
         Operation::Average => 4,
         Operation::Add => 5,
         Operation::Logits => 6,
+        Operation::Winograd => 7,
     }
 }
 
@@ -71,6 +76,7 @@ pub fn kind(operation: Operation) -> usize {
 pub fn work(step: &Step) -> Work {
     match step.operation {
         Operation::Conv => convolution(step),
+        Operation::Winograd => winograd(step),
         Operation::Depthwise => depthwise(step),
         Operation::Dense | Operation::Logits => dense(step),
         Operation::Max | Operation::Average => pool(step),
@@ -152,6 +158,39 @@ fn convolution(step: &Step) -> Work {
         ]
         .map(|n| n as u64),
     )
+}
+
+/// Tiles are gathered pixel by pixel and transformed four at a time; each pair of channels passes over every four.
+fn winograd(step: &Step) -> Work {
+    let geometry = &step.geometry;
+    let (words, outputs) = (winograd::words(geometry), geometry.output.channels);
+    let (mut tiles, mut inside, mut outside) = (0usize, 0, 0);
+    for corner in winograd::tiles(geometry) {
+        let seen = winograd::pixels(geometry, corner).filter(Option::is_some).count();
+        (tiles, inside, outside) = (tiles + 1, inside + seen, outside + PLACES - seen);
+    }
+    let groups = tiles.div_ceil(PIXELS);
+    let passes = groups * outputs.div_ceil(2);
+    // Of the DSP kernel's fast path: whole turns.
+    let (fast, slow) = if words.is_multiple_of(TURN) { (passes * words / TURN, 0) } else { (0, passes) };
+    let counts = [
+        1,
+        groups,
+        tiles,
+        tiles * words,
+        inside,
+        inside * words,
+        outside,
+        outside * words,
+        passes,
+        fast,
+        slow,
+        slow * words,
+        tiles * outputs.div_ceil(2),
+        tiles * outputs,
+        geometry.output.size(),
+    ];
+    counted(counts.map(|n| n as u64))
 }
 
 /// Eight channels at a time, tap by tap; the weights of a tap are padded to four channels.

@@ -1,16 +1,16 @@
 //! What each kind of work costs, in thousandths of an instruction of a Cortex-M4F. Written by the fit; see [`super`].
 
-use super::{KINDS, Processor};
+use super::{KINDS, OPERATIONS, Processor};
 
 /// Rows are operations in the order of [`super::kind`].
-pub(super) fn costs(processor: Processor) -> &'static [[u32; KINDS]; 7] {
+pub(super) fn costs(processor: Processor) -> &'static [[u32; KINDS]; OPERATIONS] {
     match processor {
         Processor::Portable => &PORTABLE,
         Processor::Dsp => &DSP,
     }
 }
 
-const PORTABLE: [[u32; KINDS]; 7] = [
+const PORTABLE: [[u32; KINDS]; OPERATIONS] = [
     [
         288013, 365555, 152703, 449794, 55412, 361123, 54842, 452208, 55187, 0, 12439, 0, 16612, 7171, 56611, 908,
         61861, 1934, 9830, 49533, 575,
@@ -21,9 +21,10 @@ const PORTABLE: [[u32; KINDS]; 7] = [
     [168176, 104145, 29361, 37227, 21095, 12053, 8151, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     [161879, 34996, 12553, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     [211222, 7160, 59262, 64172, 16100, 3152, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    [0; KINDS],
 ];
 
-const DSP: [[u32; KINDS]; 7] = [
+const DSP: [[u32; KINDS]; OPERATIONS] = [
     [
         200556, 384028, 55202, 108022, 13559, 403633, 48228, 113410, 14473, 0, 14111, 15285, 6449, 2968, 57638, 3005,
         61674, 391, 9556, 50782, 1425,
@@ -34,4 +35,5 @@ const DSP: [[u32; KINDS]; 7] = [
     [174805, 103831, 29654, 37181, 21087, 12047, 8154, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     [155678, 35031, 11869, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     [221470, 6493, 55045, 19886, 15929, 3780, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    [0; KINDS],
 ];

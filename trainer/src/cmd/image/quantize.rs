@@ -8,9 +8,10 @@ use crate::dataset::images::permutation;
 use crate::dataset::{self, Images, Split};
 use crate::image::export::{Labelled, Options, export_watched};
 use crate::image::model::ImageModel;
-use crate::optimise::Budget;
+use crate::optimise;
 use crate::progress::Progress;
 use crate::quantise::range::Range;
+use crate::quantise::winograd::{Budget, Transformed};
 use candle_core::Device;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -48,6 +49,13 @@ pub struct Args {
     /// Largest loss of test accuracy, in points; more is refused
     #[arg(long, value_name = "POINTS", default_value_t = 0.3, value_parser = points)]
     tolerance: f64,
+    /// The board's flash for this file: bytes, or with K or M. Of the 3x3 convolutions, those that save most are stored for
+    /// Winograd's form, which takes fewer instructions to the same answers, as long as --flash and --ram suffice
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    flash: Option<usize>,
+    /// The board's working memory for this network: bytes, or with K or M; see --flash
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    ram: Option<usize>,
     /// Seed of the choice of calibration images
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -63,6 +71,8 @@ Examples:
   sirocco-train image quantize usps.safetensors --dataset usps --data data --out usps-int8.safetensors
   Finer steps, the largest 0.1 % of the values saturate:
     sirocco-train image quantize cifar.safetensors --dataset cifar10 --percentile 99.9 --out cifar-int8.safetensors --json
+  The fastest form for a board with 512 KiB of flash and 64 KiB of RAM left:
+    sirocco-train image quantize cifar.safetensors --dataset cifar10 --flash 512K --ram 64K --out cifar-int8.safetensors
   What it costs a device:
     sirocco inspect usps-int8.safetensors";
 
@@ -80,6 +90,14 @@ fn share(text: &str) -> Result<f64, String> {
 
 fn points(text: &str) -> Result<f64, String> {
     within(text, "points from 0 to 100", |p| (0.0..=100.0).contains(&p))
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let unit = [("", 1), ("K", 1 << 10), ("M", 1 << 20)].into_iter().find(|(name, _)| unit.eq_ignore_ascii_case(name));
+    let bytes = number.parse::<usize>().ok().zip(unit).and_then(|(n, (_, unit))| n.checked_mul(unit));
+    bytes.filter(|bytes| *bytes > 0).ok_or_else(|| "give bytes, or kibibytes and mebibytes as `64K` and `1M`".to_owned())
 }
 
 /// Accuracies and shares in percent.
@@ -102,6 +120,8 @@ struct Report<'a> {
     bytes: usize,
     /// Bytes of working memory.
     arena: usize,
+    /// Convolutions in Winograd's form.
+    transformed: usize,
     macs: u32,
     /// Predicted for a Cortex-M4.
     instructions_dsp: u64,
@@ -151,10 +171,16 @@ impl Args {
         ];
         provenance.extend(entries.map(|(k, v)| (k.to_string(), v)));
         let withhold = (self.withhold > 0.0).then_some(self.withhold);
-        let options = Options { range, tolerance: self.tolerance / 100.0, withhold, provenance };
+        let transformed = match (self.flash, self.ram) {
+            (None, None) => Transformed::Never,
+            (flash, ram) => {
+                Transformed::Within(Budget { flash: flash.unwrap_or(usize::MAX), ram: ram.unwrap_or(usize::MAX) })
+            }
+        };
+        let options = Options { range, tolerance: self.tolerance / 100.0, withhold, transformed, provenance };
 
         let total = 2 * test.len();
-        let bar = Progress::new("test images", Budget { iterations: total, seconds: None }, self.output.verbosity());
+        let bar = Progress::new("test images", optimise::Budget { iterations: total, seconds: None }, self.output.verbosity());
         let bar = Mutex::new((bar, 0));
         let folded = network.fold(&classes)?;
         let exported = export_watched(&folded, labelled(&calibration), labelled(&test), &options, &|| {
@@ -182,6 +208,7 @@ impl Args {
             calibration_images: calibration.len(),
             bytes: exported.bytes.len(),
             arena: exported.arena,
+            transformed: exported.transformed,
             macs: exported.macs,
             instructions_dsp: exported.instructions[0],
             instructions_portable: exported.instructions[1],

@@ -1,0 +1,185 @@
+//! A 3x3 convolution of stride 1 in 2.25 times fewer products: F(2x2, 3x3) of Winograd, exact in integers.
+//!
+//! A tile of 2x2 outputs sees 4x4 pixels d. With the weights g of an output and a channel, its four sums are
+//!
+//! ```text
+//! Y = A' (U o V) A,   U = G g G',   V = B' d B        (o: place by place; Lavin and Gray 2016, section 4.1)
+//!
+//!      1  0 -1  0          2  0  0         1  1  1  0
+//! B' = 0  1  1  0      G = 1  1  1    A' = 0  1 -1 -1
+//!      0 -1  1  0          1 -1  1
+//!      0  1  0 -1          0  0  2
+//! ```
+//!
+//! G is twice the one of the paper, so that U is whole, and Y is four times the sum of the [direct form](super::conv):
+//! y = requantise(bias + Y / 4), the same byte. |U| <= 9 x 127 and |V| <= 4 x 255 fit 16 bits; Y is exact in 32 bits for
+//! every number of channels that a file may have.
+//!
+//! input (h, w, c) with c a multiple of four, output (h', w', o), unsigned bytes. The file holds U instead of g, packed
+//! for the inner loop: weight (pairs of outputs, 16, c / 2, 2, 2) `I16`, flat: for outputs 2q and 2q + 1 and each of the
+//! 16 places of U, row by row, words of two channels, first the even output's, then the odd one's. Of every four
+//! channels 0, 1, 2, 3 the first word takes 0 and 2, the second 1 and 3.
+//!
+//! The weights take 32 bytes per output and channel instead of 9, the scratch 144 bytes per channel. Four tiles at a
+//! time are transformed; every pair of outputs passes over them.
+
+use super::conv::Zeros;
+use super::kernel::{Kernel, PIXELS, PLACES, Tiles};
+use super::requantise::Channels;
+use crate::error::{ModelError, TensorKind};
+use crate::image::shape::Geometry;
+use crate::model::{Model, Tensor};
+
+/// Outputs along a side of a tile.
+const STEP: usize = 2;
+/// Pixels along a side of what a tile sees.
+const SIDE: usize = 4;
+/// The window it is made for.
+pub const KERNEL: [usize; 2] = [3, 3];
+
+/// A convolution that borrows its transformed weights from the model file.
+#[derive(Debug, Clone, Copy)]
+pub struct Winograd<'a> {
+    geometry: Geometry,
+    weight: &'a [[u32; 2]],
+    channels: Channels<'a>,
+    zeros: Zeros,
+}
+
+/// Whether a convolution can be evaluated so: a window of 3x3, step by step, over channels in fours.
+pub fn fits(geometry: &Geometry) -> bool {
+    geometry.window.kernel == KERNEL && geometry.window.stride == [1, 1] && geometry.input.channels.is_multiple_of(4)
+}
+
+/// Words of two channels.
+pub fn words(geometry: &Geometry) -> usize {
+    geometry.input.channels / 2
+}
+
+/// Transformed weights of all outputs, padded to pairs.
+pub fn weights(geometry: &Geometry) -> usize {
+    geometry.output.channels.next_multiple_of(2) * PLACES * geometry.input.channels
+}
+
+/// Words of scratch: four transformed tiles, and one as it is.
+pub fn scratch(geometry: &Geometry) -> usize {
+    words(geometry) * PLACES * PIXELS + words(geometry) / 2 * PLACES
+}
+
+/// Tiles of the output, row by row, by the first pixel of each; those at the border may reach beyond it.
+pub(crate) fn tiles(geometry: &Geometry) -> impl Iterator<Item = [usize; 2]> + use<> {
+    let width = geometry.output.width;
+    (0..geometry.output.height).step_by(STEP).flat_map(move |row| (0..width).step_by(STEP).map(move |column| [row, column]))
+}
+
+/// Where the 16 pixels of the tile at this output begin in the input, row by row; `None` outside the image.
+pub(crate) fn pixels(geometry: &Geometry, [row, column]: [usize; 2]) -> impl Iterator<Item = Option<usize>> {
+    let [top, left] = geometry.window.padding;
+    let (top, left) = (row as isize - top as isize, column as isize - left as isize);
+    (top..).take(SIDE).flat_map(move |row| (left..).take(SIDE).map(move |column| geometry.pixel(row, column)))
+}
+
+impl<'a> Winograd<'a> {
+    /// The layer `index` of a file; `zero` is the output's zero point, `zeros` the input's.
+    ///
+    /// # Errors
+    /// [`ModelError::Tensor`] or [`ModelError::Value`].
+    pub fn open(model: &Model<'a>, index: u8, geometry: Geometry, zeros: Zeros, zero: u8) -> Result<Self, ModelError> {
+        let outputs = geometry.output.channels;
+        let shape = [outputs.div_ceil(2), PLACES, words(&geometry), 4];
+        let weight = super::tensor(model, index, TensorKind::Weight, &shape, Tensor::i16_words)?;
+        let weight = weight.as_chunks().0;
+        Ok(Winograd { geometry, weight, channels: Channels::open(model, index, outputs, zero)?, zeros })
+    }
+
+    /// Multiply-accumulates of the direct form: what is asked for, not what is done.
+    pub fn macs(&self) -> u32 {
+        self.geometry.macs()
+    }
+
+    /// The whole output.
+    pub fn evaluate<K: Kernel>(&self, input: &[u8], output: &mut [u8], scratch: &mut [u32]) {
+        let words = words(&self.geometry);
+        let Some((columns, tile)) = scratch.split_at_mut_checked(words * PLACES * PIXELS) else { return };
+        let Some(tile) = tile.get_mut(..words / 2 * PLACES) else { return };
+        let (columns, tile) = (columns.as_chunks_mut().0.as_chunks_mut::<PLACES>().0, tile.as_chunks_mut().0);
+        let mut sums: Tiles = [[[0; PIXELS]; 2]; PLACES];
+        let mut tiles = tiles(&self.geometry);
+        loop {
+            let mut group = [[usize::MAX; STEP * STEP]; PIXELS];
+            let mut count = 0;
+            for ((place, outputs), corner) in group.iter_mut().enumerate().zip(&mut tiles) {
+                self.gather(input, corner, tile);
+                K::transform(tile, place, columns);
+                *outputs = self.outputs(corner);
+                count += 1;
+            }
+            if count == 0 {
+                return;
+            }
+            let rows = self.weight.chunks_exact((PLACES * words).max(1)).zip(self.channels.pairs());
+            for (channel, (weights, (bias, multiplier))) in (0..).step_by(2).zip(rows) {
+                K::places(weights, columns, &mut sums);
+                for (place, outputs) in group.iter().enumerate().take(count) {
+                    for (c, (bias, multiplier)) in bias.into_iter().zip(multiplier).enumerate() {
+                        if channel + c < self.channels.len() {
+                            for (at, y) in outputs.iter().zip(inverse(&sums, c, place)) {
+                                if let Some(byte) = output.get_mut(at.wrapping_add(channel + c)) {
+                                    *byte = K::byte(bias.wrapping_add(y >> 2), multiplier, self.channels.zero());
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where the bytes of a tile's outputs begin; none where it reaches beyond the image.
+    fn outputs(&self, [row, column]: [usize; 2]) -> [usize; STEP * STEP] {
+        let shape = self.geometry.output;
+        core::array::from_fn(|k| {
+            let (row, column) = (row + k / STEP, column + k % STEP);
+            let inside = row < shape.height && column < shape.width;
+            if inside { (row * shape.width + column) * shape.channels } else { usize::MAX - shape.channels }
+        })
+    }
+
+    /// The 16 pixels of a tile, four channels after four.
+    fn gather(&self, input: &[u8], corner: [usize; 2], tile: &mut [[u32; PLACES]]) {
+        for (place, at) in pixels(&self.geometry, corner).enumerate() {
+            let place = place % PLACES;
+            match at.and_then(|at| input.get(at..)) {
+                Some(bytes) => {
+                    let words = bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
+                    tile.iter_mut().zip(words).for_each(|(to, word)| to[place] = word);
+                }
+                None => tile.iter_mut().for_each(|to| to[place] = u32::from_le_bytes(self.zeros.0)),
+            }
+        }
+    }
+}
+
+/// A' M A of one output and tile.
+#[inline(always)]
+fn inverse(sums: &Tiles, channel: usize, place: usize) -> [i32; STEP * STEP] {
+    let m = |k: usize| sums[k][channel % 2][place % PIXELS];
+    let column = |j: usize| {
+        let (upper, middle) = (m(4 + j), m(8 + j));
+        [m(j).wrapping_add(upper).wrapping_add(middle), upper.wrapping_sub(middle).wrapping_sub(m(12 + j))]
+    };
+    let columns = [column(0), column(1), column(2), column(3)];
+    let row = |i: usize| {
+        let [a, b, c, d] = columns.map(|column| column[i]);
+        [a.wrapping_add(b).wrapping_add(c), b.wrapping_sub(c).wrapping_sub(d)]
+    };
+    let ([a, b], [c, d]) = (row(0), row(1));
+    [a, b, c, d]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::kernel::Portable;
+    use proptest::prelude::*;
+}
