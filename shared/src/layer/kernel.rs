@@ -11,6 +11,7 @@ use super::activation::{ACTIVATION_BITS, Activation, narrow};
 use super::dense_integer::Weight;
 use super::requantise::{Channels, requantise};
 use super::row_scale::{self, unit_bits, wide_shift};
+use super::winograd;
 
 /// Pixels that are convolved at once.
 pub const PIXELS: usize = 4;
@@ -19,6 +20,17 @@ pub const PIXELS: usize = 4;
 pub const PLACES: usize = 16;
 /// Sums of two channels of four tiles, place by place.
 pub type Tiles = [[[i32; PIXELS]; 2]; PLACES];
+
+/// Two by two outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tile {
+    /// Where the bytes of the first one begin.
+    pub at: usize,
+    /// Rows of it that are part of the output: 1 or 2.
+    pub rows: usize,
+    /// Columns of it that are part of the output: 1 or 2.
+    pub columns: usize,
+}
 
 /// See [`Kernel::FOUR_ROWS_F32`].
 pub type FourRows = fn(weights: &[f32], x: &[f32], sums: &mut [f32; 4]);
@@ -114,10 +126,22 @@ fn tanh_of(t: i32, multiplier: i32, bias: i32) -> i32 {
 /// All bits of both halves but their signs.
 const LOW_BITS: u32 = 0x7fff_7fff;
 
+/// a + b in both halves of a word, each wrapping.
+#[inline(always)]
+fn plus(a: u32, b: u32) -> u32 {
+    ((a & LOW_BITS) + (b & LOW_BITS)) ^ ((a ^ b) & !LOW_BITS)
+}
+
+/// a - b in both halves of a word, each wrapping.
+#[inline(always)]
+fn minus(a: u32, b: u32) -> u32 {
+    ((a | !LOW_BITS) - (b & LOW_BITS)) ^ (!(a ^ b) & !LOW_BITS)
+}
+
 /// B' d B of a tile, row by row, two channels at once.
 #[inline(always)]
-fn transformed<K: Kernel + ?Sized>(d: [u32; PLACES]) -> [u32; PLACES] {
-    let along = |[a, b, c, d]: [u32; 4]| [K::sub_halves(a, c), K::add_halves(b, c), K::sub_halves(c, b), K::sub_halves(b, d)];
+fn transformed(d: [u32; PLACES]) -> [u32; PLACES] {
+    let along = |[a, b, c, d]: [u32; 4]| [minus(a, c), plus(b, c), minus(c, b), minus(b, d)];
     let columns: [[u32; 4]; 4] = core::array::from_fn(|j| along([d[j], d[4 + j], d[8 + j], d[12 + j]]));
     let [a, b, c, d] = core::array::from_fn(|i| along(columns.map(|column| column[i])));
     [a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3], c[0], c[1], c[2], c[3], d[0], d[1], d[2], d[3]]
@@ -174,27 +198,22 @@ pub trait Kernel {
         }
     }
 
-    /// Transforms a tile of [`winograd`](super::winograd), four channels after four, into the column `place`: V = B' d B, each
-    /// four channels as two words of two 16-bit numbers, places 0 with 2 and 1 with 3.
-    fn transform(tile: &[[u32; PLACES]], place: usize, columns: &mut [[[u32; PIXELS]; PLACES]]) {
-        for (d, columns) in tile.iter().zip(columns.as_chunks_mut::<2>().0) {
+    /// Transforms a tile of [`winograd`](super::winograd) into the column `place`: V = B' d B, each four channels as two
+    /// words of two 16-bit numbers, places 0 with 2 and 1 with 3. The 16 pixels have `channels` bytes, a multiple of four;
+    /// they begin with `input`, and a row of four `row` bytes after the one before. `columns` has two words for every four
+    /// channels. What lies beyond `input` counts as 0.
+    fn transform(input: &[u8], channels: usize, row: usize, place: usize, columns: &mut [[[u32; PIXELS]; PLACES]]) {
+        for (first, columns) in (0..channels).step_by(4).zip(columns.as_chunks_mut::<2>().0) {
+            let pixel = |k: usize| {
+                let rest = input.get(k / 4 * row + k % 4 * channels + first..);
+                rest.and_then(<[u8]>::first_chunk).map_or(0, |bytes| u32::from_le_bytes(*bytes))
+            };
+            let d: [u32; PLACES] = core::array::from_fn(pixel);
             for (shift, column) in [0, 8].into_iter().zip(columns) {
-                let v = transformed::<Self>(d.map(|word| word >> shift & 0x00ff_00ff));
+                let v = transformed(d.map(|word| word >> shift & 0x00ff_00ff));
                 column.iter_mut().zip(v).for_each(|(words, v)| words[place % PIXELS] = v);
             }
         }
-    }
-
-    /// a + b in both halves of a word, each wrapping.
-    #[inline(always)]
-    fn add_halves(a: u32, b: u32) -> u32 {
-        ((a & LOW_BITS) + (b & LOW_BITS)) ^ ((a ^ b) & !LOW_BITS)
-    }
-
-    /// a - b in both halves of a word, each wrapping.
-    #[inline(always)]
-    fn sub_halves(a: u32, b: u32) -> u32 {
-        ((a | !LOW_BITS) - (b & LOW_BITS)) ^ (!(a ^ b) & !LOW_BITS)
     }
 
     /// Two channels of four transformed tiles: sums\[k\]\[c\]\[p\] = sum over i of weight\[k, i, c\] columns\[i, k, p\] for
@@ -214,10 +233,34 @@ pub trait Kernel {
         }
     }
 
-    /// [`requantise`].
-    #[inline(always)]
-    fn byte(sum: i32, multiplier: i32, zero: u8) -> u8 {
-        requantise(sum, multiplier, zero)
+    /// All channels of up to four transformed tiles, to the bytes of `output`, of which rows begin every `row` bytes.
+    /// `weights` has 16 times as many words per pair of channels as `columns`.
+    fn tiles(
+        weights: &[[u32; 2]],
+        columns: &[[[u32; PIXELS]; PLACES]],
+        channels: &Channels<'_>,
+        tiles: &[Tile],
+        row: usize,
+        output: &mut [u8],
+    ) {
+        let mut sums = Tiles::default();
+        let rows = weights.chunks_exact((PLACES * columns.len()).max(1)).zip(channels.pairs());
+        for (first, (weights, (bias, multiplier))) in (0..channels.len()).step_by(2).zip(rows) {
+            Self::places(weights, columns, &mut sums);
+            let constants = bias.into_iter().zip(multiplier);
+            for (c, (bias, multiplier)) in (0..2).zip(constants).take(channels.len() - first) {
+                for (place, tile) in tiles.iter().enumerate() {
+                    for ((i, j), y) in
+                        [(0, 0), (0, 1), (1, 0), (1, 1)].into_iter().zip(winograd::inverse(&sums, c, place))
+                    {
+                        let at = tile.at + i * row + j * channels.len() + first + c;
+                        if let Some(byte) = output.get_mut(at).filter(|_| i < tile.rows && j < tile.columns) {
+                            *byte = requantise(bias.wrapping_add(y >> 2), multiplier, channels.zero());
+                        }
+                    }
+                }
+            }
+        }
     }
 
     /// Rows of 8-bit weights, one after the other, times 16-bit activations: sums\[r\] = 2^[`BYTE_SUM_SHIFT`] times the sum

@@ -24,11 +24,12 @@
 //! time are transformed; every pair of outputs passes over them.
 
 use super::conv::Zeros;
-use super::kernel::{Kernel, PIXELS, PLACES, Tiles};
+use super::kernel::{Kernel, PIXELS, PLACES, Tile, Tiles};
 use super::requantise::Channels;
 use crate::error::{ModelError, TensorKind};
-use crate::image::shape::Geometry;
+use crate::image::shape::{Geometry, Shape};
 use crate::model::{Model, Tensor};
+use heapless::Vec;
 
 /// Outputs along a side of a tile.
 const STEP: usize = 2;
@@ -69,7 +70,9 @@ pub fn scratch(geometry: &Geometry) -> usize {
 /// Tiles of the output, row by row, by the first pixel of each; those at the border may reach beyond it.
 pub(crate) fn tiles(geometry: &Geometry) -> impl Iterator<Item = [usize; 2]> + use<> {
     let width = geometry.output.width;
-    (0..geometry.output.height).step_by(STEP).flat_map(move |row| (0..width).step_by(STEP).map(move |column| [row, column]))
+    (0..geometry.output.height)
+        .step_by(STEP)
+        .flat_map(move |row| (0..width).step_by(STEP).map(move |column| [row, column]))
 }
 
 /// Where the 16 pixels of the tile at this output begin in the input, row by row; `None` outside the image.
@@ -100,69 +103,59 @@ impl<'a> Winograd<'a> {
     /// The whole output.
     pub fn evaluate<K: Kernel>(&self, input: &[u8], output: &mut [u8], scratch: &mut [u32]) {
         let words = words(&self.geometry);
-        let Some((columns, tile)) = scratch.split_at_mut_checked(words * PLACES * PIXELS) else { return };
-        let Some(tile) = tile.get_mut(..words / 2 * PLACES) else { return };
-        let (columns, tile) = (columns.as_chunks_mut().0.as_chunks_mut::<PLACES>().0, tile.as_chunks_mut().0);
-        let mut sums: Tiles = [[[0; PIXELS]; 2]; PLACES];
-        let mut tiles = tiles(&self.geometry);
+        let Some((columns, buffer)) = scratch.split_at_mut_checked(words * PLACES * PIXELS) else { return };
+        let Some(buffer) = buffer.get_mut(..words / 2 * PLACES) else { return };
+        let columns = columns.as_chunks_mut().0.as_chunks_mut::<PLACES>().0;
+        let Ok(buffer) = bytemuck::try_cast_slice_mut(buffer) else { return };
+        let Shape { height, width, channels } = self.geometry.output;
+        let mut corners = tiles(&self.geometry);
         loop {
-            let mut group = [[usize::MAX; STEP * STEP]; PIXELS];
-            let mut count = 0;
-            for ((place, outputs), corner) in group.iter_mut().enumerate().zip(&mut tiles) {
-                self.gather(input, corner, tile);
-                K::transform(tile, place, columns);
-                *outputs = self.outputs(corner);
-                count += 1;
+            let mut group = Vec::<Tile, PIXELS>::new();
+            for [row, column] in corners.by_ref().take(PIXELS) {
+                self.transform::<K>(input, [row, column], group.len(), columns, buffer);
+                let at = (row * width + column) * channels;
+                // There is room for as many.
+                let _ = group.push(Tile { at, rows: STEP.min(height - row), columns: STEP.min(width - column) });
             }
-            if count == 0 {
+            if group.is_empty() {
                 return;
             }
-            let rows = self.weight.chunks_exact((PLACES * words).max(1)).zip(self.channels.pairs());
-            for (channel, (weights, (bias, multiplier))) in (0..).step_by(2).zip(rows) {
-                K::places(weights, columns, &mut sums);
-                for (place, outputs) in group.iter().enumerate().take(count) {
-                    for (c, (bias, multiplier)) in bias.into_iter().zip(multiplier).enumerate() {
-                        if channel + c < self.channels.len() {
-                            for (at, y) in outputs.iter().zip(inverse(&sums, c, place)) {
-                                if let Some(byte) = output.get_mut(at.wrapping_add(channel + c)) {
-                                    *byte = K::byte(bias.wrapping_add(y >> 2), multiplier, self.channels.zero());
-                                }
-                            }
-                        }
-                    }
-                }
-            }
+            K::tiles(self.weight, columns, &self.channels, &group, width * channels, output);
         }
     }
 
-    /// Where the bytes of a tile's outputs begin; none where it reaches beyond the image.
-    fn outputs(&self, [row, column]: [usize; 2]) -> [usize; STEP * STEP] {
-        let shape = self.geometry.output;
-        core::array::from_fn(|k| {
-            let (row, column) = (row + k / STEP, column + k % STEP);
-            let inside = row < shape.height && column < shape.width;
-            if inside { (row * shape.width + column) * shape.channels } else { usize::MAX - shape.channels }
-        })
-    }
-
-    /// The 16 pixels of a tile, four channels after four.
-    fn gather(&self, input: &[u8], corner: [usize; 2], tile: &mut [[u32; PLACES]]) {
-        for (place, at) in pixels(&self.geometry, corner).enumerate() {
-            let place = place % PLACES;
-            match at.and_then(|at| input.get(at..)) {
-                Some(bytes) => {
-                    let words = bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
-                    tile.iter_mut().zip(words).for_each(|(to, word)| to[place] = word);
-                }
-                None => tile.iter_mut().for_each(|to| to[place] = u32::from_le_bytes(self.zeros.0)),
+    /// Transforms the tile of this output into the column `place`: from where it lies, or, if it reaches beyond the image, put
+    /// together first.
+    fn transform<K: Kernel>(
+        &self,
+        input: &[u8],
+        output: [usize; 2],
+        place: usize,
+        columns: &mut [[[u32; PIXELS]; PLACES]],
+        buffer: &mut [u8],
+    ) {
+        let Shape { width, channels, .. } = self.geometry.input;
+        let mut pixels = pixels(&self.geometry, output);
+        let ends = (pixels.next().flatten(), pixels.last().flatten());
+        if let (Some(first), Some(_)) = ends
+            && let Some(inside) = input.get(first..)
+        {
+            return K::transform(inside, channels, width * channels, place, columns);
+        }
+        let zeros = self.zeros.0.iter().cycle();
+        for (pixel, at) in buffer.chunks_exact_mut(channels.max(1)).zip(self::pixels(&self.geometry, output)) {
+            match at.and_then(|at| input.get(at..at + channels)) {
+                Some(bytes) => pixel.copy_from_slice(bytes),
+                None => pixel.iter_mut().zip(zeros.clone()).for_each(|(byte, zero)| *byte = *zero),
             }
         }
+        K::transform(buffer, channels, SIDE * channels, place, columns);
     }
 }
 
 /// A' M A of one output and tile.
 #[inline(always)]
-fn inverse(sums: &Tiles, channel: usize, place: usize) -> [i32; STEP * STEP] {
+pub(super) fn inverse(sums: &Tiles, channel: usize, place: usize) -> [i32; STEP * STEP] {
     let m = |k: usize| sums[k][channel % 2][place % PIXELS];
     let column = |j: usize| {
         let (upper, middle) = (m(4 + j), m(8 + j));
@@ -175,11 +168,4 @@ fn inverse(sums: &Tiles, channel: usize, place: usize) -> [i32; STEP * STEP] {
     };
     let ([a, b], [c, d]) = (row(0), row(1));
     [a, b, c, d]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::layer::kernel::Portable;
-    use proptest::prelude::*;
 }

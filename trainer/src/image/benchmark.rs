@@ -39,11 +39,7 @@ pub fn network(name: &str, seed: u64) -> Option<Result<ExportedImage, ImageExpor
 ///
 /// # Errors
 /// [`ImageExportError`].
-pub fn export_random(
-    folded: &Folded,
-    seed: u64,
-    transformed: Transformed,
-) -> Result<ExportedImage, ImageExportError> {
+pub fn export_random(folded: &Folded, seed: u64, transformed: Transformed) -> Result<ExportedImage, ImageExportError> {
     let mut random = Random::new(seed, Purpose::Measurement, 0);
     let pixels: Vec<f32> =
         (0..IMAGES * folded.input.size()).map(|_| f32::from((random.bits() >> 56) as u8) / 255.0).collect();

@@ -100,23 +100,23 @@ fn dense(random: &mut Random) {
     }
 }
 
-/// Winograd's tiles: transforms of any bytes, products of any 16-bit numbers in every depth up to a few turns, and bytes.
+/// Winograd's tiles: transforms of any bytes, and products of any 16-bit numbers, in every depth up to a few turns. Bytes
+/// are compared on whole networks.
 fn tiles(random: &mut Random) {
     for words in 0..=DEPTH {
-        let tile: [[u32; PLACES]; DEPTH / 2] = core::array::from_fn(|_| core::array::from_fn(|_| random.word()));
+        let pixels: [u32; 8 * DEPTH + 1] = core::array::from_fn(|_| random.word());
         let weights: [[u32; 2]; PLACES * DEPTH] = core::array::from_fn(|_| [random.word(), random.word()]);
         let start: [[[u32; PIXELS]; PLACES]; DEPTH] =
             core::array::from_fn(|_| core::array::from_fn(|_| core::array::from_fn(|_| random.word())));
         let (mut portable, mut dsp) = (start, start);
-        Portable::transform(&tile[..words / 2], words, &mut portable[..words]);
-        Dsp::transform(&tile[..words / 2], words, &mut dsp[..words]);
+        let (input, channels) = (bytemuck::cast_slice(&pixels), 2 * words);
+        Portable::transform(input, channels, 4 * channels + 1, words, &mut portable[..words]);
+        Dsp::transform(input, channels, 4 * channels + 1, words, &mut dsp[..words]);
         let transforms = portable == dsp;
-        let (mut portable, mut dsp): (Tiles, Tiles) = Default::default();
+        let (mut portable, mut dsp) = (Tiles::default(), Tiles::default());
         Portable::places(&weights[..PLACES * words], &start[..words], &mut portable);
         Dsp::places(&weights[..PLACES * words], &start[..words], &mut dsp);
-        let (sum, multiplier, zero) = (random.word() as i32, (random.word() >> 1) as i32, random.word() as u8);
-        let bytes = Portable::byte(sum, multiplier, zero) == Dsp::byte(sum, multiplier, zero);
-        if !(transforms && portable == dsp && bytes) {
+        if !(transforms && portable == dsp) {
             println!("mismatch tiles of {words}");
         }
     }

@@ -18,7 +18,7 @@ mod tiles;
 mod wide;
 
 use core::arch::{asm, naked_asm};
-use sirocco::layer::kernel::{Constants, FourRows, Kernel, PIXELS, PLACES, Portable, Tiles};
+use sirocco::layer::kernel::{Constants, FourRows, Kernel, PIXELS, PLACES, Portable, Tile, Tiles};
 use sirocco::layer::requantise::Channels;
 
 /// Four bytes to two words of a column.
@@ -32,24 +32,6 @@ macro_rules! unpacked_word {
         str {odd}, [{column}], #16
         "
     };
-}
-
-/// An instruction of two registers, without effects but on flags.
-macro_rules! of_two {
-    ($instruction:literal, $a:expr, $b:expr) => {{
-        let result: u32;
-        // SAFETY: registers and flags only.
-        unsafe {
-            asm!(
-                concat!($instruction, " {result}, {a}, {b}"),
-                result = lateout(reg) result,
-                a = in(reg) $a,
-                b = in(reg) $b,
-                options(pure, nomem, nostack),
-            );
-        }
-        result
-    }};
 }
 
 /// The kernel of processors with DSP instructions.
@@ -143,36 +125,23 @@ impl Kernel for Dsp {
         }
     }
 
-    #[inline(always)]
-    fn add_halves(a: u32, b: u32) -> u32 {
-        of_two!("sadd16", a, b)
-    }
-
-    #[inline(always)]
-    fn sub_halves(a: u32, b: u32) -> u32 {
-        of_two!("ssub16", a, b)
+    fn transform(input: &[u8], channels: usize, row: usize, place: usize, columns: &mut [[[u32; PIXELS]; PLACES]]) {
+        tiles::transform(input, channels, row, place, columns);
     }
 
     fn places(weights: &[[u32; 2]], columns: &[[[u32; PIXELS]; PLACES]], sums: &mut Tiles) {
         tiles::places(weights, columns, sums);
     }
 
-    #[inline(always)]
-    fn byte(sum: i32, multiplier: i32, zero: u8) -> u8 {
-        let byte: u32;
-        // SAFETY: registers and flags only.
-        unsafe {
-            asm!(
-                "smmlar {byte}, {sum}, {multiplier}, {zero}",
-                "usat {byte}, #8, {byte}",
-                byte = lateout(reg) byte,
-                sum = in(reg) sum,
-                multiplier = in(reg) multiplier,
-                zero = in(reg) u32::from(zero),
-                options(pure, nomem, nostack),
-            );
-        }
-        byte as u8
+    fn tiles(
+        weights: &[[u32; 2]],
+        columns: &[[[u32; PIXELS]; PLACES]],
+        channels: &Channels<'_>,
+        tiles: &[Tile],
+        row: usize,
+        output: &mut [u8],
+    ) {
+        tiles::tiles(weights, columns, channels, tiles, row, output);
     }
 
     const FOUR_ROWS_F32: Option<FourRows> = Some(floats::four_rows);
@@ -217,7 +186,7 @@ impl Kernel for Dsp {
     }
 }
 
-/// Groups that the inner loop in [`group`] does not take: fewer than four pixels, or an odd number of channels.
+/// Groups that the inner loops do not take: fewer than four pixels or tiles, an odd number of channels, tiles at the border.
 struct Tail;
 
 impl Kernel for Tail {
@@ -227,6 +196,10 @@ impl Kernel for Tail {
 
     fn pair(weights: &[u32], column: &[u32], sums: &mut [i32; 2]) {
         Dsp::pair(weights, column, sums);
+    }
+
+    fn places(weights: &[[u32; 2]], columns: &[[[u32; PIXELS]; PLACES]], sums: &mut Tiles) {
+        Dsp::places(weights, columns, sums);
     }
 
     fn max(largest: &mut [u8], other: &[u8]) {

@@ -97,7 +97,9 @@ fn size(text: &str) -> Result<usize, String> {
     let (number, unit) = text.split_at(split);
     let unit = [("", 1), ("K", 1 << 10), ("M", 1 << 20)].into_iter().find(|(name, _)| unit.eq_ignore_ascii_case(name));
     let bytes = number.parse::<usize>().ok().zip(unit).and_then(|(n, (_, unit))| n.checked_mul(unit));
-    bytes.filter(|bytes| *bytes > 0).ok_or_else(|| "give bytes, or kibibytes and mebibytes as `64K` and `1M`".to_owned())
+    bytes
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| "give bytes, or kibibytes and mebibytes as `64K` and `1M`".to_owned())
 }
 
 /// Accuracies and shares in percent.
@@ -180,7 +182,11 @@ impl Args {
         let options = Options { range, tolerance: self.tolerance / 100.0, withhold, transformed, provenance };
 
         let total = 2 * test.len();
-        let bar = Progress::new("test images", optimise::Budget { iterations: total, seconds: None }, self.output.verbosity());
+        let bar = Progress::new(
+            "test images",
+            optimise::Budget { iterations: total, seconds: None },
+            self.output.verbosity(),
+        );
         let bar = Mutex::new((bar, 0));
         let folded = network.fold(&classes)?;
         let exported = export_watched(&folded, labelled(&calibration), labelled(&test), &options, &|| {
