@@ -8,6 +8,7 @@ use sirocco_trainer::mlp::{Activation, Mlp};
 use sirocco_trainer::model_file::{Metadata, ModelBytes};
 use sirocco_trainer::preset;
 use sirocco_trainer::problem::Form;
+use sirocco_trainer::quantise::winograd::Transformed;
 use sirocco_trainer::quantise::{Grid, rounding};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -32,9 +33,10 @@ fn export(form: Form, scheme: Scheme, hidden: &[usize]) -> ModelBytes {
 
 /// An exported image network with random weights that has every operation.
 pub fn image() -> ModelBytes {
-    let net = Builder::new(Shape::new(2, 6, 7), 1).conv(5, Window::square(3, 1, 1), true);
+    let net = Builder::new(Shape::new(2, 6, 7), 1).conv(4, Window::square(3, 1, 1), true);
     let skip = net.value();
     let net = net.depthwise(Window::square(3, 1, 1), false).add(skip, true);
     let net = net.pool(Window::square(2, 2, 0), false).pool(Window::square(3, 1, 0), true);
-    export_random(&net.dense(3, true).logits(4), 1).expect("an exportable network").bytes
+    let net = net.conv(5, Window::square(3, 1, 1), true).dense(3, true);
+    export_random(&net.logits(4), 1, Transformed::Always).expect("an exportable network").bytes
 }

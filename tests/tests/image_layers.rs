@@ -105,7 +105,7 @@ fn network(seed: u64) -> Folded {
     net = net.add(skip, draw(0, 1) == 1);
     if draw(0, 1) == 1 {
         net = net.conv(4 * draw(1, 3), Window::square(1, 1, 0), draw(0, 1) == 1);
-        let padding = [draw(0, 2), draw(0, 2)];
+        let padding = [net.shape().height, net.shape().width].map(|side| draw(usize::from(side < 3), 2));
         net = net.conv(draw(1, 9), Window { kernel: [3, 3], stride: [1, 1], padding }, draw(0, 1) == 1);
     }
     let (height, width) = (net.shape().height, net.shape().width);

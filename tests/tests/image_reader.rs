@@ -85,7 +85,7 @@ fn metadata_that_make_no_sense_are_named() {
         assert_eq!(missing, Err(ModelError::Metadata(key)));
     }
     assert!(matches!(set(Key::Arena, "4"), Err(ModelError::Arena { stated: 4, .. })));
-    assert_eq!(set(Key::Classes, "a,b"), Err(ModelError::Node { node: 6, defect: NodeDefect::Logits }));
+    assert_eq!(set(Key::Classes, "a,b"), Err(ModelError::Node { node: 7, defect: NodeDefect::Logits }));
     assert!(matches!(set(Key::Nodes, "logits from=0 out=4"), Err(ModelError::Arena { .. })));
 }
 
@@ -96,7 +96,8 @@ fn tensors_that_do_not_fit_are_named() {
         ("layers.1.weight", 1, TensorKind::Weight),
         ("layers.2.bias", 2, TensorKind::Bias),
         ("layers.4.multiplier", 4, TensorKind::Multiplier),
-        ("layers.6.scale", 6, TensorKind::Scale),
+        ("layers.5.weight", 5, TensorKind::Weight),
+        ("layers.7.scale", 7, TensorKind::Scale),
     ] {
         let missing = rebuilt(|tensors, _| tensors.retain(|t| t.name != name));
         assert_eq!(missing, Err(ModelError::Tensor { layer, tensor }), "{name}");
@@ -115,8 +116,8 @@ fn tensors_that_do_not_fit_are_named() {
         ("layers.0.multiplier", (-1i32).to_le_bytes(), 0),
         ("layers.0.bias", i32::MIN.to_le_bytes(), 0),
         ("layers.2.multiplier", (1i32 << 15).to_le_bytes(), 2),
-        ("layers.6.scale", f32::NAN.to_le_bytes(), 6),
-        ("layers.6.scale", 0f32.to_le_bytes(), 6),
+        ("layers.7.scale", f32::NAN.to_le_bytes(), 7),
+        ("layers.7.scale", 0f32.to_le_bytes(), 7),
     ] {
         assert_eq!(value(name, bytes), Err(ModelError::Value { layer }), "{name}");
     }

@@ -160,37 +160,53 @@ fn convolution(step: &Step) -> Work {
     )
 }
 
-/// Tiles are gathered pixel by pixel and transformed four at a time; each pair of channels passes over every four.
+/// Tiles are transformed four at a time, those at the border put together first; each pair of channels passes over every
+/// four.
 fn winograd(step: &Step) -> Work {
     let geometry = &step.geometry;
-    let (words, outputs) = (winograd::words(geometry), geometry.output.channels);
-    let (mut tiles, mut inside, mut outside) = (0usize, 0, 0);
-    for corner in winograd::tiles(geometry) {
-        let seen = winograd::pixels(geometry, corner).filter(Option::is_some).count();
-        (tiles, inside, outside) = (tiles + 1, inside + seen, outside + PLACES - seen);
+    let (words, output) = (winograd::words(geometry), geometry.output);
+    let (mut tiles, mut border, mut seen, mut unseen) = (0, 0, 0, 0);
+    // Of the DSP kernel's fast path: four tiles that lie inside the output.
+    let (mut groups, mut whole, mut slow_tiles, mut slow_pixels) = (0, 0, 0, 0);
+    let mut corners = winograd::tiles(geometry).peekable();
+    while corners.peek().is_some() {
+        let (mut members, mut pixels) = (0, 0);
+        for [row, column] in corners.by_ref().take(PIXELS) {
+            let inside = winograd::pixels(geometry, [row, column]).flatten().count();
+            if inside < PLACES {
+                (border, seen, unseen) = (border + 1, seen + inside, unseen + PLACES - inside);
+            }
+            let outputs = (output.height - row).min(2) * (output.width - column).min(2);
+            (members, pixels) = (members + 1, pixels + outputs);
+        }
+        (groups, tiles) = (groups + 1, tiles + members);
+        if pixels == 4 * PIXELS {
+            whole += 1;
+        } else {
+            (slow_tiles, slow_pixels) = (slow_tiles + members, slow_pixels + pixels);
+        }
     }
-    let groups = tiles.div_ceil(PIXELS);
-    let passes = groups * outputs.div_ceil(2);
-    // Of the DSP kernel's fast path: whole turns.
-    let (fast, slow) = if words.is_multiple_of(TURN) { (passes * words / TURN, 0) } else { (0, passes) };
+    let passes = groups * output.channels.div_ceil(2);
+    let (turns, steps) = if words.is_multiple_of(TURN) { (passes * words / TURN, 0) } else { (0, passes) };
     let counts = [
         1,
         groups,
         tiles,
         tiles * words,
-        inside,
-        inside * words,
-        outside,
-        outside * words,
+        border,
+        seen,
+        seen * words,
+        unseen * words,
         passes,
-        fast,
-        slow,
-        slow * words,
-        tiles * outputs.div_ceil(2),
-        tiles * outputs,
-        geometry.output.size(),
+        turns,
+        steps,
+        steps * words,
+        whole,
+        whole * output.channels,
+        slow_tiles * output.channels,
+        slow_pixels * output.channels,
     ];
-    counted(counts.map(|n| n as u64))
+    counted(counts.map(|n: usize| n as u64))
 }
 
 /// Eight channels at a time, tap by tap; the weights of a tap are padded to four channels.
@@ -250,5 +266,19 @@ mod tests {
         // Of these, 20 have two of three columns of four channels on the image, the others nothing.
         assert_eq!(counts[16..], [joined, 0, joined * 12, 20, 20 * 2 * 4]);
         assert_eq!(work(&architecture.steps[1])[..6], [1, 48, 1, 12, 0, 2]);
+    }
+
+    #[test]
+    fn work_of_tiles_is_counted_by_hand() {
+        // 6x5 outputs: 3x3 tiles, of which the middle one of the first two columns sees the image alone; three groups.
+        let nodes = "winograd from=0 out=3 padding=1x1 zero=0;logits from=1 out=2";
+        let architecture = Architecture::parse("6x5x4", nodes).unwrap();
+        let counts = work(&architecture.steps[0]);
+        assert_eq!(counts[..5], [1, 3, 9, 18, 8]);
+        // Four corners see 3x3, or 3x3 of 4 columns at the right: rows -1, 1, 3 by columns -1, 1, 3.
+        let seen = (3 + 4 + 3) * (3 + 4 + 2) - 16;
+        assert_eq!(counts[5..8], [seen, seen * 2, (8 * 16 - seen) * 2]);
+        // Two words make no turn. Every group has a tile at the right, which is not whole, or too few.
+        assert_eq!(counts[8..], [6, 0, 6, 12, 0, 0, 27, 90, 0, 0, 0, 0, 0]);
     }
 }
