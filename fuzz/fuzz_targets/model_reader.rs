@@ -1,4 +1,4 @@
-//! Arbitrary bytes as a model file: a typed error or a bundle that evaluates, never a panic.
+//! Arbitrary bytes as a model file: a typed error, or a bundle or an image network that evaluates, never a panic.
 //!
 //! The checksum would stop nearly every mutation at the door, so it is made good first (the unpatched bytes are tried
 //! too): what lies behind it must hold by itself.
@@ -7,8 +7,15 @@
 use aligned_vec::{AVec, ConstAlign};
 use libfuzzer_sys::fuzz_target;
 use sirocco::bundle::Bundle;
-use sirocco::model::{CRC_DIGITS, crc_of};
+use sirocco::image::Network;
+use sirocco::image::golden::Golden;
+use sirocco::layer::kernel::Portable;
+use sirocco::model::{CRC_DIGITS, Model, crc_of};
 
+/// Networks that take longer than this are opened but not evaluated.
+const MAX_MACS: u64 = 1_000_000;
+/// Nor those that need more words.
+const MAX_ARENA: usize = 1 << 16;
 const MARK: &[u8] = b"\"sirocco.crc32\":\"";
 
 fuzz_target!(|data: &[u8]| {
@@ -26,6 +33,19 @@ fuzz_target!(|data: &[u8]| {
 fn try_both(bytes: &[u8]) {
     let bytes: &AVec<u8, ConstAlign<8>> = &AVec::from_slice(8, bytes);
     let _ = Bundle::open_prefix(bytes);
+    if let Ok(model) = Model::open(bytes)
+        && let Ok(network) = Network::open(&model)
+    {
+        let macs: u64 = network.nodes().map(|(_, shape, macs)| u64::from(macs) + shape.size() as u64).sum();
+        if macs <= MAX_MACS && network.arena() <= MAX_ARENA {
+            let (image, mut arena) = (vec![7; network.image().size()], vec![0; network.arena()]);
+            let answer = network.classify::<Portable>(&image, &mut arena);
+            assert!(answer.is_ok_and(|answer| answer.entropy.is_finite()));
+            if let Ok(Some(golden)) = Golden::open(&model, &network) {
+                let _ = golden.replay::<Portable>(&network, &mut arena);
+            }
+        }
+    }
     if let Ok(bundle) = Bundle::open(bytes) {
         let _ = bundle.self_test();
         let _ = bundle.model_info(true);

@@ -10,8 +10,10 @@ use sirocco::image::cost::{self, KINDS, OPERATIONS, Processor};
 use sirocco::layer::kernel::Portable;
 use sirocco::model::Model;
 use sirocco_tests::program::root;
+use sirocco_tools::board::Board;
 use sirocco_tools::cmd::bench;
 use sirocco_tools::output::Output;
+use sirocco_tools::{cargo, qemu};
 use sirocco_trainer::image::benchmark::{self, Builder, export_random};
 use sirocco_trainer::image::folded::{Folded, Shape, Window};
 use sirocco_trainer::model_file::{self, ModelBytes};
@@ -25,6 +27,8 @@ const LAYER: f64 = 0.06;
 const LAYER_LEAST: f64 = 5_000.0;
 /// Networks that are counted for the fit.
 const NETWORKS: u64 = 60;
+/// Networks that are counted for the check.
+const UNSEEN: u64 = 6;
 
 fn architecture(file: &[u8]) -> Architecture {
     let model = Model::open(file).unwrap();
@@ -132,19 +136,48 @@ struct Sample {
     instructions: f64,
 }
 
+/// Counts a random network with both kernels, which have to agree in every bit.
+fn counted(seed: u64) -> (Architecture, bench::Report) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.safetensors");
+    let exported = export_random(&network(seed), seed, Transformed::Always).unwrap();
+    std::fs::write(&path, &exported.bytes).unwrap();
+    let report = bench::count(&path, bench::BOARD, Output { json: false, quiet: true }).unwrap();
+    (architecture(&exported.bytes), report)
+}
+
+/// On networks of every operation that the fit never saw, borders and odd channels included.
+#[test]
+fn kernels_agree_and_predictions_hold_on_other_networks() {
+    let target = Board::find(bench::BOARD).unwrap().target;
+    if qemu::version(qemu::PROGRAM).is_none() || !cargo::has_target(&target) {
+        eprintln!("skipped: no {} or no Rust target {target} here; run `sirocco setup`", qemu::PROGRAM);
+        return;
+    }
+    for seed in NETWORKS..NETWORKS + UNSEEN {
+        let (architecture, report) = counted(seed);
+        for kernel in &report.kernels {
+            let predicted = cost::total(&architecture, processor(&kernel.kernel).unwrap());
+            let deviation = predicted as f64 / kernel.instructions as f64 - 1.0;
+            println!(
+                "network {seed}, {}: {} instructions, {:+.2} %",
+                kernel.kernel,
+                kernel.instructions,
+                100.0 * deviation
+            );
+            assert!(deviation.abs() <= WHOLE, "network {seed}, {}: {deviation}", kernel.kernel);
+        }
+    }
+}
+
 #[test]
 fn fit() {
     if std::env::var_os("SIROCCO_FIT").is_none() {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
     let mut samples: BTreeMap<(String, usize), Vec<Sample>> = BTreeMap::new();
     for seed in 0..NETWORKS {
-        let exported = export_random(&network(seed), seed, Transformed::Always).unwrap();
-        let path = folder.path().join("net.safetensors");
-        std::fs::write(&path, &exported.bytes).unwrap();
-        let report = bench::count(&path, bench::BOARD, Output { json: false, quiet: true }).unwrap();
-        let architecture = architecture(&exported.bytes);
+        let (architecture, report) = counted(seed);
         for kernel in report.kernels {
             for (row, step) in kernel.layers.iter().zip(&architecture.steps) {
                 let sample = Sample { work: cost::work(step).map(|n| n as f64), instructions: row.instructions as f64 };

@@ -6,7 +6,7 @@ use sirocco::limits::MAX_FRAME;
 use sirocco::network::Scheme;
 use sirocco::query::Query;
 use sirocco::wire::{Message, PROTOCOL_VERSION, Request, encode};
-use sirocco_tests::fixture::untrained;
+use sirocco_tests::fixture::{image, untrained};
 use sirocco_tests::program::root;
 use sirocco_trainer::problem::Form;
 use std::path::Path;
@@ -28,6 +28,7 @@ fn models() {
         let name = format!("{}-{}", form.name(), scheme.name());
         check(&folder.join(name), &untrained(form, scheme, &[3]));
     }
+    check(&folder.join("image"), &image());
 }
 
 #[test]

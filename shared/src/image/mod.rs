@@ -230,7 +230,7 @@ impl<'a> Network<'a> {
                 macs.checked_div(pixels).unwrap_or(0) + node.output.channels as u32
             }
         };
-        self.nodes.iter().map(of).sum()
+        self.nodes.iter().map(of).fold(0, u32::saturating_add)
     }
 
     /// Words of arena that [`Self::logits`] needs.
@@ -260,7 +260,7 @@ impl<'a> Network<'a> {
 
     /// Multiply-accumulates of one image.
     pub fn macs(&self) -> u32 {
-        self.nodes.iter().map(|node| node.layer.macs()).sum()
+        self.nodes.iter().map(|node| node.layer.macs()).fold(0, u32::saturating_add)
     }
 
     /// The logits of an image, rows x columns x channels bytes. The arena's content does not matter.

@@ -86,7 +86,8 @@ impl Geometry {
     /// Multiply-accumulates of a window over all channels for every output, padding included.
     pub fn macs(&self) -> u32 {
         let [rows, columns] = self.window.kernel;
-        (self.output.size() * rows * columns * self.input.channels) as u32
+        let factors = [self.output.size(), rows, columns, self.input.channels];
+        factors.iter().fold(1, |product: u32, factor| product.saturating_mul(*factor as u32))
     }
 
     /// Where the pixel at this row and column begins, if it is one of the input's.
