@@ -9,6 +9,7 @@
 
 use crate::mlp::{self, Mlp, Rows, Tape};
 use crate::problem::{Form, Problem};
+use rayon::prelude::*;
 use sirocco::limits::MAX_STATE;
 use sirocco::ode::sir::Reduced;
 use sirocco::ode::{Rates, State};
@@ -26,6 +27,8 @@ pub struct Point {
     initial: State<f64>,
     rates: Rates<f64>,
     reduced: Reduced<f64>,
+    /// The outputs of another network here, if rows are the distance from its state instead of residuals.
+    other: Option<State<f64>>,
 }
 
 /// Up to [`CHUNK`] points with their scaled inputs, `[input][point]`.
@@ -58,6 +61,22 @@ impl Batch {
         let per_point = problem.domain.len();
         let chunks = quantities.chunks(CHUNK * per_point).map(|part| Chunk::new(problem, part)).collect();
         Batch { chunks }
+    }
+
+    /// Points whose rows are no residuals but the distances from the states of another network: f (v - other), with the
+    /// reduced form times |d state / dx|, so that to first order their squares sum to the squared distance.
+    pub fn like(problem: &Problem, mlp: &Mlp, quantities: &[f64]) -> Self {
+        let mut batch = Self::new(problem, quantities);
+        batch.chunks.par_iter_mut().for_each_init(Tape::default, |tape, chunk| {
+            mlp.forward(&chunk.inputs, &problem.input_tangent(), tape);
+            let points = chunk.len();
+            for (b, point) in chunk.points.iter_mut().enumerate() {
+                let mut other = [0.0; MAX_STATE];
+                other.iter_mut().zip(tape.value().chunks_exact(points)).for_each(|(to, values)| *to = values[b]);
+                point.other = Some(other);
+            }
+        });
+        batch
     }
 
     /// The chunks in their order.
@@ -106,7 +125,7 @@ impl Problem {
         let reduced = Reduced::new(&initial, &rates);
         let time = if self.form == Form::Reduced { reduced.k * t } else { t };
         let initial = self.ode.initial(&initial);
-        Point { factor: -(-time).exp_m1(), slope: (-time).exp(), initial, rates, reduced }
+        Point { factor: -(-time).exp_m1(), slope: (-time).exp(), initial, rates, reduced, other: None }
     }
 
     /// The network's outputs as one change per component.
@@ -141,6 +160,17 @@ impl Problem {
 
     /// Weighted rows at one point.
     fn weighted(&self, point: &Point, value: &[f64], tangent: &[f64]) -> State<f64> {
+        if let Some(other) = point.other {
+            let mut rows = [0.0; MAX_STATE];
+            let weight = self.distance(point, other[0]);
+            let m = value.len();
+            rows.iter_mut().zip(value).zip(other).for_each(|((row, value), other)| *row = weight * (value - other));
+            if self.form == Form::Conserved {
+                let share = conserving_share(m) * rows.iter().sum::<f64>();
+                rows[..m].iter_mut().for_each(|row| *row += share);
+            }
+            return rows;
+        }
         match self.form {
             Form::Generic => self.residual(point, value, tangent),
             Form::Conserved => {
@@ -159,10 +189,27 @@ impl Problem {
         }
     }
 
+    /// How far the state moves with an output of the network.
+    fn distance(&self, point: &Point, output: f64) -> f64 {
+        let f = point.factor;
+        match self.form {
+            Form::Reduced => point.reduced.derivative(f * output, f).iter().map(|d| d * d).sum::<f64>().sqrt(),
+            _ => f,
+        }
+    }
+
     /// Derivatives of the weighted rows with respect to the network's values and tangents.
     fn seeds(&self, point: &Point, value: &[f64]) -> (Seeds, Seeds) {
         let (mut by_value, mut by_tangent) = ([[0.0; MAX_STATE]; MAX_STATE], [[0.0; MAX_STATE]; MAX_STATE]);
         let (f, df, m) = (point.factor, point.slope, value.len());
+        if let Some(other) = point.other {
+            let weight = self.distance(point, other[0]);
+            by_value.iter_mut().enumerate().for_each(|(k, row)| row[k] = weight);
+            if self.form == Form::Conserved {
+                mix(&mut by_value, m);
+            }
+            return (by_value, by_tangent);
+        }
         if self.form == Form::Reduced {
             let r = &point.reduced;
             let (x, weight) = (f * value[0], r.n * r.k);
@@ -302,8 +349,13 @@ mod tests {
 
     #[test]
     fn jacobian_matches_finite_differences_in_every_form() {
-        for form in [Form::Generic, Form::Conserved, Form::Reduced] {
-            let (problem, mlp, batch) = setting(form);
+        for (form, like) in
+            [Form::Generic, Form::Conserved, Form::Reduced].into_iter().flat_map(|f| [(f, false), (f, true)])
+        {
+            let (problem, mlp, mut batch) = setting(form);
+            if like {
+                batch = other(&problem);
+            }
             let chunk = &batch.chunks()[0];
             let n = problem.rows() * chunk.len();
             let rows = |mlp: &Mlp| {
@@ -321,6 +373,35 @@ mod tests {
                     assert!(((u - d) / (2.0 * h) - j).abs() < 1e-8, "{form:?} parameter {p}");
                 }
             }
+        }
+    }
+
+    /// Points that are compared with another network.
+    fn other(problem: &Problem) -> Batch {
+        let other = Mlp::random(&problem.widths(&[3, 3]), Activation::Tanh, problem.last_bias(), 5);
+        let points = crate::sample::uniform(problem, 9, crate::random::Purpose::HeldOut, 1);
+        Batch::like(problem, &other, &points)
+    }
+
+    #[test]
+    fn rows_of_likeness_have_the_norm_of_the_distance() {
+        for form in [Form::Generic, Form::Conserved, Form::Reduced] {
+            let (problem, mlp, _) = setting(form);
+            let mut near = mlp.clone();
+            near.parameters.iter_mut().enumerate().for_each(|(k, w)| *w += 1e-6 * (k as f64).sin());
+            let points = crate::sample::uniform(&problem, 9, crate::random::Purpose::HeldOut, 1);
+            let (batch, plain) = (Batch::like(&problem, &near, &points), Batch::new(&problem, &points));
+            let (chunk, plain) = (&batch.chunks()[0], &plain.chunks()[0]);
+            let mut rows = vec![0.0; problem.rows() * chunk.len()];
+            let found = problem.rows_of(&mlp, chunk, &mut Scratch::default(), &mut rows);
+            let states = |mlp: &Mlp| {
+                let mut states = vec![];
+                problem.for_each(mlp, plain, &mut Scratch::default(), |state, _| states.extend(state));
+                states
+            };
+            let squares = states(&mlp).into_iter().zip(states(&near)).map(|(a, b)| (a - b).powi(2));
+            let wanted: f64 = squares.sum();
+            assert!((found / wanted - 1.0).abs() < 1e-4, "{form:?}: {found:e} {wanted:e}");
         }
     }
 

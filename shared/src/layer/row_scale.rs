@@ -8,6 +8,8 @@ use crate::math::power_of_two;
 pub const MAX_EXPONENT: u32 = 30;
 /// Fractional bits of a bias.
 pub const BIAS_BITS: u32 = 24;
+/// What [`requantise`] keeps of a hidden layer's bias: multiples of this.
+pub const BIAS_STEP: i32 = 1 << (BIAS_BITS - PRE_BITS);
 /// Largest magnitude of a bias, 64.
 pub const BIAS_LIMIT: i32 = 64 << BIAS_BITS;
 

@@ -3,19 +3,21 @@
 //! `f32`: rounded to nearest. `i16`: per output row a scale 2^-e, the finest at which every weight fits 16 bits, at most
 //! 2^-10, in the last layer 2^-8.
 //! `i8i16`: per output row a scale of 22 significant bits. [`rounding`] finds the integers, and those scales, that cost
-//! least. Biases of integer formats are in units of 2^-24. See `sirocco::layer::dense_integer` for
+//! least. Biases of integer formats are in units of 2^-24, in hidden layers multiples of 2^-18, which is all that a device
+//! keeps of them. See `sirocco::layer::dense_integer` for
 //! the arithmetic. Image networks: [`image`].
 
 pub mod image;
 pub mod range;
 pub mod rounding;
+pub mod search;
 pub mod winograd;
 
 use crate::mlp::{Layer, Mlp};
 use crate::model_file::OwnedTensor;
 use sirocco::layer::dense_integer::{NARROW, Weight};
 use sirocco::layer::kernel::SHORT_ROW;
-use sirocco::layer::row_scale::{BIAS_BITS, BIAS_LIMIT, MAX_EXPONENT, multiplier, nearest_scale};
+use sirocco::layer::row_scale::{BIAS_BITS, BIAS_LIMIT, BIAS_STEP, MAX_EXPONENT, multiplier, nearest_scale};
 use sirocco::network::Scheme;
 
 /// The integers that a format's weights are.
@@ -53,8 +55,10 @@ impl Grid {
     fn scale(self, row: &[f64], last: bool) -> f32 {
         let largest = row.iter().fold(0.0, |m: f64, w| m.max(w.abs()));
         let integers = |e: u32| row.iter().map(move |w| (w.abs() * 2f64.powi(e as i32)).round());
-        let short =
-            |e: u32| row.len() <= NARROW || integers(e).sum::<f64>() < SHARE_OF_SHORT_ROW * f64::from(SHORT_ROW);
+        // The last layer takes 32-bit activations, however wide it is.
+        let short = |e: u32| {
+            last || row.len() <= NARROW || integers(e).sum::<f64>() < SHARE_OF_SHORT_ROW * f64::from(SHORT_ROW)
+        };
         let fits = |e: &u32| integers(*e).all(|w| w <= self.limit()) && short(*e);
         match self {
             Grid::I8 => nearest_scale::<i8>((largest / self.limit()) as f32),
@@ -118,7 +122,7 @@ pub fn tensors(mlp: &Mlp, scheme: Scheme, scales: Option<&[f32]>) -> Result<Vec<
     let mut tensors = Vec::new();
     for (index, layer) in mlp.layers().enumerate() {
         let (own, rest) = scales.split_at(layer.outputs);
-        tensors.extend(integer_layer(index, layer, grid, own)?);
+        tensors.extend(integer_layer(index, index + 1 == mlp.depth(), layer, grid, own)?);
         scales = rest;
     }
     Ok(tensors)
@@ -139,11 +143,13 @@ fn float_layer(index: usize, layer: Layer<'_>) -> [OwnedTensor; 2] {
 
 fn integer_layer(
     index: usize,
+    last: bool,
     layer: Layer<'_>,
     grid: Grid,
     scales: &[f32],
 ) -> Result<[OwnedTensor; 4], QuantiseError> {
     let (mut weights, mut biases) = (Vec::new(), Vec::new());
+    let step = f64::from(if last { 1 } else { BIAS_STEP });
     for (row, (weight, scale)) in layer.weight.chunks_exact(layer.inputs).zip(scales).enumerate() {
         let bounded = |value: f64, unit: f64, limit: f64| {
             let integer = (value / unit).round();
@@ -152,7 +158,7 @@ fn integer_layer(
         for w in weight {
             weights.push(bounded(*w, f64::from(*scale), grid.limit())? as i16);
         }
-        biases.push(bounded(layer.bias[row], bias_unit(), BIAS_LIMIT.into())? as i32);
+        biases.push((step * bounded(layer.bias[row], step * bias_unit(), f64::from(BIAS_LIMIT) / step)?) as i32);
     }
     let (name, shape) = (format!("layers.{index}.weight"), [layer.outputs, layer.inputs]);
     let multiplier = match grid {
@@ -196,7 +202,10 @@ mod tests {
             }
             let i32s = |b: &[u8]| b.as_chunks::<4>().0.iter().map(|c| i32::from_le_bytes(*c)).collect::<Vec<_>>();
             for (q, b) in i32s(&tensors[4 * l + 1].bytes).iter().zip(layer.bias) {
-                assert!((f64::from(*q) * bias_unit() - b).abs() <= 0.5 * bias_unit());
+                let step = if l == 0 { BIAS_STEP } else { 1 };
+                assert!(
+                    q % step == 0 && (f64::from(*q) * bias_unit() - b).abs() <= 0.5 * f64::from(step) * bias_unit()
+                );
             }
         }
     }

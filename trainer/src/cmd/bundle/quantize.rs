@@ -131,7 +131,7 @@ impl Args {
 
     /// Integer weights and their scales.
     fn round(&self, loaded: &Loaded, grid: Grid) -> Rounded {
-        let budget = Budget { iterations: rounding::groups(&loaded.mlp), seconds: None };
+        let budget = Budget { iterations: rounding::rounds(&loaded.mlp, grid), seconds: None };
         let mut progress = Progress::new("rounding", budget, self.output.verbosity());
         let watch = |done, logloss| progress.update(done, logloss);
         let rounded = rounding::second_order(&loaded.problem, &loaded.mlp, grid, self.seed, watch);

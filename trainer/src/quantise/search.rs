@@ -1,0 +1,185 @@
+//! Search among integers: what is left of a loss once everything continuous has made up for a change of integers, and its
+//! descent, one or two integers at a time.
+//!
+//! Rounding one weight after the other ends at integers of which no single rounding was bad, but many together can be
+//! exchanged for better ones: coordinate descent, as in integer least squares (Teunissen 1995, doi:10.1007/BF00863419, has
+//! the problem; Behdin et al. 2023, arXiv:2309.01885, coordinate descent for quantisation). Pairs matter here: two weights
+//! of a row do nearly the same, so that one up and one down moves far less than either alone.
+
+use crate::optimise::normal::NormalEquations;
+use faer::Mat;
+use rayon::prelude::*;
+
+/// Share that is added to the diagonal of an eliminated variable.
+const RIDGE: f64 = 1e-9;
+/// A change has to lower the loss by this share of it.
+const LEAST: f64 = 1e-6;
+/// Changes of one descent, at most.
+const MOST: usize = 2000;
+
+/// One or two integers, each up or down by one: (which, 1 or -1).
+pub type Change = Vec<(usize, f64)>;
+
+/// loss(z) = loss + 2 slope . z + z . matrix z, for changes z of integers.
+#[derive(Debug)]
+pub struct Quadratic {
+    matrix: Mat<f64>,
+    slope: Vec<f64>,
+    loss: f64,
+}
+
+impl Quadratic {
+    /// The loss of linearised residuals over the first `integers` variables, minimised over the others.
+    pub fn new(equations: &NormalEquations, integers: usize) -> Self {
+        let n = equations.gradient.len();
+        // With the gradient as the last row and column, so that elimination takes it along.
+        let entry = |i: usize, j: usize| match (i.max(j), i.min(j)) {
+            (last, other) if last == n => equations.gradient.get(other).copied().unwrap_or(0.0),
+            (same, other) if same == other && same >= integers => equations.matrix[(same, same)] * (1.0 + RIDGE),
+            (i, j) => equations.matrix[(i, j)],
+        };
+        let mut all = Mat::from_fn(n + 1, n + 1, entry);
+        for at in (integers..n).filter(|at| equations.matrix[(*at, *at)] > 0.0) {
+            eliminate(&mut all, at);
+        }
+        let slope = all.col_as_slice(n)[..integers].to_vec();
+        let matrix = all.submatrix(0, 0, integers, integers).to_owned();
+        Quadratic { matrix, slope, loss: equations.loss }
+    }
+
+    /// Changes, each the best of all, until none lowers the loss any more; `integers` follow, up to `limit` in magnitude.
+    pub fn descend(mut self, integers: &mut [f64], limit: f64) -> Vec<Change> {
+        let mut changes = vec![];
+        while let Some(change) = self.best(integers, limit).filter(|_| changes.len() < MOST) {
+            for (k, sign) in &change {
+                integers[*k] += sign;
+                let column = self.matrix.col_as_slice(*k);
+                self.slope.iter_mut().zip(column).for_each(|(s, m)| *s += sign * m);
+            }
+            changes.push(change);
+        }
+        changes
+    }
+
+    /// The change that lowers the loss most. Costs as many products as there are pairs.
+    fn best(&self, integers: &[f64], limit: f64) -> Option<Change> {
+        let allowed = |k: usize, sign: f64| (integers[k] + sign).abs() <= limit;
+        let of = |(i, sign): (usize, f64)| {
+            let column = self.matrix.col_as_slice(i);
+            let alone = 2.0 * sign * self.slope[i] + column[i];
+            let mut best = (alone, vec![(i, sign)]);
+            for j in 0..i {
+                let slope = self.slope[j] + sign * column[j];
+                let both = alone + self.matrix[(j, j)] - 2.0 * slope.abs();
+                if both < best.0 && allowed(j, -slope.signum()) {
+                    best = (both, vec![(i, sign), (j, -slope.signum())]);
+                }
+            }
+            best
+        };
+        let all = (0..self.slope.len()).into_par_iter().flat_map_iter(|i| [(i, 1.0), (i, -1.0)]);
+        // The least of equals: the choice does not depend on threads.
+        let best = all.filter(|(i, sign)| allowed(*i, *sign)).map(of).min_by(|a, b| a.0.total_cmp(&b.0));
+        best.filter(|(fall, _)| *fall < -LEAST * self.loss).map(|(_, change)| change)
+    }
+}
+
+/// A symmetric matrix without variable `at`: M - M_(:,at) M_(at,:) / M_(at,at). From normal equations that minimises over the
+/// variable; from their inverse it fixes it.
+pub fn eliminate(matrix: &mut Mat<f64>, at: usize) {
+    let column: Vec<f64> = matrix.col_as_slice(at).to_vec();
+    for j in 0..column.len() {
+        let factor = column[j] / column[at];
+        matrix.col_as_slice_mut(j).iter_mut().zip(&column).for_each(|(x, c)| *x -= c * factor);
+    }
+    // Rounding would leave crumbs where the variable was.
+    for (j, _) in column.iter().enumerate() {
+        matrix[(at, j)] = 0.0;
+        matrix[(j, at)] = 0.0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optimise::normal::Damping;
+    use proptest::prelude::*;
+
+    fn equations(n: usize) -> NormalEquations {
+        let entry = |i: usize, j: usize| if i == j { 4.0 } else { 1.0 / (1.0 + (i + j) as f64) };
+        let gradient = (0..n).map(|i| (i as f64 * 1.7).sin() * 9.0).collect();
+        NormalEquations { matrix: Mat::from_fn(n, n, entry), gradient, loss: 100.0 }
+    }
+
+    #[test]
+    fn elimination_is_the_inverse_without_the_variable() {
+        let inverse = |n| equations(n).factor(Damping::Identity, 0.0).unwrap().inverse();
+        let (mut whole, part) = (inverse(4), inverse(3));
+        eliminate(&mut whole, 3);
+        for i in 0..3 {
+            for j in 0..3 {
+                assert!((whole[(i, j)] - part[(i, j)]).abs() < 1e-12);
+            }
+        }
+    }
+
+    /// 2 g . x + x . A x.
+    fn change(equations: &NormalEquations, x: &[f64]) -> f64 {
+        let n = x.len();
+        let product = |i: usize| (0..n).map(|j| equations.matrix[(i, j)] * x[j]).sum::<f64>();
+        (0..n).map(|i| x[i] * (2.0 * equations.gradient[i] + product(i))).sum()
+    }
+
+    #[test]
+    fn the_others_are_at_their_minimum() {
+        let equations = equations(5);
+        let quadratic = Quadratic::new(&equations, 3);
+        let z = [1.0, -2.0, 1.0];
+        let found: f64 = (0..3)
+            .map(|i| z[i] * (2.0 * quadratic.slope[i] + (0..3).map(|j| quadratic.matrix[(i, j)] * z[j]).sum::<f64>()))
+            .sum();
+        let mut least = f64::INFINITY;
+        for a in -400..=400 {
+            for b in -400..=400 {
+                let x = [z[0], z[1], z[2], f64::from(a) / 100.0, f64::from(b) / 100.0];
+                least = least.min(change(&equations, &x));
+            }
+        }
+        let own = {
+            let mut least = f64::INFINITY;
+            for a in -400..=400 {
+                for b in -400..=400 {
+                    let x = [0.0, 0.0, 0.0, f64::from(a) / 100.0, f64::from(b) / 100.0];
+                    least = least.min(change(&equations, &x));
+                }
+            }
+            least
+        };
+        assert!((found - (least - own)).abs() < 1e-3, "{found} {least} {own}");
+    }
+
+    proptest! {
+        /// What is left cannot be improved by any change of one or two, within the limits.
+        #[test]
+        fn descent_ends_where_no_change_helps(start in prop::collection::vec(-3i8..=3, 5), limit in 3i8..6) {
+            let (equations, limit) = (equations(5), f64::from(limit));
+            let start: Vec<f64> = start.into_iter().map(f64::from).collect();
+            let mut integers = start.clone();
+            let changes = Quadratic::new(&equations, 5).descend(&mut integers, limit);
+            prop_assert!(integers.iter().all(|k| k.abs() <= limit));
+            let mut moved = vec![0.0; 5];
+            changes.iter().flatten().for_each(|(k, sign)| moved[*k] += sign);
+            prop_assert!(integers.iter().zip(&start).zip(&moved).all(|((now, before), z)| now - before == *z));
+            let here = change(&equations, &moved);
+            for (i, j) in (0..5).flat_map(|i| (0..5).map(move |j| (i, j))) {
+                for (up, over) in [(1.0, 0.0), (-1.0, 0.0), (1.0, 1.0), (1.0, -1.0), (-1.0, -1.0)] {
+                    let mut other = moved.clone();
+                    other[i] += up;
+                    other[j] += if i == j { 0.0 } else { over };
+                    let within = other.iter().zip(&start).all(|(z, start)| (start + z).abs() <= limit);
+                    prop_assert!(!within || change(&equations, &other) >= here - 1e-3);
+                }
+            }
+        }
+    }
+}
