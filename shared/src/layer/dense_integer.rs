@@ -22,7 +22,7 @@
 //! sum weight * dx.
 
 use super::activation::{ACTIVATION_BITS, Activation, WIDE_BITS};
-use super::kernel::{Constants, Kernel, Portable, SHORT_ROW};
+use super::kernel::{Constants, Kernel, Order, Portable, SHORT_ROW};
 use super::row_scale::{BIAS_BITS, BIAS_LIMIT, multiplier, parts, unit_bits};
 use super::{Activations, fine, push};
 use crate::error::{ModelError, TensorKind};
@@ -48,6 +48,9 @@ pub trait Weight: Copy + Into<i32> + Into<f32> + core::fmt::Debug + 'static {
     /// The largest scale of the last layer.
     const LARGEST_OUTPUT_SCALE: f32;
 
+    /// How 16-bit activations stand in memory.
+    const ORDER: Order;
+
     /// A tensor's elements, if they are of this type.
     fn elements<'a>(tensor: &Tensor<'a>) -> Option<&'a [Self]>;
 
@@ -69,12 +72,16 @@ struct Loops<W> {
     wide_sums: WideRows<W>,
     sums: Rows<W>,
     tanh: fn(&mut [i32], Constants<'_>),
-    narrow_tanh: fn(&[i32], Constants<'_>, &mut [i16]),
+    narrow_tanh: fn(&mut [i32], Constants<'_>),
 }
 
 impl<W: Weight> Loops<W> {
     fn of<K: Kernel>(short: bool) -> Self {
-        Loops { wide_sums: W::wide_rows::<K>(), sums: W::rows::<K>(short), tanh: K::tanh, narrow_tanh: K::narrow_tanh }
+        let narrow_tanh = match W::ORDER {
+            Order::Plain => K::narrow_tanh,
+            Order::Unpacked => K::unpacked_tanh,
+        };
+        Loops { wide_sums: W::wide_rows::<K>(), sums: W::rows::<K>(short), tanh: K::tanh, narrow_tanh }
     }
 }
 
@@ -83,6 +90,7 @@ impl Weight for i16 {
     const MULTIPLIER_BITS: u32 = 40;
     const LARGEST_SCALE: f32 = 1.0 / 1024.0;
     const LARGEST_OUTPUT_SCALE: f32 = 1.0 / 256.0;
+    const ORDER: Order = Order::Plain;
 
     fn elements<'a>(tensor: &Tensor<'a>) -> Option<&'a [Self]> {
         tensor.i16()
@@ -102,6 +110,7 @@ impl Weight for i8 {
     const MULTIPLIER_BITS: u32 = 32;
     const LARGEST_SCALE: f32 = 31.0 / 64.0;
     const LARGEST_OUTPUT_SCALE: f32 = Self::LARGEST_SCALE;
+    const ORDER: Order = Order::Unpacked;
 
     fn elements<'a>(tensor: &Tensor<'a>) -> Option<&'a [Self]> {
         tensor.i8()
@@ -125,36 +134,43 @@ pub struct Place {
     pub last: u8,
 }
 
-/// A layer's activations, in the format in which the next layer takes them; the other vector is empty.
+/// A layer's activations, in the format in which the next layer takes them: a number of 32 bits to a word, or two of 16
+/// bits.
 ///
-/// References, because vectors side by side in a struct would be cleared when they are made.
+/// A reference, because vectors in a struct would be cleared when they are made.
 #[derive(Debug)]
 pub struct Values<'v> {
-    /// In 32 bits.
-    pub wide: &'v mut Activations<i32>,
-    /// In 16 bits.
-    pub narrow: &'v mut Activations<i16>,
+    words: &'v mut Activations<i32>,
+    narrow: bool,
 }
 
-impl Values<'_> {
+impl<'v> Values<'v> {
+    /// None yet, in this memory.
+    pub fn new(words: &'v mut Activations<i32>) -> Self {
+        words.clear();
+        Values { words, narrow: false }
+    }
+
     /// Makes room.
     pub fn clear(&mut self) {
-        self.wide.clear();
-        self.narrow.clear();
+        self.words.clear();
     }
 
     /// Network inputs, quantised.
     pub fn set_inputs(&mut self, inputs: &[f32]) {
         self.clear();
-        inputs.iter().for_each(|input| push(self.wide, quantise_input(*input)));
+        self.narrow = false;
+        inputs.iter().for_each(|input| push(self.words, quantise_input(*input)));
     }
-}
 
-/// Activations of either format as real numbers.
-pub fn reals(wide: &[i32], narrow: &[i16]) -> impl Iterator<Item = f32> {
-    let real = |value: i32, bits: u32| value as f32 * power_of_two(-(bits as i32));
-    let wide = wide.iter().map(move |a| real(*a, WIDE_BITS));
-    wide.chain(narrow.iter().map(move |a| real((*a).into(), ACTIVATION_BITS)))
+    /// As real numbers, for a layer of these weights; of 16-bit ones an even number.
+    pub fn reals<W: Weight>(&self) -> impl Iterator<Item = f32> {
+        let real = |value: i32, bits: u32| value as f32 * power_of_two(-(bits as i32));
+        let halves: &[i16] = bytemuck::cast_slice(self.words);
+        let (wide, narrow): (&[i32], _) = if self.narrow { (&[], halves) } else { (self.words, &[][..]) };
+        let ordered = (0..narrow.len()).filter_map(|k| narrow.get(W::ORDER.place(k, narrow.len())));
+        wide.iter().map(move |a| real(*a, WIDE_BITS)).chain(ordered.map(move |a| real((*a).into(), ACTIVATION_BITS)))
+    }
 }
 
 /// A dense layer that borrows its weights from the model file.
@@ -231,13 +247,20 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
 
     /// A hidden layer: y = phi(W x + b), all in integers; `y` is empty beforehand.
     pub fn hidden(&self, x: &Values<'_>, y: &mut Values<'_>, activation: Activation) {
-        make_room(y.wide, self.multiplier);
+        make_room(y.words, self.multiplier);
         if self.wide_inputs {
-            (self.loops.wide_sums)(self.weight, self.first(x.wide), y.wide);
+            (self.loops.wide_sums)(self.weight, self.first(x.words), y.words);
         } else {
-            (self.loops.sums)(self.weight, self.first(x.narrow), y.wide);
+            (self.loops.sums)(self.weight, self.first(bytemuck::cast_slice(x.words)), y.words);
         }
-        self.activate(y, activation);
+        let constants = Constants { multiplier: self.multiplier, bias: self.bias };
+        let Activation::Tanh = activation;
+        y.narrow = !self.wide_outputs;
+        if self.wide_outputs {
+            return (self.loops.tanh)(y.words, constants);
+        }
+        (self.loops.narrow_tanh)(y.words, constants);
+        y.words.truncate(y.words.len().div_ceil(2));
     }
 
     /// As many inputs as a row has weights: the loops take the one for the other.
@@ -246,26 +269,11 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
         x.get(..self.inputs).unwrap_or(x)
     }
 
-    /// Activations in place of the sums t in `y.wide`.
-    #[inline(always)]
-    fn activate(&self, y: &mut Values<'_>, activation: Activation) {
-        let constants = Constants { multiplier: self.multiplier, bias: self.bias };
-        let Activation::Tanh = activation;
-        if self.wide_outputs {
-            return (self.loops.tanh)(y.wide, constants);
-        }
-        // A multiplier is two numbers of 16 bits.
-        let room: &[i16] = bytemuck::cast_slice(self.multiplier);
-        make_room(y.narrow, room.split_at(y.wide.len().min(room.len())).0);
-        (self.loops.narrow_tanh)(y.wide, constants, y.narrow);
-        y.wide.clear();
-    }
-
     /// The last layer: y = W x + b, to f32; as many rows as there is room for.
     pub fn output(&self, x: &Values<'_>, y: &mut State<f32>) {
         let mut sums = [0; MAX_STATE];
         let sums = sums.split_at_mut(self.bias.len().min(MAX_STATE)).0;
-        (self.loops.wide_sums)(self.weight, self.first(x.wide), sums);
+        (self.loops.wide_sums)(self.weight, self.first(x.words), sums);
         for (((t, scale), bias), y) in sums.iter().zip(self.scale).zip(self.bias).zip(y) {
             let unit = scale * power_of_two(-(unit_bits::<W>() as i32));
             *y = *t as f32 * unit + *bias as f32 * power_of_two(-(BIAS_BITS as i32));
@@ -296,12 +304,14 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
     }
 }
 
-/// As many numbers as `like` has, whatever they are: they will be overwritten. Eight at a time, because a call for all of
+/// As many numbers as `like` has, whatever they are: they will be overwritten. Sixteen at a time, because a call for all of
 /// them would take three times as long.
 #[inline(always)]
 fn make_room<T: Copy>(y: &mut Activations<T>, like: &[T]) {
-    let (eights, rest) = like.as_chunks::<8>();
+    let (sixteens, rest) = like.as_chunks::<16>();
     // There is room: a layer has no more rows than a vector holds.
+    sixteens.iter().for_each(|sixteen| _ = y.extend_from_slice(sixteen));
+    let (eights, rest) = rest.as_chunks::<8>();
     eights.iter().for_each(|eight| _ = y.extend_from_slice(eight));
     rest.iter().for_each(|one| push(y, *one));
 }

@@ -53,13 +53,55 @@ pub struct Constants<'a> {
     pub bias: &'a [i32],
 }
 
+/// How 16-bit activations stand in memory, two to a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// One after the other.
+    Plain,
+    /// As one instruction unpacks 8-bit weights: of every four, 0 with 2 and then 1 with 3; what is left over one after the
+    /// other.
+    Unpacked,
+}
+
+impl Order {
+    /// Where activation `k` of `n` stands.
+    pub fn place(self, k: usize, n: usize) -> usize {
+        match (self, k % 4) {
+            (Order::Unpacked, 1) if k / 4 < n / 4 => k + 1,
+            (Order::Unpacked, 2) if k / 4 < n / 4 => k - 1,
+            _ => k,
+        }
+    }
+}
+
+/// Activations of 16 bits in place of sums, in the first half of their memory.
+#[inline(always)]
+fn narrow_in_place(sums: &mut [i32], constants: Constants<'_>, order: Order) {
+    let n = sums.len().min(constants.multiplier.len()).min(constants.bias.len());
+    let mut k = 0;
+    let mut rows = constants.multiplier.iter().zip(constants.bias);
+    while k < n {
+        // Up to four are read before two words are written, which lie no further on.
+        let mut four = [0; 4];
+        for ((a, t), (m, bias)) in four.iter_mut().zip(sums.iter().skip(k)).zip(&mut rows) {
+            *a = narrow(tanh_of(*t, *m, *bias));
+        }
+        let [a, b, c, d] = four;
+        let pairs = if order == Order::Unpacked && n - k >= 4 { [[a, c], [b, d]] } else { [[a, b], [c, d]] };
+        for (word, [low, high]) in sums.iter_mut().skip(k / 2).zip(pairs).take((n - k).div_ceil(2)) {
+            *word = i32::from(high) << 16 | i32::from(low as u16);
+        }
+        k += 4;
+    }
+}
+
 /// Sums of rows, four of them side by side: an activation is loaded once for four.
 #[inline(always)]
-fn each_sum<W: Copy, S: Default>(
-    weights: &[W],
+fn each_sum<S: Default>(
+    weights: &[i16],
     x: &[i16],
     sums: &mut [i32],
-    add: impl Fn(&mut S, W, i16),
+    add: impl Fn(&mut S, i16, i16),
     narrow: impl Fn(S) -> i32,
 ) {
     let n = x.len().max(1);
@@ -263,14 +305,26 @@ pub trait Kernel {
         }
     }
 
-    /// Rows of 8-bit weights, one after the other, times 16-bit activations: sums\[r\] = 2^[`BYTE_SUM_SHIFT`] times the sum
-    /// over i of weights\[r, i\] x\[i\], exact for rows of at most [`MAX_WIDTH`](crate::limits::MAX_WIDTH).
+    /// Rows of 8-bit weights, one after the other, times 16-bit activations, which stand in [`Order::Unpacked`]:
+    /// sums\[r\] = 2^[`BYTE_SUM_SHIFT`] times the sum over i of weights\[r, i\] x\[i\], exact for rows of at most
+    /// [`MAX_WIDTH`](crate::limits::MAX_WIDTH).
     fn rows_i8(weights: &[i8], x: &[i16], sums: &mut [i32]) {
-        let add = |sum: &mut i32, w, x| *sum += i32::from(w) * i32::from(x);
-        each_sum(weights, x, sums, add, |sum| sum << BYTE_SUM_SHIFT);
+        let (fours, rest) = x.as_chunks::<4>();
+        for (row, to) in weights.chunks_exact(x.len().max(1)).zip(sums) {
+            let (bytes, last) = row.as_chunks::<4>();
+            let mut sum = 0;
+            for (w, x) in bytes.iter().zip(fours) {
+                let ([a, b, c, d], [xa, xc, xb, xd]) = (w.map(i32::from), x.map(i32::from));
+                sum += a * xa + b * xb + c * xc + d * xd;
+            }
+            for (w, x) in last.iter().zip(rest) {
+                sum += i32::from(*w) * i32::from(*x);
+            }
+            *to = sum << BYTE_SUM_SHIFT;
+        }
     }
 
-    /// The same for 16-bit weights, with sums of 64 bits, of which all but the last [`WIDE_SUM_SHIFT`] are kept.
+    /// The same for 16-bit weights and activations one after the other, with sums of 64 bits, of which all but the last [`WIDE_SUM_SHIFT`] are kept.
     fn rows_i16(weights: &[i16], x: &[i16], sums: &mut [i32]) {
         let add = |sum: &mut i64, w, x| *sum += i64::from(i32::from(w) * i32::from(x));
         each_sum(weights, x, sums, add, |sum| (sum >> WIDE_SUM_SHIFT) as i32);
@@ -299,10 +353,14 @@ pub trait Kernel {
         rows.for_each(|((t, m), bias)| *t = tanh_of(*t, *m, *bias));
     }
 
-    /// The same in units of 2^-15, to `out`, for as many as both have.
-    fn narrow_tanh(sums: &[i32], constants: Constants<'_>, out: &mut [i16]) {
-        let rows = sums.iter().zip(constants.multiplier).zip(constants.bias).zip(out);
-        rows.for_each(|(((t, m), bias), a)| *a = narrow(tanh_of(*t, *m, *bias)));
+    /// The same in units of 2^-15 and 16 bits, two to a word in the first half of the memory.
+    fn narrow_tanh(sums: &mut [i32], constants: Constants<'_>) {
+        narrow_in_place(sums, constants, Order::Plain);
+    }
+
+    /// [`Kernel::narrow_tanh`] in the order that [`Kernel::rows_i8`] takes, [`Order::Unpacked`].
+    fn unpacked_tanh(sums: &mut [i32], constants: Constants<'_>) {
+        narrow_in_place(sums, constants, Order::Unpacked);
     }
 
     /// Four rows of floats, one after the other, onto sums that begin with the biases: sums\[r\] += weights\[r, i\] x\[i\], in

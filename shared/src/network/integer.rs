@@ -3,18 +3,18 @@
 
 use super::{Slopes, head};
 use crate::layer::activation::Activation;
-use crate::layer::dense_integer::{DenseInteger, Values, Weight, reals};
+use crate::layer::dense_integer::{DenseInteger, Values, Weight};
 use crate::layer::{Activations, Vector};
 use crate::limits::{MAX_LAYERS, MAX_QUANTITIES, MAX_STATE, MAX_WIDTH};
 use crate::ode::State;
 use core::mem::swap;
 
-/// The outputs at `input`. Stack: two vectors of 32-bit and two of 16-bit numbers.
+/// The outputs at `input`. Stack: two vectors of 32-bit numbers.
 pub fn value<W: Weight>(layers: &[DenseInteger<'_, W>], input: &[f32], activation: Activation) -> State<f32> {
     let mut output = [0.0; MAX_STATE];
     let Some((last, hidden)) = layers.split_last() else { return output };
-    let (mut a, mut b, mut c, mut d) = Default::default();
-    let (mut x, mut y) = (Values { wide: &mut a, narrow: &mut b }, Values { wide: &mut c, narrow: &mut d });
+    let (mut a, mut b) = Default::default();
+    let (mut x, mut y) = (Values::new(&mut a), Values::new(&mut b));
     x.set_inputs(input);
     for layer in hidden {
         y.clear();
@@ -34,8 +34,8 @@ pub fn tangent<W: Weight>(
 ) -> (State<f32>, State<f32>) {
     let (mut output, mut tangent) = ([0.0; MAX_STATE], [0.0; MAX_STATE]);
     let Some((last, hidden)) = layers.split_last() else { return (output, tangent) };
-    let (mut a, mut b, mut c, mut d) = Default::default();
-    let (mut x, mut y) = (Values { wide: &mut a, narrow: &mut b }, Values { wide: &mut c, narrow: &mut d });
+    let (mut a, mut b) = Default::default();
+    let (mut x, mut y) = (Values::new(&mut a), Values::new(&mut b));
     x.set_inputs(input);
     let (mut dx, mut dy) = (&mut Activations::new(), &mut Activations::new());
     let mut slopes = direction;
@@ -43,7 +43,7 @@ pub fn tangent<W: Weight>(
         y.clear();
         dy.clear();
         layer.hidden(&x, &mut y, activation);
-        let mut activations = reals(y.wide, y.narrow);
+        let mut activations = y.reals::<W>();
         layer.tangent(slopes, |dz| {
             let a = activations.next().unwrap_or_default();
             // There is room: a layer has no more outputs than the vector holds.
@@ -73,19 +73,20 @@ pub fn gradient<W: Weight>(
 ) -> (State<f32>, Slopes) {
     let mut output = [0.0; MAX_STATE];
     let Some((last, hidden)) = layers.split_last() else { return (output, [0.0; MAX_QUANTITIES]) };
-    let (mut wide, mut narrow): ([_; MAX_LAYERS], [_; MAX_LAYERS]) = Default::default();
-    let (mut a, mut b) = Default::default();
-    let mut x = Values { wide: &mut a, narrow: &mut b };
-    x.set_inputs(input);
-    for (layer, (wide, narrow)) in hidden.iter().zip(wide.iter_mut().zip(&mut narrow)) {
-        let mut y = Values { wide, narrow };
-        layer.hidden(&x, &mut y, activation);
-        x = y;
+    let (mut memory, mut inputs): ([_; MAX_LAYERS], _) = Default::default();
+    let mut values: heapless::Vec<Values<'_>, MAX_LAYERS> = heapless::Vec::new();
+    let mut first = Values::new(&mut inputs);
+    first.set_inputs(input);
+    for (layer, words) in hidden.iter().zip(&mut memory) {
+        let mut y = Values::new(words);
+        layer.hidden(values.last().unwrap_or(&first), &mut y, activation);
+        // There is room: a network has no more layers.
+        let _ = values.push(y);
     }
-    last.output(&x, &mut output);
+    last.output(values.last().unwrap_or(&first), &mut output);
     let mut slope = transposed(last, seed);
-    for (layer, (wide, narrow)) in hidden.iter().zip(wide.iter().zip(&narrow)).rev() {
-        for (slope, a) in slope.iter_mut().zip(reals(wide, narrow)) {
+    for (layer, values) in hidden.iter().zip(&values).rev() {
+        for (slope, a) in slope.iter_mut().zip(values.reals::<W>()) {
             *slope *= activation.derivative(a);
         }
         slope = transposed(layer, &slope);

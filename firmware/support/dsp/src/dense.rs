@@ -1,5 +1,6 @@
-//! Dense layers of bundles: four rows of 8-bit weights in 23 instructions for 16 multiply-accumulates, of 16-bit weights in
-//! 13, or two rows with sums of 64 bits in 7 for 8. Bit for bit what `sirocco::layer::kernel::Portable` computes.
+//! Dense layers of bundles: four rows of 8-bit weights in 21 instructions for 16 multiply-accumulates, on 32 activations in
+//! 18 and a half; of 16-bit weights in 13, or two rows with sums of 64 bits in 7 for 8. Bit for bit what
+//! `sirocco::layer::kernel::Portable` computes.
 
 use core::arch::naked_asm;
 use sirocco::layer::kernel::{BYTE_SUM_SHIFT, Kernel, Portable, WIDE_SUM_SHIFT};
@@ -12,7 +13,8 @@ type Rows<W> = fn(&[W], &[i16], &mut [i32]);
 /// See [`Kernel::rows_i8`].
 #[inline(always)]
 pub fn rows_i8(weights: &[i8], x: &[i16], sums: &mut [i32]) {
-    by(sum_i8, weights, x, sums, Portable::rows_i8);
+    let rows = if x.len() == 32 && weights.as_ptr() as usize & 3 == 0 { sum_i8_of_32 } else { sum_i8 };
+    by(rows, weights, x, sums, Portable::rows_i8);
 }
 
 /// See [`Kernel::rows_i16`].
@@ -54,41 +56,30 @@ fn fits(weights: usize, x: &[i16], sums: &[i32]) -> bool {
     whole && weights > 0 && x.len().checked_mul(sums.len()) == Some(weights)
 }
 
-/// Four activations to their even and odd places, as `SXTB16` unpacks weights.
-macro_rules! activations {
-    () => {
-        "
-        ldrd r10, r11, [r1], #8
-        pkhbt r12, r10, r11, lsl #16
-        pkhtb r11, r11, r10, asr #16
-        "
-    };
-}
-
-/// Four products of a row.
+/// Four products of a row, of activations as `SXTB16` unpacks weights.
 macro_rules! products {
     ($row:literal, $sum:literal) => {
         concat!(
             "ldr r10, [",
             $row,
             "], #4\n",
-            "sxtb16 lr, r10\n",
+            "sxtb16 r11, r10\n",
             "sxtb16 r10, r10, ror #8\n",
             "smlad ",
             $sum,
-            ", lr, r12, ",
+            ", r11, r12, ",
             $sum,
             "\n",
             "smlad ",
             $sum,
-            ", r10, r11, ",
+            ", r10, lr, ",
             $sum,
             "\n",
         )
     };
 }
 
-/// Four activations as they are.
+/// Four activations.
 macro_rules! pairs {
     () => {
         "ldrd r12, lr, [r1], #8\n"
@@ -178,8 +169,115 @@ macro_rules! four_rows {
     };
 }
 
-four_rows!(sum_i8, i8, "r12", activations, products, "lsl", BYTE_SUM_SHIFT);
+four_rows!(sum_i8, i8, "r12", pairs, products, "lsl", BYTE_SUM_SHIFT);
 four_rows!(short_i16, i16, "r12, lsl #1", pairs, half_products, "asr", WIDE_SUM_SHIFT);
+
+/// Eight products of a row, whose weights are `at` this place, and whose sums begin with the first two.
+macro_rules! eight_products {
+    (begin $sum:literal, $at:expr) => {
+        concat!(
+            "ldrd r2, r3, [r0, #(",
+            $at,
+            ")]\n",
+            "sxtb16 r12, r2\n",
+            "sxtb16 r2, r2, ror #8\n",
+            "smuad ",
+            $sum,
+            ", r12, r8\n",
+            "smlad ",
+            $sum,
+            ", r2, r9, ",
+            $sum,
+            "\n",
+            "sxtb16 r12, r3\n",
+            "sxtb16 r3, r3, ror #8\n",
+            "smlad ",
+            $sum,
+            ", r12, r10, ",
+            $sum,
+            "\n",
+            "smlad ",
+            $sum,
+            ", r3, r11, ",
+            $sum,
+            "\n",
+        )
+    };
+    (add $sum:literal, $at:expr) => {
+        concat!(
+            "ldrd r2, r3, [r0, #(",
+            $at,
+            ")]\n",
+            "sxtb16 r12, r2\n",
+            "sxtb16 r2, r2, ror #8\n",
+            "smlad ",
+            $sum,
+            ", r12, r8, ",
+            $sum,
+            "\n",
+            "smlad ",
+            $sum,
+            ", r2, r9, ",
+            $sum,
+            "\n",
+            "sxtb16 r12, r3\n",
+            "sxtb16 r3, r3, ror #8\n",
+            "smlad ",
+            $sum,
+            ", r12, r10, ",
+            $sum,
+            "\n",
+            "smlad ",
+            $sum,
+            ", r3, r11, ",
+            $sum,
+            "\n",
+        )
+    };
+}
+
+/// Eight activations, and their products with four rows of 32 weights.
+macro_rules! eight_activations {
+    ($how:tt, $at:literal) => {
+        concat!(
+            "ldm r1!, {{r8-r11}}\n",
+            eight_products!($how "r4", concat!($at, " + 0")),
+            eight_products!($how "r5", concat!($at, " + 32")),
+            eight_products!($how "r6", concat!($at, " + 64")),
+            eight_products!($how "r7", concat!($at, " + 96")),
+        )
+    };
+}
+
+/// [`sum_i8`] on 32 activations, its loop over them unrolled.
+///
+/// # Safety
+/// As for [`sum_i8`], with `n` = 32, and the weights at a multiple of four.
+#[unsafe(naked)]
+unsafe extern "C" fn sum_i8_of_32(weights: *const i8, x: *const i16, n: usize, sums: *mut i32, end: *mut i32) {
+    // r0 weights, r1 x, lr sums, r4-r7 sums, r8-r11 activations, r2, r3, r12 weights. End at sp + 36.
+    naked_asm!(
+        "push {{r4-r11, lr}}",
+        "mov lr, r3",
+        "2:",
+        eight_activations!(begin, "0"),
+        eight_activations!(add, "8"),
+        eight_activations!(add, "16"),
+        eight_activations!(add, "24"),
+        "lsl r4, #{shift}",
+        "lsl r5, #{shift}",
+        "lsl r6, #{shift}",
+        "lsl r7, #{shift}",
+        "stm lr!, {{r4-r7}}",
+        "ldr r2, [sp, #36]",
+        "sub r1, #64",
+        "add r0, #128",
+        "cmp lr, r2",
+        "bne 2b",
+        "pop {{r4-r11, pc}}",
+        shift = const BYTE_SUM_SHIFT,
+    )
+}
 
 /// Four products of each of two rows.
 macro_rules! wide_products {

@@ -158,8 +158,12 @@ impl Kernel for Dsp {
         tanh::tanh(sums, constants);
     }
 
-    fn narrow_tanh(sums: &[i32], constants: Constants<'_>, out: &mut [i16]) {
-        tanh::narrow_tanh(sums, constants, out);
+    fn narrow_tanh(sums: &mut [i32], constants: Constants<'_>) {
+        tanh::narrow_tanh(sums, constants);
+    }
+
+    fn unpacked_tanh(sums: &mut [i32], constants: Constants<'_>) {
+        tanh::unpacked_tanh(sums, constants);
     }
 
     fn rows_i8(weights: &[i8], x: &[i16], sums: &mut [i32]) {

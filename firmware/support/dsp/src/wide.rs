@@ -11,19 +11,19 @@ type Loop<W> = unsafe extern "C" fn(*const W, *const i32, *const i32, *mut i32, 
 /// See [`Kernel::wide_i8`].
 #[inline(always)]
 pub fn wide_i8(weights: &[i8], x: &[i32], sums: &mut [i32]) {
-    by([three_i8, five_i8, eights_i8], weights, x, sums, Portable::wide_i8);
+    by([three_i8, five_i8, thirty_two_i8, eights_i8], weights, x, sums, Portable::wide_i8);
 }
 
 /// See [`Kernel::wide_i16`].
 #[inline(always)]
 pub fn wide_i16(weights: &[i16], x: &[i32], sums: &mut [i32]) {
-    by([three_i16, five_i16, eights_i16], weights, x, sums, Portable::wide_i16);
+    by([three_i16, five_i16, thirty_two_i16, eights_i16], weights, x, sums, Portable::wide_i16);
 }
 
-/// By the loop for three, for five, or for a multiple of eight activations; else by `other`.
+/// By the loop for three, for five, for 32, or for a multiple of eight activations; else by `other`.
 #[inline(always)]
 fn by<W>(
-    [three, five, eights]: [Loop<W>; 3],
+    [three, five, thirty_two, eights]: [Loop<W>; 4],
     weights: &[W],
     x: &[i32],
     sums: &mut [i32],
@@ -32,6 +32,7 @@ fn by<W>(
     let rows = match x.len() {
         3 => three,
         5 => five,
+        32 => thirty_two,
         n if n & 7 == 0 => eights,
         _ => return other(weights, x, sums),
     };
@@ -44,9 +45,28 @@ fn by<W>(
     unsafe { rows(weights.as_ptr(), x.start, x.end, sums.start, sums.end) }
 }
 
-/// A loop for so many activations that they stay in registers.
+/// One row of weights on activations that stay in registers.
+macro_rules! row_of_few {
+    ($load:literal, $size:literal, $second:literal $($next:literal)*) => {
+        concat!(
+            $load, " lr, [r0], #", $size, "\n",
+            "smull r2, r3, lr, r4\n",
+            $load, " lr, [r0], #", $size, "\n",
+            "smlal r2, r3, lr, ", $second, "\n",
+            $(
+                $load, " lr, [r0], #", $size, "\n",
+                "smlal r2, r3, lr, ", $next, "\n",
+            )*
+            "lsr r2, #{shift}\n",
+            "orr r2, r2, r3, lsl #32 - {shift}\n",
+            "str r2, [r1], #4\n",
+        )
+    };
+}
+
+/// A loop for so many activations that they stay in registers; two rows at a turn, but an odd one first.
 macro_rules! few {
-    ($name:ident, $weight:ty, $load:literal, $size:literal, $x:literal, $second:literal $($next:literal)*) => {
+    ($name:ident, $weight:ty, $load:literal, $size:literal, $x:literal, $($next:literal)*) => {
         /// # Safety
         /// From `x` on there are as many activations as this loop takes, up to `_end`; from `sums` to `last` there is room for
         /// at least one sum; from `weights` on there is a weight for every activation and sum.
@@ -64,20 +84,18 @@ macro_rules! few {
                 concat!("ldm r1, {{", $x, "}}"),
                 "mov r1, r3",
                 "ldr r12, [sp, #24]",
-                "2:",
-                concat!($load, " lr, [r0], #", $size),
-                "smull r2, r3, lr, r4",
-                concat!($load, " lr, [r0], #", $size),
-                concat!("smlal r2, r3, lr, ", $second),
-                $(
-                    concat!($load, " lr, [r0], #", $size),
-                    concat!("smlal r2, r3, lr, ", $next),
-                )*
-                "lsr r2, #{shift}",
-                "orr r2, r2, r3, lsl #32 - {shift}",
-                "str r2, [r1], #4",
+                "sub r2, r12, r1",
+                "tst r2, #4",
+                "beq 3f",
+                row_of_few!($load, $size, $($next)*),
                 "cmp r1, r12",
-                "bne 2b",
+                "beq 4f",
+                "3:",
+                row_of_few!($load, $size, $($next)*),
+                row_of_few!($load, $size, $($next)*),
+                "cmp r1, r12",
+                "bne 3b",
+                "4:",
                 "pop {{r4-r8, pc}}",
                 shift = const wide_shift::<$weight>(),
             )
@@ -105,6 +123,54 @@ macro_rules! four {
         concat!($load, " lr, [r0], #", $size, "\nsmlal r2, r3, lr, ", $x, "\n")
     };
 }
+
+/// A loop for 32 activations: that of [`eights`], unrolled.
+macro_rules! thirty_two {
+    ($name:ident, $weight:ty, $load:literal, $size:literal) => {
+        /// # Safety
+        /// From `x` on there are 32 activations, up to `_end`; else as for the other loops.
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name(
+            weights: *const $weight,
+            x: *const i32,
+            _end: *const i32,
+            sums: *mut i32,
+            last: *const i32,
+        ) {
+            // r0 weights, r1 activations, r10 sums, r11 their end, r2-r3 a sum, r4-r7 four activations, lr a weight.
+            naked_asm!(
+                "push {{r4-r7, r10, r11, lr}}",
+                "mov r10, r3",
+                "ldr r11, [sp, #28]",
+                "2:", // a row
+                "ldm r1!, {{r4-r7}}",
+                concat!($load, " lr, [r0], #", $size),
+                "smull r2, r3, lr, r4",
+                four!($load, $size, "r5"),
+                four!($load, $size, "r6"),
+                four!($load, $size, "r7"),
+                four!($load, $size),
+                four!($load, $size),
+                four!($load, $size),
+                four!($load, $size),
+                four!($load, $size),
+                four!($load, $size),
+                four!($load, $size),
+                "sub r1, #128",
+                "lsr r2, #{shift}",
+                "orr r2, r2, r3, lsl #32 - {shift}",
+                "str r2, [r10], #4",
+                "cmp r10, r11",
+                "bne 2b",
+                "pop {{r4-r7, r10, r11, pc}}",
+                shift = const wide_shift::<$weight>(),
+            )
+        }
+    };
+}
+
+thirty_two!(thirty_two_i8, i8, "ldrsb", "1");
+thirty_two!(thirty_two_i16, i16, "ldrsh", "2");
 
 /// A loop for a multiple of eight activations.
 macro_rules! eights {
