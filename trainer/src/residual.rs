@@ -193,7 +193,11 @@ impl Problem {
     fn distance(&self, point: &Point, output: f64) -> f64 {
         let f = point.factor;
         match self.form {
-            Form::Reduced => point.reduced.derivative(f * output, f).iter().map(|d| d * d).sum::<f64>().sqrt(),
+            // The derivative is by physical time, k times that by x.
+            Form::Reduced => {
+                let moved = point.reduced.derivative(f * output, f / point.reduced.k);
+                moved.iter().map(|d| d * d).sum::<f64>().sqrt()
+            }
             _ => f,
         }
     }
