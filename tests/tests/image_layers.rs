@@ -2,15 +2,17 @@
 //! the f32 network that was quantised.
 
 use proptest::prelude::*;
+use sirocco::error::Key;
 use sirocco::image::Network;
 use sirocco::layer::kernel::Portable;
 use sirocco::model::Model;
 use sirocco_trainer::image::answers::image_bytes;
 use sirocco_trainer::image::benchmark::{Builder, export_random};
+use sirocco_trainer::image::export::{ExportedImage, ImageExportError};
 use sirocco_trainer::image::folded::{Folded, Shape, Window};
 use sirocco_trainer::quantise::image::{Integers, Layer, Quantised, quantise};
 use sirocco_trainer::quantise::range::{Range, ranges};
-use sirocco_trainer::quantise::winograd::Transformed;
+use sirocco_trainer::quantise::winograd::{Budget, Transformed};
 use sirocco_trainer::random::{Purpose, Random};
 
 /// Bytes of every value, channels last, and the logits: straight from the definitions in `sirocco::layer`.
@@ -145,6 +147,57 @@ proptest! {
         prop_assert_eq!(logits.values(), &plain(&quantised, &image).1[..]);
         // What was left in the arena does not matter.
         prop_assert_eq!(device.logits::<Portable>(&image, &mut arena).unwrap(), logits);
+    }
+}
+
+/// 3x3 convolutions of growing width: all but the first can be transformed.
+fn deep() -> Folded {
+    let net = Builder::new(Shape::new(3, 12, 12), 3);
+    let widths = [16, 16, 32, 32];
+    widths.into_iter().fold(net, |net, width| net.conv(width, Window::square(3, 1, 1), true)).global_average().logits(4)
+}
+
+/// How a network is exported within a budget: what is taken, and the operations.
+fn within(folded: &Folded, budget: Budget) -> Result<(ExportedImage, String), ImageExportError> {
+    let exported = export_random(folded, 3, Transformed::Within(budget))?;
+    let model = Model::open(&exported.bytes).unwrap();
+    let nodes = model.require(Key::Nodes).unwrap();
+    let operations = nodes.split(';').map(|node| node.split(' ').next().unwrap());
+    let operations = operations.collect::<Vec<_>>().join(" ");
+    Ok((exported.clone(), operations))
+}
+
+#[test]
+fn a_budget_decides_which_convolutions_are_transformed() {
+    let folded = deep();
+    let direct = export_random(&folded, 3, Transformed::Never).unwrap();
+    let all = within(&folded, Budget { flash: usize::MAX, ram: usize::MAX }).unwrap();
+    assert_eq!((all.1.as_str(), all.0.transformed), ("conv winograd winograd winograd average logits", 3));
+    assert!(all.0.instructions[0] * 10 < direct.instructions[0] * 7, "{:?}", all.0.instructions);
+    // The same logits, by another way.
+    let logits = |file: &[u8]| {
+        let model = Model::open(file).unwrap();
+        let network = Network::open(&model).unwrap();
+        let image = image_bytes(&noise(folded.input, 9), folded.input.channels);
+        network.logits::<Portable>(&image, &mut vec![0; network.arena()]).unwrap()
+    };
+    assert_eq!(logits(&all.0.bytes), logits(&direct.bytes));
+    // Flash for the one that saves most for a byte, RAM for those that read 16 channels, or for none.
+    let some = Budget { flash: direct.bytes.len() + 25_000, ram: usize::MAX };
+    let little = Budget { flash: usize::MAX, ram: all.0.arena - 1 };
+    for (budget, wanted) in [(some, "conv conv conv winograd"), (little, "conv winograd winograd conv")] {
+        let (exported, operations) = within(&folded, budget).unwrap();
+        assert!(operations.starts_with(wanted), "{budget:?}: {operations}");
+        assert!(exported.bytes.len() <= budget.flash && exported.arena <= budget.ram);
+        assert_eq!(logits(&exported.bytes), logits(&direct.bytes));
+    }
+    let exactly = Budget { flash: direct.bytes.len(), ram: direct.arena };
+    assert_eq!(within(&folded, exactly).unwrap().1, "conv conv conv conv average logits");
+    for (budget, what) in
+        [(Budget { flash: exactly.flash - 1, ..exactly }, "flash"), (Budget { ram: exactly.ram - 1, ..exactly }, "RAM")]
+    {
+        let refused = within(&folded, budget).map(|(_, operations)| operations);
+        assert!(matches!(&refused, Err(ImageExportError::Budget { what: w, .. }) if *w == what), "{refused:?}");
     }
 }
 

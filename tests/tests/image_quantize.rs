@@ -62,6 +62,11 @@ fn a_network_becomes_a_file_that_a_device_reads() {
     assert_eq!(model.entry("quantised.shift"), Some("brightness:0.1"));
     assert_eq!(model.entry("accuracy"), Some(format!("{:.2}", number(&shifted, "accuracy")).as_str()));
 
+    // A board's room: nothing to transform here, but enough.
+    let room = ["--flash", "64K", "--ram", "16K", "--out", &again];
+    let fitting = json(&image("quantize", &[&[float.as_str()], &digits[..], &room[..]].concat()));
+    assert_eq!(number(&fitting, "transformed"), 0.0);
+
     // Mistakes.
     let quantize = |file: &str, rest: &[&str]| image("quantize", &[&[file], rest, &["--out", &again]].concat());
     assert_fails(&quantize(&integers, &["--dataset", "fixture-usps"]), 1, "make it with `image pretrain`");
@@ -69,6 +74,8 @@ fn a_network_becomes_a_file_that_a_device_reads() {
     assert_fails(&quantize(&float, &["--dataset", "digits"]), 1, "mnist, usps");
     assert_fails(&quantize(&float, &["--dataset", "fixture-usps", "--withhold", "1"]), 2, "less than 1");
     assert_fails(&quantize(&float, &["--dataset", "fixture-usps", "--shift", "fog:1"]), 2, "no shift `fog`");
+    assert_fails(&quantize(&float, &["--dataset", "fixture-usps", "--ram", "1K"]), 1, "bytes of RAM, of 1024");
+    assert_fails(&quantize(&float, &["--dataset", "fixture-usps", "--flash", "12Q"]), 2, "as `64K` and `1M`");
 }
 
 /// The committed file that firmware and tools are tested with; `tests/data/README.md` tells how it was made.

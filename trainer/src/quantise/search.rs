@@ -68,8 +68,8 @@ impl Quadratic {
             let column = self.matrix.col_as_slice(i);
             let alone = 2.0 * sign * self.slope[i] + column[i];
             let mut best = (alone, vec![(i, sign)]);
-            for j in 0..i {
-                let slope = self.slope[j] + sign * column[j];
+            for (j, (slope, coupling)) in self.slope[..i].iter().zip(column).enumerate() {
+                let slope = slope + sign * coupling;
                 let both = alone + self.matrix[(j, j)] - 2.0 * slope.abs();
                 if both < best.0 && allowed(j, -slope.signum()) {
                     best = (both, vec![(i, sign), (j, -slope.signum())]);
