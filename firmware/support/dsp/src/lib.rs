@@ -2,8 +2,8 @@
 //! `SMLAD`, two bytes unpacked in one `SXTB16`. Bit for bit what `sirocco::layer::kernel::Portable` computes.
 //!
 //! [`block`] takes 13 instructions for 16 multiply-accumulates, [`pair`] 18 for 16, and 3 and 2 per turn of their
-//! loops; sums stay in registers. All unsafe code is in this file and in `dense.rs` and
-//! `floats.rs`, which have the layers of bundles.
+//! loops; sums stay in registers. `tiles.rs` has Winograd's convolutions; `dense.rs`, `wide.rs`, `tanh.rs` and `floats.rs`
+//! have the layers of bundles. All unsafe code of the evaluator is in these files.
 //!
 //! A board whose core lacks these instructions does not depend on this crate: it uses `Portable`. A Cortex-M33 has
 //! them as an option that the target `thumbv8m.main` leaves out: there this needs `-C target-feature=+dsp`.

@@ -18,8 +18,8 @@ use std::process::ExitCode;
 
 /// Write a bundle in another number format.
 ///
-/// Weights become integers by second-order rounding, which lets the others make up for each one's error and looks at
-/// the residuals alone. The new file is evaluated as a device would and its errors are written into it.
+/// Weights become integers by second-order rounding, which lets the others make up for each one's error and keeps the answers
+/// of the network before; no solution is looked at. The new file is evaluated as a device would and its errors are written into it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
