@@ -454,4 +454,39 @@ mod tests {
             }
         }
     }
+
+    proptest! {
+        /// Activations in place: the numbers that come out in 32 bits, narrowed, in the stated order.
+        #[test]
+        fn narrow_activations_stand_in_their_order(rows in prop::collection::vec((any::<i32>(), 0..i32::MAX, any::<i32>()), 0..20)) {
+            let sums: Vec<i32> = rows.iter().map(|row| row.0).collect();
+            let multiplier: Vec<i32> = rows.iter().map(|row| row.1 >> 1).collect();
+            let bias: Vec<i32> = rows.iter().map(|row| row.2 >> 1).collect();
+            let constants = Constants { multiplier: &multiplier, bias: &bias };
+            let mut wide = sums.clone();
+            Portable::tanh(&mut wide, constants);
+            for order in [Order::Plain, Order::Unpacked] {
+                let mut words = sums.clone();
+                match order {
+                    Order::Plain => Portable::narrow_tanh(&mut words, constants),
+                    Order::Unpacked => Portable::unpacked_tanh(&mut words, constants),
+                }
+                let halves: &[i16] = bytemuck::cast_slice(&words);
+                for (k, a) in wide.iter().enumerate() {
+                    prop_assert_eq!(halves[order.place(k, wide.len())], narrow(*a), "{:?} {} of {}", order, k, wide.len());
+                }
+            }
+        }
+
+        #[test]
+        fn rows_of_bytes_take_unpacked_activations(weights in prop::collection::vec(any::<i8>(), 0..40), x: [i16; 40]) {
+            let n = weights.len();
+            let mut ordered = std::vec![0; n];
+            (0..n).for_each(|k| ordered[Order::Unpacked.place(k, n)] = x[k]);
+            let mut sum = [0];
+            Portable::rows_i8(&weights, &ordered, &mut sum);
+            let plain: i32 = weights.iter().zip(x).map(|(w, x)| i32::from(*w) * i32::from(x)).sum();
+            prop_assert!(n == 0 || sum == [plain << BYTE_SUM_SHIFT]);
+        }
+    }
 }

@@ -169,3 +169,49 @@ pub(super) fn inverse(sums: &Tiles, channel: usize, place: usize) -> [i32; STEP 
     let ([a, b], [c, d]) = (row(0), row(1));
     [a, b, c, d]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::kernel::Portable;
+    use proptest::prelude::*;
+
+    /// Twice the paper's G.
+    const G: [[i32; 3]; 4] = [[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]];
+    const CHANNELS: usize = 4;
+
+    proptest! {
+        /// Two outputs of one tile, in another place than the first: four times the sums of the direct form.
+        #[test]
+        fn a_tile_has_the_sums_of_the_direct_form(
+            weights: [[[i8; 9]; CHANNELS]; 2], pixels: [[u8; CHANNELS]; 16], place in 0usize..PIXELS,
+        ) {
+            let u = |w: &[i8; 9], k: usize| -> i32 {
+                let terms = (0..9).map(|n| G[k / 4][n / 3] * i32::from(w[n]) * G[k % 4][n % 3]);
+                terms.sum()
+            };
+            let word = |low: i32, high: i32| low as u32 & 0xffff | (high as u32) << 16;
+            let mut packed = [[0; 2]; PLACES * CHANNELS / 2];
+            for (n, pair) in packed.iter_mut().enumerate() {
+                let (k, i) = (n / 2, n % 2);
+                *pair = [0, 1].map(|o: usize| word(u(&weights[o][i], k), u(&weights[o][i + 2], k)));
+            }
+            let mut columns = [[[0; PIXELS]; PLACES]; CHANNELS / 2];
+            Portable::transform(pixels.as_flattened(), CHANNELS, SIDE * CHANNELS, place, &mut columns);
+            let mut sums = Tiles::default();
+            Portable::places(&packed, &columns, &mut sums);
+            for (o, weights) in weights.iter().enumerate() {
+                for (k, y) in inverse(&sums, o, place).into_iter().enumerate() {
+                    let taps = (0..9).flat_map(|n| (0..CHANNELS).map(move |c| (n, c)));
+                    let direct: i32 = taps
+                        .map(|(n, c)| {
+                            let pixel = pixels[(k / 2 + n / 3) * SIDE + k % 2 + n % 3][c];
+                            i32::from(weights[c][n]) * i32::from(pixel)
+                        })
+                        .sum();
+                    prop_assert_eq!(y, 4 * direct);
+                }
+            }
+        }
+    }
+}

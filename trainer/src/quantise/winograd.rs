@@ -122,3 +122,17 @@ pub fn packed(integers: &Integers) -> (Vec<usize>, Vec<i16>) {
     }
     (vec![outputs.len().div_ceil(2), 16, none.len() / 2, 4], values)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_transformed_by_hand() {
+        // Two channels: all ones, and 127 in the last corner.
+        let weight: Vec<i8> = (0..9).flat_map(|k| [1, if k == 8 { 127 } else { 0 }]).collect();
+        let [ones, corner] = transformed(&weight)[..] else { panic!("two channels") };
+        assert_eq!(ones, [4, 6, 2, 4, 6, 9, 3, 6, 2, 3, 1, 2, 4, 6, 2, 4]);
+        assert_eq!(corner, [0, 0, 0, 0, 0, 127, 127, 254, 0, 127, 127, 254, 0, 254, 254, 508]);
+    }
+}
