@@ -141,14 +141,15 @@ pub struct Place {
 #[derive(Debug)]
 pub struct Values<'v> {
     words: &'v mut Activations<i32>,
-    narrow: bool,
+    /// How many there are of 16 bits; 0 if they have 32.
+    narrow: usize,
 }
 
 impl<'v> Values<'v> {
     /// None yet, in this memory.
     pub fn new(words: &'v mut Activations<i32>) -> Self {
         words.clear();
-        Values { words, narrow: false }
+        Values { words, narrow: 0 }
     }
 
     /// Makes room.
@@ -159,17 +160,17 @@ impl<'v> Values<'v> {
     /// Network inputs, quantised.
     pub fn set_inputs(&mut self, inputs: &[f32]) {
         self.clear();
-        self.narrow = false;
+        self.narrow = 0;
         inputs.iter().for_each(|input| push(self.words, quantise_input(*input)));
     }
 
-    /// As real numbers, for a layer of these weights; of 16-bit ones an even number.
+    /// As real numbers, for a layer of these weights.
     pub fn reals<W: Weight>(&self) -> impl Iterator<Item = f32> {
         let real = |value: i32, bits: u32| value as f32 * power_of_two(-(bits as i32));
         let halves: &[i16] = bytemuck::cast_slice(self.words);
-        let (wide, narrow): (&[i32], _) = if self.narrow { (&[], halves) } else { (self.words, &[][..]) };
-        let ordered = (0..narrow.len()).filter_map(|k| narrow.get(W::ORDER.place(k, narrow.len())));
-        wide.iter().map(move |a| real(*a, WIDE_BITS)).chain(ordered.map(move |a| real((*a).into(), ACTIVATION_BITS)))
+        let (wide, n): (&[i32], usize) = if self.narrow == 0 { (self.words, 0) } else { (&[], self.narrow) };
+        let narrow = (0..n).filter_map(move |k| halves.get(W::ORDER.place(k, n)));
+        wide.iter().map(move |a| real(*a, WIDE_BITS)).chain(narrow.map(move |a| real((*a).into(), ACTIVATION_BITS)))
     }
 }
 
@@ -255,12 +256,13 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
         }
         let constants = Constants { multiplier: self.multiplier, bias: self.bias };
         let Activation::Tanh = activation;
-        y.narrow = !self.wide_outputs;
         if self.wide_outputs {
+            y.narrow = 0;
             return (self.loops.tanh)(y.words, constants);
         }
         (self.loops.narrow_tanh)(y.words, constants);
-        y.words.truncate(y.words.len().div_ceil(2));
+        y.narrow = y.words.len();
+        y.words.truncate(y.narrow.div_ceil(2));
     }
 
     /// As many inputs as a row has weights: the loops take the one for the other.
@@ -327,6 +329,36 @@ mod tests {
         assert_eq!(quantise_input(f32::INFINITY), INPUT_LIMIT);
         assert_eq!((quantise_input(3.999_999_8), quantise_input(-1e-9)), (INPUT_LIMIT - 4, 0));
         assert_eq!((quantise_input(0.3), quantise_input(-0.3)), (5_033_165, -5_033_165));
+    }
+
+    /// Whatever their format, order and number, activations are read as what they are.
+    #[test]
+    fn activations_are_read_in_their_order() {
+        let sums: [i32; 40] = core::array::from_fn(|k| (k as i32 - 20) << 22);
+        let (multiplier, bias) = ([1 << 27; 40], [3; 40]);
+        fn read<W: Weight>(
+            tanh: fn(&mut [i32], Constants<'_>),
+            sums: &[i32],
+            constants: Constants<'_>,
+        ) -> std::vec::Vec<f32> {
+            let mut words = Activations::from_slice(sums).unwrap();
+            tanh(&mut words, constants);
+            words.truncate(sums.len().div_ceil(2));
+            Values { words: &mut words, narrow: sums.len() }.reals::<W>().collect()
+        }
+        for n in 1..=40 {
+            let constants = Constants { multiplier: &multiplier[..n], bias: &bias[..n] };
+            let mut wide = Activations::from_slice(&sums[..n]).unwrap();
+            Portable::tanh(&mut wide, constants);
+            let wide: std::vec::Vec<f32> = Values { words: &mut wide, narrow: 0 }.reals::<i8>().collect();
+            let plain = read::<i16>(Portable::narrow_tanh, &sums[..n], constants);
+            assert_eq!(read::<i8>(Portable::unpacked_tanh, &sums[..n], constants), plain, "{n}");
+            let near = |(a, b): (&f32, &f32)| (a - b).abs() < 3.1e-5;
+            assert!(
+                plain.len() == n && wide.len() == n && wide.iter().zip(&plain).all(near),
+                "{n}: {plain:?} {wide:?}"
+            );
+        }
     }
 
     /// The largest sums there can be.

@@ -122,7 +122,7 @@ macro_rules! two_narrow {
     };
 }
 
-/// A loop over four sums at a turn, that leaves two words of two activations in r4 and r5.
+/// A loop over four sums at a turn; `$end` compares with the end.
 macro_rules! four_at_a_turn {
     ($name:ident, $end:literal, $($turn:expr),*) => {
         /// # Safety
