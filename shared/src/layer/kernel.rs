@@ -16,7 +16,7 @@ use super::winograd;
 /// Pixels that are convolved at once.
 pub const PIXELS: usize = 4;
 
-/// Places of a transformed tile; see [`winograd`](super::winograd).
+/// Places of a transformed tile; see [`winograd`].
 pub const PLACES: usize = 16;
 /// Sums of two channels of four tiles, place by place.
 pub type Tiles = [[[i32; PIXELS]; 2]; PLACES];
@@ -240,7 +240,7 @@ pub trait Kernel {
         }
     }
 
-    /// Transforms a tile of [`winograd`](super::winograd) into the column `place`: V = B' d B, each four channels as two
+    /// Transforms a tile of [`winograd`] into the column `place`: V = B' d B, each four channels as two
     /// words of two 16-bit numbers, places 0 with 2 and 1 with 3. The 16 pixels have `channels` bytes, a multiple of four;
     /// they begin with `input`, and a row of four `row` bytes after the one before. `columns` has two words for every four
     /// channels. What lies beyond `input` counts as 0.

@@ -172,66 +172,21 @@ macro_rules! four_rows {
 four_rows!(sum_i8, i8, "r12", pairs, products, "lsl", BYTE_SUM_SHIFT);
 four_rows!(short_i16, i16, "r12, lsl #1", pairs, half_products, "asr", WIDE_SUM_SHIFT);
 
-/// Eight products of a row, whose weights are `at` this place, and whose sums begin with the first two.
+/// Eight products of a row, whose weights are `at` this place; the first two may begin the sum.
 macro_rules! eight_products {
-    (begin $sum:literal, $at:expr) => {
+    ($how:tt $sum:literal, $at:expr) => {
         concat!(
             "ldrd r2, r3, [r0, #(",
             $at,
             ")]\n",
             "sxtb16 r12, r2\n",
             "sxtb16 r2, r2, ror #8\n",
-            "smuad ",
-            $sum,
-            ", r12, r8\n",
-            "smlad ",
-            $sum,
-            ", r2, r9, ",
-            $sum,
-            "\n",
+            two_products!($how $sum, "r12", "r8"),
+            two_products!(add $sum, "r2", "r9"),
             "sxtb16 r12, r3\n",
             "sxtb16 r3, r3, ror #8\n",
-            "smlad ",
-            $sum,
-            ", r12, r10, ",
-            $sum,
-            "\n",
-            "smlad ",
-            $sum,
-            ", r3, r11, ",
-            $sum,
-            "\n",
-        )
-    };
-    (add $sum:literal, $at:expr) => {
-        concat!(
-            "ldrd r2, r3, [r0, #(",
-            $at,
-            ")]\n",
-            "sxtb16 r12, r2\n",
-            "sxtb16 r2, r2, ror #8\n",
-            "smlad ",
-            $sum,
-            ", r12, r8, ",
-            $sum,
-            "\n",
-            "smlad ",
-            $sum,
-            ", r2, r9, ",
-            $sum,
-            "\n",
-            "sxtb16 r12, r3\n",
-            "sxtb16 r3, r3, ror #8\n",
-            "smlad ",
-            $sum,
-            ", r12, r10, ",
-            $sum,
-            "\n",
-            "smlad ",
-            $sum,
-            ", r3, r11, ",
-            $sum,
-            "\n",
+            two_products!(add $sum, "r12", "r10"),
+            two_products!(add $sum, "r3", "r11"),
         )
     };
 }

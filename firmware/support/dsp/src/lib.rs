@@ -11,6 +11,37 @@
 #![cfg(target_arch = "arm")]
 #![allow(unsafe_code)]
 
+/// Two products of 16 bits, added up: begin a sum, or add to it.
+macro_rules! two_products {
+    (begin $sum:literal, $a:literal, $b:literal) => {
+        concat!("smuad ", $sum, ", ", $a, ", ", $b, "\n")
+    };
+    (add $sum:literal, $a:literal, $b:literal) => {
+        concat!("smlad ", $sum, ", ", $a, ", ", $b, ", ", $sum, "\n")
+    };
+}
+
+/// Two weights of A in r2 and of B in r3, with four pixels or tiles from r1 on, which moves on by as much as `$next`: 16
+/// products.
+macro_rules! sixteen_products {
+    ($how:tt, $next:literal) => {
+        concat!(
+            "ldrd r12, lr, [r1], #8\n",
+            two_products!($how "r4", "r2", "r12"),
+            two_products!($how "r8", "r3", "r12"),
+            two_products!($how "r5", "r2", "lr"),
+            two_products!($how "r9", "r3", "lr"),
+            "ldrd r12, lr, [r1], #",
+            $next,
+            "\n",
+            two_products!($how "r6", "r2", "r12"),
+            two_products!($how "r10", "r3", "r12"),
+            two_products!($how "r7", "r2", "lr"),
+            two_products!($how "r11", "r3", "lr"),
+        )
+    };
+}
+
 mod dense;
 mod floats;
 mod tanh;
@@ -241,24 +272,10 @@ fn max_of_four(a: u32, b: u32) -> u32 {
     largest
 }
 
-/// One word of weights: two places of the depth, 16 products.
+/// One word of weights: two places of the depth.
 macro_rules! one_word {
     () => {
-        "
-        ldr r3, [r0], #4
-        ldrd r12, lr, [r1], #8
-        sxtb16 r2, r3
-        sxtb16 r3, r3, ror #8
-        smlad r4, r2, r12, r4
-        smlad r8, r3, r12, r8
-        smlad r5, r2, lr, r5
-        smlad r9, r3, lr, r9
-        ldrd r12, lr, [r1], #8
-        smlad r6, r2, r12, r6
-        smlad r10, r3, r12, r10
-        smlad r7, r2, lr, r7
-        smlad r11, r3, lr, r11
-        "
+        concat!("ldr r3, [r0], #4\n", "sxtb16 r2, r3\n", "sxtb16 r3, r3, ror #8\n", sixteen_products!(add, "8"),)
     };
 }
 

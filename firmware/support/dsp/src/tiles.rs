@@ -104,37 +104,10 @@ struct Task {
     last: *const [u32; 2],
 }
 
-/// One word of the depth, 16 products: `SMUAD` begins sums, `SMLAD` adds to them.
+/// One word of the depth: two weights of A and of B.
 macro_rules! one_word {
-    (begin) => {
-        "
-        ldrd r2, r3, [r0], #8
-        ldrd r12, lr, [r1], #8
-        smuad r4, r2, r12
-        smuad r8, r3, r12
-        smuad r5, r2, lr
-        smuad r9, r3, lr
-        ldrd r12, lr, [r1], #248
-        smuad r6, r2, r12
-        smuad r10, r3, r12
-        smuad r7, r2, lr
-        smuad r11, r3, lr
-        "
-    };
-    (add) => {
-        "
-        ldrd r2, r3, [r0], #8
-        ldrd r12, lr, [r1], #8
-        smlad r4, r2, r12, r4
-        smlad r8, r3, r12, r8
-        smlad r5, r2, lr, r5
-        smlad r9, r3, lr, r9
-        ldrd r12, lr, [r1], #248
-        smlad r6, r2, r12, r6
-        smlad r10, r3, r12, r10
-        smlad r7, r2, lr, r7
-        smlad r11, r3, lr, r11
-        "
+    ($how:tt) => {
+        concat!("ldrd r2, r3, [r0], #8\n", sixteen_products!($how, "248"))
     };
 }
 

@@ -124,59 +124,11 @@ macro_rules! four {
     };
 }
 
-/// A loop for 32 activations: that of [`eights`], unrolled.
-macro_rules! thirty_two {
-    ($name:ident, $weight:ty, $load:literal, $size:literal) => {
+/// A loop over rows of so many weights that activations are loaded anew for each: `$row` makes a sum.
+macro_rules! many {
+    ($name:ident, $weight:ty, $($row:expr),*) => {
         /// # Safety
-        /// From `x` on there are 32 activations, up to `_end`; else as for the other loops.
-        #[unsafe(naked)]
-        unsafe extern "C" fn $name(
-            weights: *const $weight,
-            x: *const i32,
-            _end: *const i32,
-            sums: *mut i32,
-            last: *const i32,
-        ) {
-            // r0 weights, r1 activations, r10 sums, r11 their end, r2-r3 a sum, r4-r7 four activations, lr a weight.
-            naked_asm!(
-                "push {{r4-r7, r10, r11, lr}}",
-                "mov r10, r3",
-                "ldr r11, [sp, #28]",
-                "2:", // a row
-                "ldm r1!, {{r4-r7}}",
-                concat!($load, " lr, [r0], #", $size),
-                "smull r2, r3, lr, r4",
-                four!($load, $size, "r5"),
-                four!($load, $size, "r6"),
-                four!($load, $size, "r7"),
-                four!($load, $size),
-                four!($load, $size),
-                four!($load, $size),
-                four!($load, $size),
-                four!($load, $size),
-                four!($load, $size),
-                four!($load, $size),
-                "sub r1, #128",
-                "lsr r2, #{shift}",
-                "orr r2, r2, r3, lsl #32 - {shift}",
-                "str r2, [r10], #4",
-                "cmp r10, r11",
-                "bne 2b",
-                "pop {{r4-r7, r10, r11, pc}}",
-                shift = const wide_shift::<$weight>(),
-            )
-        }
-    };
-}
-
-thirty_two!(thirty_two_i8, i8, "ldrsb", "1");
-thirty_two!(thirty_two_i16, i16, "ldrsh", "2");
-
-/// A loop for a multiple of eight activations.
-macro_rules! eights {
-    ($name:ident, $weight:ty, $load:literal, $size:literal) => {
-        /// # Safety
-        /// From `x` to `end` there is a multiple of eight activations, at least eight; else as for the other loops.
+        /// From `x` to `end` there are as many activations as this loop takes; else as for the other loops.
         #[unsafe(naked)]
         unsafe extern "C" fn $name(
             weights: *const $weight,
@@ -195,13 +147,7 @@ macro_rules! eights {
                 "ldr r11, [sp, #36]",
                 "2:", // a row
                 "mov r1, r8",
-                "mov r2, #0",
-                "mov r3, #0",
-                "3:",
-                four!($load, $size),
-                four!($load, $size),
-                "cmp r1, r9",
-                "bne 3b",
+                $($row,)*
                 "lsr r2, #{shift}",
                 "orr r2, r2, r3, lsl #32 - {shift}",
                 "str r2, [r10], #4",
@@ -214,5 +160,39 @@ macro_rules! eights {
     };
 }
 
-eights!(eights_i8, i8, "ldrsb", "1");
-eights!(eights_i16, i16, "ldrsh", "2");
+/// Loops for a multiple of eight activations, and for 32.
+macro_rules! eights {
+    ($eights:ident, $thirty_two:ident, $weight:ty, $load:literal, $size:literal) => {
+        many!(
+            $eights,
+            $weight,
+            "mov r2, #0",
+            "mov r3, #0",
+            "3:",
+            four!($load, $size),
+            four!($load, $size),
+            "cmp r1, r9",
+            "bne 3b"
+        );
+        many!(
+            $thirty_two,
+            $weight,
+            "ldm r1!, {{r4-r7}}",
+            concat!($load, " lr, [r0], #", $size),
+            "smull r2, r3, lr, r4",
+            four!($load, $size, "r5"),
+            four!($load, $size, "r6"),
+            four!($load, $size, "r7"),
+            four!($load, $size),
+            four!($load, $size),
+            four!($load, $size),
+            four!($load, $size),
+            four!($load, $size),
+            four!($load, $size),
+            four!($load, $size)
+        );
+    };
+}
+
+eights!(eights_i8, thirty_two_i8, i8, "ldrsb", "1");
+eights!(eights_i16, thirty_two_i16, i16, "ldrsh", "2");
