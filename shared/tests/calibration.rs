@@ -101,10 +101,10 @@ fn derivatives_are_those_of_the_true_solution_and_values_the_evaluators() {
     assert!(worst < 2e-3, "{worst:e}");
 }
 
-/// A calibration of an integer bundle fits floats around the integer network: as good as the fixed-point state, whose error
-/// the file states.
+/// A calibration of an integer bundle goes on in floats where the fixed-point state goes on in integers, from the same network
+/// at the same inputs.
 #[test]
-fn values_of_integer_bundles_are_as_good_as_their_states() {
+fn values_of_integer_bundles_are_near_their_states() {
     for file in [FULL_I16, FULL_I8I16] {
         let bundle = Bundle::open(&file.0).unwrap();
         let mut worst = 0.0f32;
@@ -116,7 +116,7 @@ fn values_of_integer_bundles_are_as_good_as_their_states() {
             }
         }
         println!("largest distance of a calibration's value from the state: {worst:e}");
-        assert!(worst <= 2.0 * bundle.model_info(false).max_error, "{worst:e}");
+        assert!(worst < 2e-6, "{worst:e}");
     }
 }
 

@@ -186,10 +186,17 @@ impl<'a> Bundle<'a> {
     /// The state without a single float operation but conversions, if this bundle and the query's numbers allow it.
     #[inline(always)]
     fn fixed_state(&self, query: &Query) -> Option<State<f32>> {
-        let problem = if self.fixed { FixedReduced::new(query)? } else { return None };
-        let inputs: Inputs = collect(self.inputs.iter().map(|input| input.scale_fixed(&problem).unwrap_or_default()));
+        let (problem, inputs) = self.fixed_inputs(query)?;
         let [nn, ..] = self.network.value(&inputs);
         problem.state(nn)
+    }
+
+    /// A query's problem and the network's inputs without a single float operation but conversions, if this bundle and the
+    /// query's numbers allow it.
+    #[inline(always)]
+    fn fixed_inputs(&self, query: &Query) -> Option<(FixedReduced, Inputs)> {
+        let problem = if self.fixed { FixedReduced::new(query)? } else { return None };
+        Some((problem, collect(self.inputs.iter().map(|input| input.scale_fixed(&problem).unwrap_or_default()))))
     }
 
     fn predict_generic(&self, query: &Query) -> (State<f32>, State<f32>, State<f32>) {

@@ -11,12 +11,11 @@ use super::activation::{ACTIVATION_BITS, Activation, narrow};
 use super::dense_integer::Weight;
 use super::requantise::{Channels, requantise};
 use super::row_scale::{self, unit_bits, wide_shift};
-use super::winograd;
 
 /// Pixels that are convolved at once.
 pub const PIXELS: usize = 4;
 
-/// Places of a transformed tile; see [`winograd`].
+/// Places of a transformed tile; see [`winograd`](super::winograd).
 pub const PLACES: usize = 16;
 /// Sums of two channels of four tiles, place by place.
 pub type Tiles = [[[i32; PIXELS]; 2]; PLACES];
@@ -180,13 +179,29 @@ fn minus(a: u32, b: u32) -> u32 {
     ((a | !LOW_BITS) - (b & LOW_BITS)) ^ (!(a ^ b) & !LOW_BITS)
 }
 
-/// B' d B of a tile, row by row, two channels at once.
+/// One operation for every pixel of two rows.
 #[inline(always)]
-fn transformed(d: [u32; PLACES]) -> [u32; PLACES] {
-    let along = |[a, b, c, d]: [u32; 4]| [minus(a, c), plus(b, c), minus(c, b), minus(b, d)];
-    let columns: [[u32; 4]; 4] = core::array::from_fn(|j| along([d[j], d[4 + j], d[8 + j], d[12 + j]]));
-    let [a, b, c, d] = core::array::from_fn(|i| along(columns.map(|column| column[i])));
-    [a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3], c[0], c[1], c[2], c[3], d[0], d[1], d[2], d[3]]
+fn each<T: Copy>([a, b, c, d]: [T; 4], [e, f, g, h]: [T; 4], of: impl Fn(T, T) -> T) -> [T; 4] {
+    [of(a, e), of(b, f), of(c, g), of(d, h)]
+}
+
+/// B' d B of a tile of four rows, two channels at once.
+#[inline(always)]
+fn transformed([a, b, c, d]: [[u32; 4]; 4]) -> [[u32; 4]; 4] {
+    let rows = [each(a, c, minus), each(b, c, plus), each(c, b, minus), each(b, d, minus)];
+    rows.map(|[a, b, c, d]| [minus(a, c), plus(b, c), minus(c, b), minus(b, d)])
+}
+
+/// A' M A of one channel of one tile: four outputs, row by row.
+#[inline(always)]
+pub(super) fn outputs(sums: &Tiles, channel: usize, place: usize) -> [i32; 4] {
+    let m = sums.map(|sums| sums[channel % 2][place % PIXELS]);
+    let (rows, _) = m.as_chunks::<4>();
+    let &[a, b, c, d] = rows else { return [0; 4] };
+    let (plus, minus) = (i32::wrapping_add, i32::wrapping_sub);
+    let rows = [each(each(a, b, plus), c, plus), each(each(b, c, minus), d, minus)];
+    let [[a, b], [c, d]] = rows.map(|[a, b, c, d]| [plus(plus(a, b), c), minus(minus(b, c), d)]);
+    [a, b, c, d]
 }
 
 /// The products of the low halves and of the high halves, added.
@@ -240,20 +255,21 @@ pub trait Kernel {
         }
     }
 
-    /// Transforms a tile of [`winograd`] into the column `place`: V = B' d B, each four channels as two
+    /// Transforms a tile of [`winograd`](super::winograd) into the column `place`: V = B' d B, each four channels as two
     /// words of two 16-bit numbers, places 0 with 2 and 1 with 3. The 16 pixels have `channels` bytes, a multiple of four;
     /// they begin with `input`, and a row of four `row` bytes after the one before. `columns` has two words for every four
     /// channels. What lies beyond `input` counts as 0.
     fn transform(input: &[u8], channels: usize, row: usize, place: usize, columns: &mut [[[u32; PIXELS]; PLACES]]) {
         for (first, columns) in (0..channels).step_by(4).zip(columns.as_chunks_mut::<2>().0) {
-            let pixel = |k: usize| {
-                let rest = input.get(k / 4 * row + k % 4 * channels + first..);
+            let pixel = |i: usize, j: usize| {
+                let rest = input.get(i * row + j * channels + first..);
                 rest.and_then(<[u8]>::first_chunk).map_or(0, |bytes| u32::from_le_bytes(*bytes))
             };
-            let d: [u32; PLACES] = core::array::from_fn(pixel);
+            let d: [[u32; 4]; 4] = core::array::from_fn(|i| core::array::from_fn(|j| pixel(i, j)));
             for (shift, column) in [0, 8].into_iter().zip(columns) {
-                let v = transformed(d.map(|word| word >> shift & 0x00ff_00ff));
-                column.iter_mut().zip(v).for_each(|(words, v)| words[place % PIXELS] = v);
+                let v = transformed(d.map(|row| row.map(|word| word >> shift & 0x00ff_00ff)));
+                let words = column.iter_mut().zip(v.as_flattened());
+                words.for_each(|(words, v)| words[place % PIXELS] = *v);
             }
         }
     }
@@ -285,16 +301,18 @@ pub trait Kernel {
         row: usize,
         output: &mut [u8],
     ) {
+        let of_a_pair = PLACES * columns.len();
+        if of_a_pair == 0 {
+            return;
+        }
         let mut sums = Tiles::default();
-        let rows = weights.chunks_exact((PLACES * columns.len()).max(1)).zip(channels.pairs());
+        let rows = weights.chunks_exact(of_a_pair).zip(channels.pairs());
         for (first, (weights, (bias, multiplier))) in (0..channels.len()).step_by(2).zip(rows) {
             Self::places(weights, columns, &mut sums);
             let constants = bias.into_iter().zip(multiplier);
             for (c, (bias, multiplier)) in (0..2).zip(constants).take(channels.len() - first) {
                 for (place, tile) in tiles.iter().enumerate() {
-                    for ((i, j), y) in
-                        [(0, 0), (0, 1), (1, 0), (1, 1)].into_iter().zip(winograd::inverse(&sums, c, place))
-                    {
+                    for ((i, j), y) in [(0, 0), (0, 1), (1, 0), (1, 1)].into_iter().zip(outputs(&sums, c, place)) {
                         let at = tile.at + i * row + j * channels.len() + first + c;
                         if let Some(byte) = output.get_mut(at).filter(|_| i < tile.rows && j < tile.columns) {
                             *byte = requantise(bias.wrapping_add(y >> 2), multiplier, channels.zero());

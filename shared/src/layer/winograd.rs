@@ -24,7 +24,7 @@
 //! time are transformed; every pair of outputs passes over them.
 
 use super::conv::Zeros;
-use super::kernel::{Kernel, PIXELS, PLACES, Tile, Tiles};
+use super::kernel::{Kernel, PIXELS, PLACES, Tile};
 use super::requantise::Channels;
 use crate::error::{ModelError, TensorKind};
 use crate::image::shape::{Geometry, Shape};
@@ -145,7 +145,7 @@ impl<'a> Winograd<'a> {
         let zeros = self.zeros.0.iter().cycle();
         for (pixel, at) in buffer.chunks_exact_mut(channels.max(1)).zip(self::pixels(&self.geometry, output)) {
             match at.and_then(|at| input.get(at..at + channels)) {
-                Some(bytes) => pixel.copy_from_slice(bytes),
+                Some(bytes) => pixel.iter_mut().zip(bytes).for_each(|(byte, of)| *byte = *of),
                 None => pixel.iter_mut().zip(zeros.clone()).for_each(|(byte, zero)| *byte = *zero),
             }
         }
@@ -153,27 +153,10 @@ impl<'a> Winograd<'a> {
     }
 }
 
-/// A' M A of one output and tile.
-#[inline(always)]
-pub(super) fn inverse(sums: &Tiles, channel: usize, place: usize) -> [i32; STEP * STEP] {
-    let m = |k: usize| sums[k][channel % 2][place % PIXELS];
-    let column = |j: usize| {
-        let (upper, middle) = (m(4 + j), m(8 + j));
-        [m(j).wrapping_add(upper).wrapping_add(middle), upper.wrapping_sub(middle).wrapping_sub(m(12 + j))]
-    };
-    let columns = [column(0), column(1), column(2), column(3)];
-    let row = |i: usize| {
-        let [a, b, c, d] = columns.map(|column| column[i]);
-        [a.wrapping_add(b).wrapping_add(c), b.wrapping_sub(c).wrapping_sub(d)]
-    };
-    let ([a, b], [c, d]) = (row(0), row(1));
-    [a, b, c, d]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::kernel::Portable;
+    use crate::layer::kernel::{Portable, Tiles, outputs};
     use proptest::prelude::*;
 
     /// Twice the paper's G.
@@ -201,7 +184,7 @@ mod tests {
             let mut sums = Tiles::default();
             Portable::places(&packed, &columns, &mut sums);
             for (o, weights) in weights.iter().enumerate() {
-                for (k, y) in inverse(&sums, o, place).into_iter().enumerate() {
+                for (k, y) in outputs(&sums, o, place).into_iter().enumerate() {
                     let taps = (0..9).flat_map(|n| (0..CHANNELS).map(move |c| (n, c)));
                     let direct: i32 = taps
                         .map(|(n, c)| {

@@ -54,7 +54,8 @@ pub fn tiles(
         let end = row.checked_add(2 * pixel).and_then(|size| size.checked_add(tile.at));
         tile.rows == 2 && tile.columns == 2 && end.is_some_and(|end| end <= output.len())
     };
-    let (Ok(whole), true) = (<&[Tile; PIXELS]>::try_from(tiles), tiles.iter().all(inside)) else {
+    let of_a_pair = PLACES * columns.len();
+    let (Ok(whole), true) = (<&[Tile; PIXELS]>::try_from(tiles), of_a_pair > 0 && tiles.iter().all(inside)) else {
         return Tail::tiles(weights, columns, channels, tiles, row, output);
     };
     let mut sums = Tiles::default();
@@ -68,7 +69,7 @@ pub fn tiles(
         out: whole.map(|tile| output.as_mut_ptr().wrapping_add(tile.at)),
     };
     let mut constants = channels.iter();
-    for weights in weights.chunks_exact((PLACES * columns.len()).max(1)) {
+    for weights in weights.chunks_exact(of_a_pair) {
         Dsp::places(weights, columns, &mut sums);
         for (channel, (bias, multiplier)) in (0..2).zip(&mut constants) {
             (task.bias, task.multiplier) = (bias, multiplier);
