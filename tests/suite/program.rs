@@ -1,5 +1,6 @@
 //! The project's own programs, built on demand in the profile of the running test.
 
+use sirocco_tools::{cargo, qemu};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -24,6 +25,15 @@ pub fn train(arguments: &[&str]) -> Output {
 pub fn sirocco(arguments: &[&str]) -> Output {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     run(PROGRAM.get_or_init(|| build("sirocco")), arguments)
+}
+
+/// Whether firmware for this Rust target can be built and emulated here; says what is missing.
+pub fn emulates(target: &str) -> bool {
+    let can = qemu::version(qemu::PROGRAM).is_some() && cargo::has_target(target);
+    if !can {
+        eprintln!("skipped: no {} or no Rust target {target} here; run `sirocco setup`", qemu::PROGRAM);
+    }
+    can
 }
 
 fn run(program: &PathBuf, arguments: &[&str]) -> Output {

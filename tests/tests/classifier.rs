@@ -4,13 +4,13 @@
 use sirocco::image::Network;
 use sirocco::layer::kernel::Portable;
 use sirocco::model::Model;
-use sirocco_tests::program::root;
+use sirocco_tests::program::{emulates, root};
 use sirocco_tools::board::Board;
 use sirocco_tools::cargo;
 use sirocco_tools::cmd::bench;
 use sirocco_tools::elf::Firmware;
 use sirocco_tools::output::Output;
-use sirocco_tools::qemu::{self, Emulator, Image};
+use sirocco_tools::qemu::{Emulator, Image};
 use sirocco_trainer::dataset::{self, Folder, Split};
 use sirocco_trainer::image::answers::image_bytes;
 use sirocco_trainer::model_file;
@@ -24,8 +24,7 @@ const IMAGES: usize = 200;
 #[test]
 fn digits_are_classified_within_64_kib_of_flash_and_16_of_ram() {
     let board = Board { name: "sirocco-classifier".into(), ..Board::find(bench::BOARD).unwrap() };
-    if qemu::version(qemu::PROGRAM).is_none() || !cargo::has_target(&board.target) {
-        eprintln!("skipped: no {} or no Rust target {} here; run `sirocco setup`", qemu::PROGRAM, board.target);
+    if !emulates(&board.target) {
         return;
     }
     let file = root().join("tests/data/digits-int8.safetensors");

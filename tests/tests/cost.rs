@@ -9,11 +9,10 @@ use sirocco::image::architecture::Architecture;
 use sirocco::image::cost::{self, KINDS, OPERATIONS, Processor};
 use sirocco::layer::kernel::Portable;
 use sirocco::model::Model;
-use sirocco_tests::program::root;
+use sirocco_tests::program::{emulates, root};
 use sirocco_tools::board::Board;
 use sirocco_tools::cmd::bench;
 use sirocco_tools::output::Output;
-use sirocco_tools::{cargo, qemu};
 use sirocco_trainer::image::benchmark::{self, Builder, export_random};
 use sirocco_trainer::image::folded::{Folded, Shape, Window};
 use sirocco_trainer::model_file::{self, ModelBytes};
@@ -150,8 +149,7 @@ fn counted(seed: u64) -> (Architecture, bench::Report) {
 #[test]
 fn kernels_agree_and_predictions_hold_on_other_networks() {
     let target = Board::find(bench::BOARD).unwrap().target;
-    if qemu::version(qemu::PROGRAM).is_none() || !cargo::has_target(&target) {
-        eprintln!("skipped: no {} or no Rust target {target} here; run `sirocco setup`", qemu::PROGRAM);
+    if !emulates(&target) {
         return;
     }
     for seed in NETWORKS..NETWORKS + UNSEEN {

@@ -6,9 +6,9 @@ use sirocco::network::Scheme;
 use sirocco_tests::fixture::untrained;
 use sirocco_tests::program;
 use sirocco_tools::board::Board;
+use sirocco_tools::cargo;
 use sirocco_tools::cmd::bench::{self, Report, Rk4, Row};
 use sirocco_tools::output::Output;
-use sirocco_tools::{cargo, qemu};
 use sirocco_trainer::image::benchmark;
 use sirocco_trainer::problem::Form;
 use std::collections::BTreeMap;
@@ -66,8 +66,7 @@ fn rows(model: &str, report: &Report, table: &mut Table) {
 #[test]
 fn instructions_are_those_of_the_table() {
     let target = Board::find(bench::BOARD).unwrap().target;
-    if qemu::version(qemu::PROGRAM).is_none() || !cargo::has_target(&target) {
-        eprintln!("skipped: no {} or no Rust target {target} here; run `sirocco setup`", qemu::PROGRAM);
+    if !program::emulates(&target) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

@@ -5,10 +5,10 @@
 //! All data are the digits inside the program. Skipped, with a message, without QEMU or the board's Rust target.
 #![cfg(unix)]
 
-use sirocco_tests::program::{json, sirocco, train};
+use sirocco_tests::program::{emulates, json, sirocco, train};
 use sirocco_tools::board::Board;
 use sirocco_tools::output::Output;
-use sirocco_tools::qemu::{self, Emulator, Image};
+use sirocco_tools::qemu::{Emulator, Image};
 use sirocco_tools::{cargo, sample_files};
 use sirocco_trainer::dataset::{self, Folder, Images, Split};
 use sirocco_trainer::image::answers::image_bytes;
@@ -32,8 +32,7 @@ fn idx(folder: &Path, name: &str, images: &Images) -> [String; 2] {
 #[test]
 fn from_training_to_the_field_and_back_and_better() {
     let board = Board::find("qemu-mps2-an386").unwrap();
-    if qemu::version(qemu::PROGRAM).is_none() || !cargo::has_target(&board.target) {
-        eprintln!("skipped: no emulator or no Rust target {} here; run `sirocco setup`", board.target);
+    if !emulates(&board.target) {
         return;
     }
     let elf = cargo::build(&board, Output { json: false, quiet: true }).unwrap();

@@ -160,25 +160,20 @@ impl Problem {
 
     /// Weighted rows at one point.
     fn weighted(&self, point: &Point, value: &[f64], tangent: &[f64]) -> State<f64> {
+        let (m, mut rows) = (value.len(), [0.0; MAX_STATE]);
         if let Some(other) = point.other {
-            let mut rows = [0.0; MAX_STATE];
             let weight = self.distance(point, other[0]);
-            let m = value.len();
             rows.iter_mut().zip(value).zip(other).for_each(|((row, value), other)| *row = weight * (value - other));
             if self.form == Form::Conserved {
-                let share = conserving_share(m) * rows.iter().sum::<f64>();
-                rows[..m].iter_mut().for_each(|row| *row += share);
+                conserve(&mut rows[..m]);
             }
             return rows;
         }
         match self.form {
             Form::Generic => self.residual(point, value, tangent),
             Form::Conserved => {
-                let r = self.residual(point, value, tangent);
-                let m = value.len();
-                let mut rows = [0.0; MAX_STATE];
-                let share = conserving_share(m) * r[1..=m].iter().sum::<f64>();
-                rows[..m].iter_mut().zip(&r[1..=m]).for_each(|(row, r)| *row = r + share);
+                rows[..m].copy_from_slice(&self.residual(point, value, tangent)[1..=m]);
+                conserve(&mut rows[..m]);
                 rows
             }
             Form::Reduced => {
@@ -331,10 +326,17 @@ fn conserving_share(m: usize) -> f64 {
 }
 
 /// Rows r become r + c sum(r).
+fn conserve(rows: &mut [f64]) {
+    let share = conserving_share(rows.len()) * rows.iter().sum::<f64>();
+    rows.iter_mut().for_each(|row| *row += share);
+}
+
+/// The same for their derivatives with respect to every output.
 fn mix(seeds: &mut Seeds, m: usize) {
     for k in 0..m {
-        let share = conserving_share(m) * (0..m).map(|a| seeds[a][k]).sum::<f64>();
-        seeds[..m].iter_mut().for_each(|row| row[k] += share);
+        let mut column: State<f64> = seeds.map(|row| row[k]);
+        conserve(&mut column[..m]);
+        seeds[..m].iter_mut().zip(column).for_each(|(row, mixed)| row[k] = mixed);
     }
 }
 

@@ -85,15 +85,17 @@ impl Course<'_, '_> {
         if t < 0.0 {
             return Err(QueryError::NegativeTime);
         }
-        let time = self.reduced.as_ref().map_or(t, |(reduced, _)| reduced.k * t);
-        for (u, input) in self.input.iter_mut().zip(&self.bundle.inputs) {
-            if input.source().is_time() {
-                *u = input.scale(time);
-            }
-        }
         let seed = if self.reduced.is_some() { &FIRST } else { &self.bundle.seed(component) };
         // Inputs that differ in their last places would be other steps of an integer network.
         let fixed = self.bundle.fixed_inputs(&Query { t, ..self.problem });
+        if fixed.is_none() {
+            let time = self.reduced.as_ref().map_or(t, |(reduced, _)| reduced.k * t);
+            for (u, input) in self.input.iter_mut().zip(&self.bundle.inputs) {
+                if input.source().is_time() {
+                    *u = input.scale(time);
+                }
+            }
+        }
         let input = fixed.as_ref().map_or(&self.input, |(_, inputs)| inputs);
         let (nn, slopes) = self.bundle.network.gradient(input, seed, tape);
         let (value, gradient) = match &self.reduced {

@@ -97,7 +97,7 @@ impl Step {
     fn fan_in(&self) -> usize {
         match self.operation {
             Operation::Conv => 2 * conv::words(&self.geometry),
-            Operation::Winograd => winograd::weights(&self.geometry) / self.geometry.output.channels.max(1),
+            Operation::Winograd => winograd::fan_in(&self.geometry),
             Operation::Dense | Operation::Logits => 2 * dense_bytes::words(self.geometry.input.size()),
             _ => self.geometry.window.kernel.iter().product(),
         }

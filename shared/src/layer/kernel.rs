@@ -11,25 +11,10 @@ use super::activation::{ACTIVATION_BITS, Activation, narrow};
 use super::dense_integer::Weight;
 use super::requantise::{Channels, requantise};
 use super::row_scale::{self, unit_bits, wide_shift};
+use super::tiles::{self, Column, Group, Sums};
 
 /// Pixels that are convolved at once.
 pub const PIXELS: usize = 4;
-
-/// Places of a transformed tile; see [`winograd`](super::winograd).
-pub const PLACES: usize = 16;
-/// Sums of two channels of four tiles, place by place.
-pub type Tiles = [[[i32; PIXELS]; 2]; PLACES];
-
-/// Two by two outputs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tile {
-    /// Where the bytes of the first one begin.
-    pub at: usize,
-    /// Rows of it that are part of the output: 1 or 2.
-    pub rows: usize,
-    /// Columns of it that are part of the output: 1 or 2.
-    pub columns: usize,
-}
 
 /// See [`Kernel::FOUR_ROWS_F32`].
 pub type FourRows = fn(weights: &[f32], x: &[f32], sums: &mut [f32; 4]);
@@ -164,54 +149,6 @@ fn tanh_of(t: i32, multiplier: i32, bias: i32) -> i32 {
     Activation::Tanh.value_i32(row_scale::requantise(t, multiplier, bias))
 }
 
-/// All bits of both halves but their signs.
-const LOW_BITS: u32 = 0x7fff_7fff;
-
-/// a + b in both halves of a word, each wrapping.
-#[inline(always)]
-fn plus(a: u32, b: u32) -> u32 {
-    ((a & LOW_BITS) + (b & LOW_BITS)) ^ ((a ^ b) & !LOW_BITS)
-}
-
-/// a - b in both halves of a word, each wrapping.
-#[inline(always)]
-fn minus(a: u32, b: u32) -> u32 {
-    ((a | !LOW_BITS) - (b & LOW_BITS)) ^ (!(a ^ b) & !LOW_BITS)
-}
-
-/// One operation for every pixel of two rows.
-#[inline(always)]
-fn each<T: Copy>([a, b, c, d]: [T; 4], [e, f, g, h]: [T; 4], of: impl Fn(T, T) -> T) -> [T; 4] {
-    [of(a, e), of(b, f), of(c, g), of(d, h)]
-}
-
-/// B' d B of a tile of four rows, two channels at once.
-#[inline(always)]
-fn transformed([a, b, c, d]: [[u32; 4]; 4]) -> [[u32; 4]; 4] {
-    let rows = [each(a, c, minus), each(b, c, plus), each(c, b, minus), each(b, d, minus)];
-    rows.map(|[a, b, c, d]| [minus(a, c), plus(b, c), minus(c, b), minus(b, d)])
-}
-
-/// A' M A of one channel of one tile: four outputs, row by row.
-#[inline(always)]
-pub(super) fn outputs(sums: &Tiles, channel: usize, place: usize) -> [i32; 4] {
-    let m = sums.map(|sums| sums[channel % 2][place % PIXELS]);
-    let (rows, _) = m.as_chunks::<4>();
-    let &[a, b, c, d] = rows else { return [0; 4] };
-    let (plus, minus) = (i32::wrapping_add, i32::wrapping_sub);
-    let rows = [each(each(a, b, plus), c, plus), each(each(b, c, minus), d, minus)];
-    let [[a, b], [c, d]] = rows.map(|[a, b, c, d]| [plus(plus(a, b), c), minus(minus(b, c), d)]);
-    [a, b, c, d]
-}
-
-/// The products of the low halves and of the high halves, added.
-#[inline(always)]
-fn product_of_halves(a: u32, b: u32) -> i32 {
-    let halves = |word: u32| [i32::from(word as i16), i32::from((word >> 16) as i16)];
-    let ([a0, a1], [b0, b1]) = (halves(a), halves(b));
-    (a0 * b0).wrapping_add(a1 * b1)
-}
-
 /// Inner loops. An empty type implements it, so that an evaluator is compiled for it.
 pub trait Kernel {
     /// Two channels of four pixels: sums\[c\]\[p\] += sum over i of weight\[c, i\] x\[i, p\], for c in A, B.
@@ -259,68 +196,20 @@ pub trait Kernel {
     /// words of two 16-bit numbers, places 0 with 2 and 1 with 3. The 16 pixels have `channels` bytes, a multiple of four;
     /// they begin with `input`, and a row of four `row` bytes after the one before. `columns` has two words for every four
     /// channels. What lies beyond `input` counts as 0.
-    fn transform(input: &[u8], channels: usize, row: usize, place: usize, columns: &mut [[[u32; PIXELS]; PLACES]]) {
-        for (first, columns) in (0..channels).step_by(4).zip(columns.as_chunks_mut::<2>().0) {
-            let pixel = |i: usize, j: usize| {
-                let rest = input.get(i * row + j * channels + first..);
-                rest.and_then(<[u8]>::first_chunk).map_or(0, |bytes| u32::from_le_bytes(*bytes))
-            };
-            let d: [[u32; 4]; 4] = core::array::from_fn(|i| core::array::from_fn(|j| pixel(i, j)));
-            for (shift, column) in [0, 8].into_iter().zip(columns) {
-                let v = transformed(d.map(|row| row.map(|word| word >> shift & 0x00ff_00ff)));
-                let words = column.iter_mut().zip(v.as_flattened());
-                words.for_each(|(words, v)| words[place % PIXELS] = *v);
-            }
-        }
+    fn transform(input: &[u8], channels: usize, row: usize, place: usize, columns: &mut [Column]) {
+        tiles::transform(input, channels, row, place, columns);
     }
 
     /// Two channels of four transformed tiles: sums\[k\]\[c\]\[p\] = sum over i of weight\[k, i, c\] columns\[i, k, p\] for
     /// each of the 16 places, products of two 16-bit numbers each. `weights` has as many words per place as `columns`.
     /// Sums wrap.
-    fn places(weights: &[[u32; 2]], columns: &[[[u32; PIXELS]; PLACES]], sums: &mut Tiles) {
-        let rows = weights.chunks_exact(columns.len().max(1));
-        for (k, (weights, sums)) in rows.zip(sums).enumerate() {
-            *sums = [[0; PIXELS]; 2];
-            for (pair, column) in weights.iter().zip(columns) {
-                for (sums, w) in sums.iter_mut().zip(pair) {
-                    for (sum, x) in sums.iter_mut().zip(column[k % PLACES]) {
-                        *sum = sum.wrapping_add(product_of_halves(*w, x));
-                    }
-                }
-            }
-        }
+    fn places(weights: &[[u32; 2]], columns: &[Column], sums: &mut Sums) {
+        tiles::places(weights, columns, sums);
     }
 
-    /// All channels of up to four transformed tiles, to the bytes of `output`, of which rows begin every `row` bytes.
-    /// `weights` has 16 times as many words per pair of channels as `columns`.
-    fn tiles(
-        weights: &[[u32; 2]],
-        columns: &[[[u32; PIXELS]; PLACES]],
-        channels: &Channels<'_>,
-        tiles: &[Tile],
-        row: usize,
-        output: &mut [u8],
-    ) {
-        let of_a_pair = PLACES * columns.len();
-        if of_a_pair == 0 {
-            return;
-        }
-        let mut sums = Tiles::default();
-        let rows = weights.chunks_exact(of_a_pair).zip(channels.pairs());
-        for (first, (weights, (bias, multiplier))) in (0..channels.len()).step_by(2).zip(rows) {
-            Self::places(weights, columns, &mut sums);
-            let constants = bias.into_iter().zip(multiplier);
-            for (c, (bias, multiplier)) in (0..2).zip(constants).take(channels.len() - first) {
-                for (place, tile) in tiles.iter().enumerate() {
-                    for ((i, j), y) in [(0, 0), (0, 1), (1, 0), (1, 1)].into_iter().zip(outputs(&sums, c, place)) {
-                        let at = tile.at + i * row + j * channels.len() + first + c;
-                        if let Some(byte) = output.get_mut(at).filter(|_| i < tile.rows && j < tile.columns) {
-                            *byte = requantise(bias.wrapping_add(y >> 2), multiplier, channels.zero());
-                        }
-                    }
-                }
-            }
-        }
+    /// All channels of up to four transformed tiles, to the bytes of `output`.
+    fn tiles(group: &Group<'_>, output: &mut [u8]) {
+        tiles::tiles::<Self>(group, output);
     }
 
     /// Rows of 8-bit weights, one after the other, times 16-bit activations, which stand in [`Order::Unpacked`]:
@@ -342,7 +231,8 @@ pub trait Kernel {
         }
     }
 
-    /// The same for 16-bit weights and activations one after the other, with sums of 64 bits, of which all but the last [`WIDE_SUM_SHIFT`] are kept.
+    /// The same for 16-bit weights, and activations one after the other: sums of 64 bits, of which all but the last
+    /// [`WIDE_SUM_SHIFT`] are kept.
     fn rows_i16(weights: &[i16], x: &[i16], sums: &mut [i32]) {
         let add = |sum: &mut i64, w, x| *sum += i64::from(i32::from(w) * i32::from(x));
         each_sum(weights, x, sums, add, |sum| (sum >> WIDE_SUM_SHIFT) as i32);

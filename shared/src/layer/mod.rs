@@ -12,6 +12,7 @@ pub mod kernel;
 pub mod pool;
 pub mod requantise;
 pub mod row_scale;
+pub mod tiles;
 pub mod winograd;
 
 use crate::error::{ModelError, TensorKind};

@@ -24,8 +24,9 @@
 //! time are transformed; every pair of outputs passes over them.
 
 use super::conv::Zeros;
-use super::kernel::{Kernel, PIXELS, PLACES, Tile};
+use super::kernel::{Kernel, PIXELS};
 use super::requantise::Channels;
+use super::tiles::{Column, Group, PLACES, Tile};
 use crate::error::{ModelError, TensorKind};
 use crate::image::shape::{Geometry, Shape};
 use crate::model::{Model, Tensor};
@@ -57,9 +58,9 @@ pub fn words(geometry: &Geometry) -> usize {
     geometry.input.channels / 2
 }
 
-/// Transformed weights of all outputs, padded to pairs.
-pub fn weights(geometry: &Geometry) -> usize {
-    geometry.output.channels.next_multiple_of(2) * PLACES * geometry.input.channels
+/// Transformed weights of one output.
+pub fn fan_in(geometry: &Geometry) -> usize {
+    PLACES * geometry.input.channels
 }
 
 /// Words of scratch: four transformed tiles, and one as it is.
@@ -73,6 +74,13 @@ pub(crate) fn tiles(geometry: &Geometry) -> impl Iterator<Item = [usize; 2]> + u
     (0..geometry.output.height)
         .step_by(STEP)
         .flat_map(move |row| (0..width).step_by(STEP).map(move |column| [row, column]))
+}
+
+/// The tile of this output.
+pub(crate) fn tile(geometry: &Geometry, [row, column]: [usize; 2]) -> Tile {
+    let Shape { height, width, channels } = geometry.output;
+    let at = (row * width + column) * channels;
+    Tile { at, rows: STEP.min(height - row), columns: STEP.min(width - column) }
 }
 
 /// Where the 16 pixels of the tile at this output begin in the input, row by row; `None` outside the image.
@@ -107,20 +115,20 @@ impl<'a> Winograd<'a> {
         let Some(buffer) = buffer.get_mut(..words / 2 * PLACES) else { return };
         let columns = columns.as_chunks_mut().0.as_chunks_mut::<PLACES>().0;
         let Ok(buffer) = bytemuck::try_cast_slice_mut(buffer) else { return };
-        let Shape { height, width, channels } = self.geometry.output;
+        let row = self.geometry.output.width * self.geometry.output.channels;
         let mut corners = tiles(&self.geometry);
         loop {
-            let mut group = Vec::<Tile, PIXELS>::new();
-            for [row, column] in corners.by_ref().take(PIXELS) {
-                self.transform::<K>(input, [row, column], group.len(), columns, buffer);
-                let at = (row * width + column) * channels;
+            let mut tiles = Vec::<Tile, PIXELS>::new();
+            for corner in corners.by_ref().take(PIXELS) {
+                self.transform::<K>(input, corner, tiles.len(), columns, buffer);
                 // There is room for as many.
-                let _ = group.push(Tile { at, rows: STEP.min(height - row), columns: STEP.min(width - column) });
+                let _ = tiles.push(tile(&self.geometry, corner));
             }
-            if group.is_empty() {
+            if tiles.is_empty() {
                 return;
             }
-            K::tiles(self.weight, columns, &self.channels, &group, width * channels, output);
+            let (weights, channels) = (self.weight, &self.channels);
+            K::tiles(&Group { weights, columns, channels, tiles: &tiles, row }, output);
         }
     }
 
@@ -131,7 +139,7 @@ impl<'a> Winograd<'a> {
         input: &[u8],
         output: [usize; 2],
         place: usize,
-        columns: &mut [[[u32; PIXELS]; PLACES]],
+        columns: &mut [Column],
         buffer: &mut [u8],
     ) {
         let Shape { width, channels, .. } = self.geometry.input;
@@ -156,7 +164,8 @@ impl<'a> Winograd<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::kernel::{Portable, Tiles, outputs};
+    use crate::layer::kernel::Portable;
+    use crate::layer::tiles::{Sums, outputs};
     use proptest::prelude::*;
 
     /// Twice the paper's G.
@@ -181,7 +190,7 @@ mod tests {
             }
             let mut columns = [[[0; PIXELS]; PLACES]; CHANNELS / 2];
             Portable::transform(pixels.as_flattened(), CHANNELS, SIDE * CHANNELS, place, &mut columns);
-            let mut sums = Tiles::default();
+            let mut sums = Sums::default();
             Portable::places(&packed, &columns, &mut sums);
             for (o, weights) in weights.iter().enumerate() {
                 for (k, y) in outputs(&sums, o, place).into_iter().enumerate() {

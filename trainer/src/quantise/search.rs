@@ -138,23 +138,12 @@ mod tests {
         let found: f64 = (0..3)
             .map(|i| z[i] * (2.0 * quadratic.slope[i] + (0..3).map(|j| quadratic.matrix[(i, j)] * z[j]).sum::<f64>()))
             .sum();
-        let mut least = f64::INFINITY;
-        for a in -400..=400 {
-            for b in -400..=400 {
-                let x = [z[0], z[1], z[2], f64::from(a) / 100.0, f64::from(b) / 100.0];
-                least = least.min(change(&equations, &x));
-            }
-        }
-        let own = {
-            let mut least = f64::INFINITY;
-            for a in -400..=400 {
-                for b in -400..=400 {
-                    let x = [0.0, 0.0, 0.0, f64::from(a) / 100.0, f64::from(b) / 100.0];
-                    least = least.min(change(&equations, &x));
-                }
-            }
-            least
+        let least = |z: [f64; 3]| {
+            let grid = || (-400..=400).map(|n| f64::from(n) / 100.0);
+            let all = grid().flat_map(|a| grid().map(move |b| [z[0], z[1], z[2], a, b]));
+            all.map(|x| change(&equations, &x)).fold(f64::INFINITY, f64::min)
         };
+        let (least, own) = (least(z), least([0.0; 3]));
         assert!((found - (least - own)).abs() < 1e-3, "{found} {least} {own}");
     }
 

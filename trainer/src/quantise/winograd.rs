@@ -59,19 +59,22 @@ pub fn choose<E>(
         return Ok(());
     }
     let before = taken(quantised)?;
-    let fit = (0..before.nodes.len()).filter(|node| before.nodes[*node].1);
-    let convolutions: Vec<usize> = fit.filter(|node| set(quantised, *node, Form::Winograd)).collect();
-    let Transformed::Within(budget) = which else { return Ok(()) };
+    // (saved instructions for each byte of the file, node) of those that can be transformed and save any.
     let mut gains = vec![];
-    for node in convolutions {
+    for (node, (instructions, _)) in before.nodes.iter().enumerate().filter(|(_, (_, fits))| *fits) {
+        if !set(quantised, node, Form::Winograd) || which == Transformed::Always {
+            continue;
+        }
         let after = taken(quantised)?;
         set(quantised, node, Form::Direct);
-        let bytes = after.flash - taken(quantised)?.flash;
-        let saved = before.nodes[node].0.saturating_sub(after.nodes[node].0);
-        gains.push((saved as f64 / bytes.max(1) as f64, node));
+        let saved = instructions.saturating_sub(after.nodes[node].0);
+        if saved > 0 {
+            gains.push((saved as f64 / (after.flash - before.flash).max(1) as f64, node));
+        }
     }
+    let Transformed::Within(budget) = which else { return Ok(()) };
     gains.sort_by(|a, b| b.0.total_cmp(&a.0));
-    for (_, node) in gains.into_iter().filter(|(gain, _)| *gain > 0.0) {
+    for (_, node) in gains {
         set(quantised, node, Form::Winograd);
         let now = taken(quantised)?;
         if now.flash > budget.flash || now.ram > budget.ram {

@@ -3,8 +3,9 @@
 use crate::random::Random;
 use semihosting::println;
 use sirocco::layer::dense_integer::Weight;
-use sirocco::layer::kernel::{Constants, Kernel, PIXELS, PLACES, Portable, Tiles};
+use sirocco::layer::kernel::{Constants, Kernel, PIXELS, Portable};
 use sirocco::layer::row_scale;
+use sirocco::layer::tiles::{Column, PLACES, Sums};
 use sirocco::limits::MAX_WIDTH;
 use sirocco_dsp::Dsp;
 
@@ -106,14 +107,14 @@ fn tiles(random: &mut Random) {
     for words in 0..=DEPTH {
         let pixels: [u32; 8 * DEPTH + 1] = core::array::from_fn(|_| random.word());
         let weights: [[u32; 2]; PLACES * DEPTH] = core::array::from_fn(|_| [random.word(), random.word()]);
-        let start: [[[u32; PIXELS]; PLACES]; DEPTH] =
+        let start: [Column; DEPTH] =
             core::array::from_fn(|_| core::array::from_fn(|_| core::array::from_fn(|_| random.word())));
         let (mut portable, mut dsp) = (start, start);
         let (input, channels) = (bytemuck::cast_slice(&pixels), 2 * words);
         Portable::transform(input, channels, 4 * channels + 1, words, &mut portable[..words]);
         Dsp::transform(input, channels, 4 * channels + 1, words, &mut dsp[..words]);
         let transforms = portable == dsp;
-        let (mut portable, mut dsp) = (Tiles::default(), Tiles::default());
+        let (mut portable, mut dsp) = (Sums::default(), Sums::default());
         Portable::places(&weights[..PLACES * words], &start[..words], &mut portable);
         Dsp::places(&weights[..PLACES * words], &start[..words], &mut dsp);
         if !(transforms && portable == dsp) {

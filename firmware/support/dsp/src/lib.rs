@@ -49,8 +49,9 @@ mod tiles;
 mod wide;
 
 use core::arch::{asm, naked_asm};
-use sirocco::layer::kernel::{Constants, FourRows, Kernel, PIXELS, PLACES, Portable, Tile, Tiles};
+use sirocco::layer::kernel::{Constants, FourRows, Kernel, PIXELS, Portable};
 use sirocco::layer::requantise::Channels;
+use sirocco::layer::tiles::{Column, Group, Sums};
 
 /// Four bytes to two words of a column.
 macro_rules! unpacked_word {
@@ -156,23 +157,16 @@ impl Kernel for Dsp {
         }
     }
 
-    fn transform(input: &[u8], channels: usize, row: usize, place: usize, columns: &mut [[[u32; PIXELS]; PLACES]]) {
+    fn transform(input: &[u8], channels: usize, row: usize, place: usize, columns: &mut [Column]) {
         tiles::transform(input, channels, row, place, columns);
     }
 
-    fn places(weights: &[[u32; 2]], columns: &[[[u32; PIXELS]; PLACES]], sums: &mut Tiles) {
+    fn places(weights: &[[u32; 2]], columns: &[Column], sums: &mut Sums) {
         tiles::places(weights, columns, sums);
     }
 
-    fn tiles(
-        weights: &[[u32; 2]],
-        columns: &[[[u32; PIXELS]; PLACES]],
-        channels: &Channels<'_>,
-        tiles: &[Tile],
-        row: usize,
-        output: &mut [u8],
-    ) {
-        tiles::tiles(weights, columns, channels, tiles, row, output);
+    fn tiles(group: &Group<'_>, output: &mut [u8]) {
+        tiles::tiles(group, output);
     }
 
     const FOUR_ROWS_F32: Option<FourRows> = Some(floats::four_rows);
@@ -233,7 +227,7 @@ impl Kernel for Tail {
         Dsp::pair(weights, column, sums);
     }
 
-    fn places(weights: &[[u32; 2]], columns: &[[[u32; PIXELS]; PLACES]], sums: &mut Tiles) {
+    fn places(weights: &[[u32; 2]], columns: &[Column], sums: &mut Sums) {
         Dsp::places(weights, columns, sums);
     }
 

@@ -4,14 +4,14 @@
 
 use super::{Dsp, Tail};
 use core::arch::naked_asm;
-use sirocco::layer::kernel::{Kernel, PIXELS, PLACES, Portable, Tile, Tiles};
-use sirocco::layer::requantise::Channels;
+use sirocco::layer::kernel::{Kernel, PIXELS, Portable};
+use sirocco::layer::tiles::{Column, Group, PLACES, Sums, Tile};
 
 /// Words of the depth that the longer loop takes at a turn.
 const TURN: usize = 8;
 
 /// See [`Kernel::places`].
-pub fn places(weights: &[[u32; 2]], columns: &[[[u32; PIXELS]; PLACES]], sums: &mut Tiles) {
+pub fn places(weights: &[[u32; 2]], columns: &[Column], sums: &mut Sums) {
     let words = columns.len();
     if words == 0 || !words.is_multiple_of(2) || weights.len() != PLACES * words {
         return Portable::places(weights, columns, sums);
@@ -28,7 +28,7 @@ pub fn places(weights: &[[u32; 2]], columns: &[[[u32; PIXELS]; PLACES]], sums: &
 }
 
 /// See [`Kernel::transform`].
-pub fn transform(input: &[u8], channels: usize, row: usize, place: usize, columns: &mut [[[u32; PIXELS]; PLACES]]) {
+pub fn transform(input: &[u8], channels: usize, row: usize, place: usize, columns: &mut [Column]) {
     let last = row.checked_mul(3).and_then(|last| last.checked_add(channels.checked_mul(4)?));
     let whole = channels > 0 && channels.is_multiple_of(4) && columns.len() == channels / 2;
     if !whole || last.is_none_or(|last| last > input.len()) {
@@ -41,24 +41,17 @@ pub fn transform(input: &[u8], channels: usize, row: usize, place: usize, column
 }
 
 /// See [`Kernel::tiles`].
-pub fn tiles(
-    weights: &[[u32; 2]],
-    columns: &[[[u32; PIXELS]; PLACES]],
-    channels: &Channels<'_>,
-    tiles: &[Tile],
-    row: usize,
-    output: &mut [u8],
-) {
+pub fn tiles(group: &Group<'_>, output: &mut [u8]) {
+    let Group { columns, channels, tiles, row, .. } = *group;
     let pixel = channels.len();
     let inside = |tile: &Tile| {
         let end = row.checked_add(2 * pixel).and_then(|size| size.checked_add(tile.at));
         tile.rows == 2 && tile.columns == 2 && end.is_some_and(|end| end <= output.len())
     };
-    let of_a_pair = PLACES * columns.len();
-    let (Ok(whole), true) = (<&[Tile; PIXELS]>::try_from(tiles), of_a_pair > 0 && tiles.iter().all(inside)) else {
-        return Tail::tiles(weights, columns, channels, tiles, row, output);
+    let (Ok(whole), true) = (<&[Tile; PIXELS]>::try_from(tiles), tiles.iter().all(inside)) else {
+        return Tail::tiles(group, output);
     };
-    let mut sums = Tiles::default();
+    let mut sums = Sums::default();
     let mut task = Outputs {
         bias: 0,
         multiplier: 0,
@@ -69,7 +62,7 @@ pub fn tiles(
         out: whole.map(|tile| output.as_mut_ptr().wrapping_add(tile.at)),
     };
     let mut constants = channels.iter();
-    for weights in weights.chunks_exact(of_a_pair) {
+    for weights in group.pairs() {
         Dsp::places(weights, columns, &mut sums);
         for (channel, (bias, multiplier)) in (0..2).zip(&mut constants) {
             (task.bias, task.multiplier) = (bias, multiplier);
@@ -112,78 +105,58 @@ macro_rules! one_word {
     };
 }
 
-/// A function over all places: the words of a place, of which the first begin the sums, then as many turns of the others as
-/// there are.
-///
-/// r0 weights, r1 columns, r4-r7 sums of A, r8-r11 sums of B; r2, r3 weights of A and B; r12, lr two tiles. On the stack,
-/// from sp: where the weights of this place end, columns, sums, words, last.
+/// sums = weights times columns, place by place: the words of a place, of which the first begin the sums, then as many turns
+/// of the others as there are.
 macro_rules! all_places {
-    ($($words:expr),* ; $($turn:expr),*) => {
-        naked_asm!(
-            "push {{r4-r11, lr}}",
-            "ldrd r4, r5, [r3]", // words, last
-            "push {{r0-r2, r4, r5}}",
-            "2:", // a place
-            "ldrd r2, r3, [sp, #8]", // sums, words
-            "ldr r12, [sp]",
-            "add r12, r3",
-            "str r12, [sp]",
-            $($words,)*
-            "ldr r2, [sp]",
-            "cmp r0, r2",
-            "beq 4f",
-            "3:",
-            $($turn,)*
-            "ldr r2, [sp]",
-            "cmp r0, r2",
-            "bne 3b",
-            "4:",
-            "ldrd r1, r2, [sp, #4]",
-            "stm r2!, {{r4-r11}}",
-            "adds r1, #16",
-            "strd r1, r2, [sp, #4]",
-            "ldr r3, [sp, #16]",
-            "cmp r0, r3",
-            "bne 2b",
-            "add sp, #20",
-            "pop {{r4-r11, pc}}",
-        )
+    ($name:ident; $($words:expr),*; $($turn:expr),*) => {
+        /// # Safety
+        /// From `weights` to `task.last` there are 16 times as many pairs as `columns` has rows, `task.words` bytes each; they
+        /// are as many as this loop begins with, and perhaps whole turns.
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name(weights: *const [u32; 2], columns: *const Column, sums: &mut Sums, task: &Task) {
+            // r0 weights, r1 columns, r4-r7 sums of A, r8-r11 sums of B; r2, r3 weights of A and B; r12, lr two tiles. On
+            // the stack, from sp: where the weights of this place end, columns, sums, words, last.
+            naked_asm!(
+                "push {{r4-r11, lr}}",
+                "ldrd r4, r5, [r3]", // words, last
+                "push {{r0-r2, r4, r5}}",
+                "2:", // a place
+                "ldrd r2, r3, [sp, #8]", // sums, words
+                "ldr r12, [sp]",
+                "add r12, r3",
+                "str r12, [sp]",
+                $($words,)*
+                "ldr r2, [sp]",
+                "cmp r0, r2",
+                "beq 4f",
+                "3:",
+                $($turn,)*
+                "ldr r2, [sp]",
+                "cmp r0, r2",
+                "bne 3b",
+                "4:",
+                "ldrd r1, r2, [sp, #4]",
+                "stm r2!, {{r4-r11}}",
+                "adds r1, #16",
+                "strd r1, r2, [sp, #4]",
+                "ldr r3, [sp, #16]",
+                "cmp r0, r3",
+                "bne 2b",
+                "add sp, #20",
+                "pop {{r4-r11, pc}}",
+            )
+        }
     };
 }
 
-/// sums = weights times columns, place by place.
-///
-/// # Safety
-/// From `weights` to `task.last` there are 16 times as many pairs as `columns` has rows, `task.words` bytes each; they are
-/// a positive multiple of [`TURN`].
-#[unsafe(naked)]
-unsafe extern "C" fn turns(
-    weights: *const [u32; 2],
-    columns: *const [[u32; PIXELS]; PLACES],
-    sums: &mut Tiles,
-    task: &Task,
-) {
-    all_places!(
-        one_word!(begin), one_word!(add), one_word!(add), one_word!(add),
-        one_word!(add), one_word!(add), one_word!(add), one_word!(add);
-        one_word!(add), one_word!(add), one_word!(add), one_word!(add),
-        one_word!(add), one_word!(add), one_word!(add), one_word!(add)
-    )
-}
-
-/// The same.
-///
-/// # Safety
-/// As for [`turns`], but a positive multiple of two.
-#[unsafe(naked)]
-unsafe extern "C" fn steps(
-    weights: *const [u32; 2],
-    columns: *const [[u32; PIXELS]; PLACES],
-    sums: &mut Tiles,
-    task: &Task,
-) {
-    all_places!(one_word!(begin), one_word!(add); one_word!(add), one_word!(add))
-}
+all_places!(
+    turns;
+    one_word!(begin), one_word!(add), one_word!(add), one_word!(add),
+    one_word!(add), one_word!(add), one_word!(add), one_word!(add);
+    one_word!(add), one_word!(add), one_word!(add), one_word!(add),
+    one_word!(add), one_word!(add), one_word!(add), one_word!(add)
+);
+all_places!(steps; one_word!(begin), one_word!(add); one_word!(add), one_word!(add));
 
 /// One row of four pixels: B' along it for even and for odd channels, to the stack in the order 0, 2, 3, 1.
 macro_rules! row_of_pixels {

@@ -18,7 +18,8 @@ mod table;
 use super::architecture::{Architecture, Operation, Step};
 use crate::layer::conv;
 use crate::layer::dense_bytes;
-use crate::layer::kernel::{PIXELS, PLACES};
+use crate::layer::kernel::PIXELS;
+use crate::layer::tiles::PLACES;
 use crate::layer::winograd;
 
 /// Kinds of work of one operation, at most.
@@ -172,13 +173,13 @@ fn winograd(step: &Step) -> Work {
     let mut corners = winograd::tiles(geometry).peekable();
     while corners.peek().is_some() {
         let (mut members, mut pixels) = (0, 0);
-        for [row, column] in corners.by_ref().take(PIXELS) {
-            let inside = winograd::pixels(geometry, [row, column]).flatten().count();
+        for corner in corners.by_ref().take(PIXELS) {
+            let inside = winograd::pixels(geometry, corner).flatten().count();
             if inside < PLACES {
                 (border, seen, unseen) = (border + 1, seen + inside, unseen + PLACES - inside);
             }
-            let outputs = (output.height - row).min(2) * (output.width - column).min(2);
-            (members, pixels) = (members + 1, pixels + outputs);
+            let tile = winograd::tile(geometry, corner);
+            (members, pixels) = (members + 1, pixels + tile.rows * tile.columns);
         }
         (groups, tiles) = (groups + 1, tiles + members);
         if pixels == 4 * PIXELS {
