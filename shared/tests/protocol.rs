@@ -1,4 +1,4 @@
-//! `docs/protocol.md` shows the bytes of every request and of many answers: they are the ones this build sends.
+//! `shared/docs/protocol.md` shows the bytes of every request and of many answers: they are the ones this build sends.
 
 use sirocco::calibrate::{Free, Observation, Task};
 use sirocco::drift::{Reference, State};
@@ -15,7 +15,7 @@ use sirocco::wire::{
     SelfTest, Statistics,
 };
 
-const DOCUMENT: &str = include_str!("../../docs/protocol.md");
+const DOCUMENT: &str = include_str!("../docs/protocol.md");
 
 /// A row of the document: what, and its frame with sequence number 7.
 fn row<T: serde::Serialize>(name: &str, body: T) -> String {
@@ -109,7 +109,7 @@ fn the_document_shows_the_bytes_that_are_sent() {
     let rows = [requests(), answers()].concat();
     let missing: Vec<&String> = rows.iter().filter(|row| !DOCUMENT.lines().any(|line| line == row.as_str())).collect();
     let list = missing.iter().map(|row| row.as_str()).collect::<Vec<_>>().join("\n");
-    assert!(missing.is_empty(), "docs/protocol.md lacks these rows:\n{list}");
+    assert!(missing.is_empty(), "shared/docs/protocol.md lacks these rows:\n{list}");
     let shown = DOCUMENT.lines().filter(|line| line.ends_with(" 00` |")).count();
     assert_eq!(shown, rows.len(), "the document shows frames that are not checked here");
 }

@@ -1,15 +1,15 @@
 //! Small models, made on the spot: the reader's tests need files, not accuracy.
 
 use sirocco::network::Scheme;
-use sirocco_trainer::export::Candidate;
+use sirocco_trainer::bundle::export::Candidate;
+use sirocco_trainer::bundle::mlp::{Activation, Mlp};
+use sirocco_trainer::bundle::preset;
+use sirocco_trainer::bundle::problem::Form;
+use sirocco_trainer::bundle::quantize::{Grid, rounding};
+use sirocco_trainer::host::model_file::{Metadata, ModelBytes};
 use sirocco_trainer::image::benchmark::{Builder, export_random};
-use sirocco_trainer::image::folded::{Shape, Window};
-use sirocco_trainer::mlp::{Activation, Mlp};
-use sirocco_trainer::model_file::{Metadata, ModelBytes};
-use sirocco_trainer::preset;
-use sirocco_trainer::problem::Form;
-use sirocco_trainer::quantise::winograd::Transformed;
-use sirocco_trainer::quantise::{Grid, rounding};
+use sirocco_trainer::image::net::graph::{Shape, Window};
+use sirocco_trainer::image::quantize::winograd::Transformed;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 

@@ -1,6 +1,6 @@
 //! The project's own programs, built on demand in the profile of the running test.
 
-use sirocco_tools::{cargo, qemu};
+use sirocco_tools::device::{cargo, qemu};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::OnceLock;

@@ -1,19 +1,19 @@
-//! `lenet16` on a device of 64 KiB of flash and 16 KiB of RAM (`firmware/support/classifier`), emulated: what it takes, and
+//! `lenet16` on a device of 64 KiB of flash and 16 KiB of RAM (`firmware/images/classifier`), emulated: what it takes, and
 //! 200 USPS digits whose answers have to be the host's, bit for bit.
 
 use sirocco::image::Network;
 use sirocco::layer::kernel::Portable;
 use sirocco::model::Model;
 use sirocco_tests::program::{emulates, root};
-use sirocco_tools::board::Board;
-use sirocco_tools::cargo;
 use sirocco_tools::cmd::bench;
-use sirocco_tools::elf::Firmware;
+use sirocco_tools::device::board::Board;
+use sirocco_tools::device::cargo;
+use sirocco_tools::device::elf::Firmware;
+use sirocco_tools::device::qemu::{Emulator, Image};
 use sirocco_tools::output::Output;
-use sirocco_tools::qemu::{Emulator, Image};
 use sirocco_trainer::dataset::{self, Folder, Split};
+use sirocco_trainer::host::model_file;
 use sirocco_trainer::image::answers::image_bytes;
-use sirocco_trainer::model_file;
 use std::io::{Read, Write};
 use std::time::Duration;
 

@@ -10,14 +10,14 @@ use sirocco::image::cost::{self, KINDS, OPERATIONS, Processor};
 use sirocco::layer::kernel::Portable;
 use sirocco::model::Model;
 use sirocco_tests::program::{emulates, root};
-use sirocco_tools::board::Board;
 use sirocco_tools::cmd::bench;
+use sirocco_tools::device::board::Board;
 use sirocco_tools::output::Output;
+use sirocco_trainer::host::model_file::{self, ModelBytes};
+use sirocco_trainer::host::random::{Purpose, Random};
 use sirocco_trainer::image::benchmark::{self, Builder, export_random};
-use sirocco_trainer::image::folded::{Folded, Shape, Window};
-use sirocco_trainer::model_file::{self, ModelBytes};
-use sirocco_trainer::quantise::winograd::Transformed;
-use sirocco_trainer::random::{Purpose, Random};
+use sirocco_trainer::image::net::graph::{Folded, Shape, Window};
+use sirocco_trainer::image::quantize::winograd::Transformed;
 use std::collections::BTreeMap;
 
 /// Largest relative deviation of a whole network, and of a layer of at least [`LAYER_LEAST`] instructions.

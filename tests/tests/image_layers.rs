@@ -6,14 +6,14 @@ use sirocco::error::Key;
 use sirocco::image::Network;
 use sirocco::layer::kernel::Portable;
 use sirocco::model::Model;
+use sirocco_trainer::host::random::{Purpose, Random};
 use sirocco_trainer::image::answers::image_bytes;
 use sirocco_trainer::image::benchmark::{Builder, export_random};
 use sirocco_trainer::image::export::{ExportedImage, ImageExportError};
-use sirocco_trainer::image::folded::{Folded, Shape, Window};
-use sirocco_trainer::quantise::image::{Integers, Layer, Quantised, quantise};
-use sirocco_trainer::quantise::range::{Range, ranges};
-use sirocco_trainer::quantise::winograd::{Budget, Transformed};
-use sirocco_trainer::random::{Purpose, Random};
+use sirocco_trainer::image::net::graph::{Folded, Shape, Window};
+use sirocco_trainer::image::quantize::forms::{Integers, Layer, Quantised, quantise};
+use sirocco_trainer::image::quantize::range::{Range, ranges};
+use sirocco_trainer::image::quantize::winograd::{Budget, Transformed};
 
 /// Bytes of every value, channels last, and the logits: straight from the definitions in `sirocco::layer`.
 fn plain(net: &Quantised, image: &[u8]) -> (Vec<Vec<u8>>, Vec<f32>) {

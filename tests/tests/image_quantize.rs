@@ -5,7 +5,7 @@ use sirocco::image::golden::Golden;
 use sirocco::layer::kernel::Portable;
 use sirocco::model::Model;
 use sirocco_tests::program::{assert_fails, json, root, train};
-use sirocco_trainer::model_file;
+use sirocco_trainer::host::model_file;
 use std::path::{Path, PathBuf};
 
 fn number(value: &serde_json::Value, key: &str) -> f64 {

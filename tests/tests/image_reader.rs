@@ -8,10 +8,10 @@ use sirocco::image::{ImageError, Network};
 use sirocco::layer::kernel::Portable;
 use sirocco::model::{CRC_DIGITS, Model, crc_of};
 use sirocco_tests::fixture::image;
-use sirocco_trainer::model_file::{Metadata, OwnedTensor, assemble, tensors_of};
+use sirocco_trainer::host::model_file::{Metadata, OwnedTensor, assemble, tensors_of};
 use std::sync::LazyLock;
 
-static FILE: LazyLock<sirocco_trainer::model_file::ModelBytes> = LazyLock::new(image);
+static FILE: LazyLock<sirocco_trainer::host::model_file::ModelBytes> = LazyLock::new(image);
 
 fn open(bytes: &[u8]) -> Result<(), ModelError> {
     let model = Model::open(bytes)?;

@@ -5,12 +5,12 @@
 use sirocco::network::Scheme;
 use sirocco_tests::fixture::untrained;
 use sirocco_tests::program;
-use sirocco_tools::board::Board;
-use sirocco_tools::cargo;
 use sirocco_tools::cmd::bench::{self, Report, Rk4, Row};
+use sirocco_tools::device::board::Board;
+use sirocco_tools::device::cargo;
 use sirocco_tools::output::Output;
+use sirocco_trainer::bundle::problem::Form;
 use sirocco_trainer::image::benchmark;
-use sirocco_trainer::problem::Form;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -7,8 +7,8 @@ use sirocco::limits::MAX_HEADER;
 use sirocco::model::Model;
 use sirocco::network::Scheme;
 use sirocco_tests::fixture::untrained;
-use sirocco_trainer::model_file::{Metadata, ModelBytes, OwnedTensor, assemble, tensors_of};
-use sirocco_trainer::problem::Form;
+use sirocco_trainer::bundle::problem::Form;
+use sirocco_trainer::host::model_file::{Metadata, ModelBytes, OwnedTensor, assemble, tensors_of};
 
 const FORMS: [Form; 2] = [Form::Conserved, Form::Reduced];
 const SCHEMES: [Scheme; 3] = Scheme::ALL;

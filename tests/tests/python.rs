@@ -5,7 +5,7 @@ use sirocco::bundle::Bundle;
 use sirocco::network::Scheme;
 use sirocco_tests::fixture::untrained;
 use sirocco_tests::program::root;
-use sirocco_trainer::problem::Form;
+use sirocco_trainer::bundle::problem::Form;
 use std::path::PathBuf;
 use std::process::Command;
 

@@ -6,7 +6,7 @@ use sirocco::calibrate::{Calibration, Forward, Free, Numerical, Observation, Tas
 use sirocco::ode::Ode;
 use sirocco::query::Query;
 use sirocco_tests::program::{json, root, sirocco, train};
-use sirocco_trainer::model_file;
+use sirocco_trainer::host::model_file;
 
 /// Boys in the school.
 const BOYS: f32 = 763.0;

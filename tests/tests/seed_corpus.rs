@@ -8,7 +8,7 @@ use sirocco::query::Query;
 use sirocco::wire::{Message, PROTOCOL_VERSION, Request, encode};
 use sirocco_tests::fixture::{image, untrained};
 use sirocco_tests::program::root;
-use sirocco_trainer::problem::Form;
+use sirocco_trainer::bundle::problem::Form;
 use std::path::Path;
 
 fn check(path: &Path, expected: &[u8]) {
@@ -22,7 +22,7 @@ fn check(path: &Path, expected: &[u8]) {
 
 #[test]
 fn models() {
-    let folder = root().join("fuzz/corpus/model_reader");
+    let folder = root().join("tests/fuzz/corpus/model_reader");
     let models = [(Form::Reduced, Scheme::F32), (Form::Conserved, Scheme::I16), (Form::Reduced, Scheme::I8I16)];
     for (form, scheme) in models {
         let name = format!("{}-{}", form.name(), scheme.name());
@@ -33,7 +33,7 @@ fn models() {
 
 #[test]
 fn frames() {
-    let folder = root().join("fuzz/corpus/protocol");
+    let folder = root().join("tests/fuzz/corpus/protocol");
     let query = Query { t: 10.0, initial: [0.3, 0.2, 0.0, 0.0], rates: [0.6, 0.5, 0.0, 0.0] };
     for (name, body) in [("info", Request::Info), ("predict", Request::Predict(query)), ("test", Request::SelfTest)] {
         let mut buffer = [0; MAX_FRAME];

@@ -6,10 +6,11 @@
 #![cfg(unix)]
 
 use sirocco_tests::program::{emulates, json, sirocco, train};
-use sirocco_tools::board::Board;
+use sirocco_tools::device::board::Board;
+use sirocco_tools::device::cargo;
+use sirocco_tools::device::qemu::{Emulator, Image};
+use sirocco_tools::input::sample_files;
 use sirocco_tools::output::Output;
-use sirocco_tools::qemu::{Emulator, Image};
-use sirocco_tools::{cargo, sample_files};
 use sirocco_trainer::dataset::{self, Folder, Images, Split};
 use sirocco_trainer::image::answers::image_bytes;
 use std::path::Path;

@@ -8,10 +8,11 @@ use sirocco::ode::{Ode, Rates, State};
 use sirocco::rk4;
 use sirocco_tests::program::{json, root, sirocco, train};
 use sirocco_tests::tolerance as tol;
-use sirocco_tools::board::Board;
-use sirocco_tools::{cargo, qemu};
-use sirocco_trainer::random::{Purpose, Random};
-use sirocco_trainer::{model_file, preset, reference};
+use sirocco_tools::device::board::Board;
+use sirocco_tools::device::{cargo, qemu};
+use sirocco_trainer::bundle::{preset, reference};
+use sirocco_trainer::host::model_file;
+use sirocco_trainer::host::random::{Purpose, Random};
 use std::path::Path;
 use tempfile::TempDir;
 

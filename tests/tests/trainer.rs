@@ -116,7 +116,7 @@ fn the_generic_form_learns_and_conserves() {
     let trained = json(&bundle("train", &[&options[..], &["--out", &out, "--json"]].concat()));
     assert_eq!(trained["form"], "conserved");
     assert!(number(&trained, "max_error") <= 0.05, "{trained}");
-    let bytes = sirocco_trainer::model_file::read(Path::new(&out)).unwrap();
+    let bytes = sirocco_trainer::host::model_file::read(Path::new(&out)).unwrap();
     let bundle = sirocco::bundle::Bundle::open(&bytes).unwrap();
     for query in bundle.probes(0).take(200) {
         if let Ok(state) = bundle.state(&query) {

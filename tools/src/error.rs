@@ -1,7 +1,7 @@
 //! What can go wrong, each with the thing it happened to and a remedy: the text after the semicolon.
 
 use crate::client::ClientError;
-use crate::discover::Missing;
+use crate::client::discover::Missing;
 use sirocco::calibrate::CalibrationError;
 use sirocco::error::ModelError;
 use sirocco::query::QueryError;

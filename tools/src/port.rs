@@ -1,12 +1,14 @@
 //! Where a device is: `--port` and what comes with it.
 
+use crate::Error;
+use crate::client::discover;
+use crate::client::transport::{Reopening, Serial, Transport};
 use crate::client::{Client, Patience};
-use crate::model_file::ModelFile;
+use crate::device::board::Board;
+use crate::device::qemu::Emulated;
+use crate::input::model_file::ModelFile;
 use crate::output::Output;
-use crate::qemu::Emulated;
 use crate::solver::Solver;
-use crate::transport::{Reopening, Serial, Transport};
-use crate::{Error, board::Board, discover};
 use sirocco::wire::Info;
 use std::io::{self, ErrorKind};
 use std::net::{TcpStream, ToSocketAddrs};

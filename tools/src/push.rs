@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::client::{Client, ClientError};
-use crate::model_file::ModelFile;
+use crate::input::model_file::ModelFile;
 use sirocco::limits::MAX_CHUNK;
 use sirocco::wire::DeviceError;
 use sirocco::wire::store::{ModelAnswer, ModelRequest, Origin, StoreError};

@@ -2,8 +2,8 @@
 
 use crate::Error;
 use crate::client::{Client, ClientError, answered};
-use crate::model_file::ModelFile;
-use crate::quantities::{self, system};
+use crate::input::model_file::ModelFile;
+use crate::input::quantities::{self, system};
 use sirocco::bundle::Certificate;
 use sirocco::calibrate::{self, Calibration, CalibrationError, Forecast, Observation, Task};
 use sirocco::ode::Ode;

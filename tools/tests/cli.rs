@@ -3,8 +3,8 @@
 mod common;
 
 use common::{built_in, failure, json, sirocco};
-use sirocco_tools::board::Board;
-use sirocco_tools::{cargo, qemu};
+use sirocco_tools::device::board::Board;
+use sirocco_tools::device::{cargo, qemu};
 
 #[test]
 fn inspect_shows_everything_about_a_good_file() {

@@ -5,8 +5,8 @@ use sirocco::query::{Query, QueryError};
 use sirocco::wire::{
     self, DeviceError, FrameBuffer, FrameError, Message, PROTOCOL_VERSION, Request, Response, SelfTest,
 };
+use sirocco_tools::client::transport::Transport;
 use sirocco_tools::client::{Client, ClientError, Patience, answered};
-use sirocco_tools::transport::Transport;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -14,9 +14,9 @@ use sirocco_tools::client::ClientError;
 use sirocco_tools::console::draw::draw;
 use sirocco_tools::console::state::{Effect, Event, Line, Notice, Question, Settings, State};
 use sirocco_tools::console::work::work;
-use sirocco_tools::model_file::ModelFile;
-use sirocco_tools::problem::ProblemOptions;
-use sirocco_tools::quantities;
+use sirocco_tools::input::model_file::ModelFile;
+use sirocco_tools::input::problem::ProblemOptions;
+use sirocco_tools::input::quantities;
 use sirocco_tools::solver::Solver;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -400,8 +400,8 @@ mod terminal {
 
     #[test]
     fn it_runs_with_an_emulated_board() {
-        let board = sirocco_tools::board::Board::find("qemu-mps2-an386").unwrap();
-        use sirocco_tools::{cargo, qemu};
+        let board = sirocco_tools::device::board::Board::find("qemu-mps2-an386").unwrap();
+        use sirocco_tools::device::{cargo, qemu};
         if qemu::version(qemu::PROGRAM).is_none() || !cargo::has_target(&board.target) {
             return eprintln!("skipped: no emulator or no Rust target here; run `sirocco setup`");
         }

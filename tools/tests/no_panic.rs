@@ -1,9 +1,9 @@
 //! No panic can be reached from the evaluator, from the request loop from received byte to frame to send, nor from the
 //! opening, receiving and activating of models: on every target, in the firmware's release profile, a program with such
-//! a path does not link. See `firmware/support/no-panic`.
+//! a path does not link. See `firmware/images/no-panic`.
 
-use sirocco_tools::board::Board;
-use sirocco_tools::cargo;
+use sirocco_tools::device::board::Board;
+use sirocco_tools::device::cargo;
 use std::collections::BTreeSet;
 
 /// The program that links if no panic can be reached, and one that never does.

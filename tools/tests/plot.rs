@@ -4,9 +4,9 @@ mod common;
 
 use common::{built_in, failure, json, root, sirocco};
 use serde_json::Value;
-use sirocco_tools::board::Board;
+use sirocco_tools::device::board::Board;
+use sirocco_tools::device::{cargo, qemu};
 use sirocco_tools::output::Output;
-use sirocco_tools::{cargo, qemu};
 use std::path::Path;
 
 const PROBLEM: &str = "I0=0.3,R0=0.2,beta=0.6,gamma=0.5";

@@ -8,12 +8,13 @@ use sirocco::limits::MAX_FRAME;
 use sirocco::wire::{
     self, DeviceError, FrameBuffer, Info, Message, Name, PROTOCOL_VERSION, Request, Response, Statistics,
 };
-use sirocco_tools::board::Board;
-use sirocco_tools::discover::{Missing, Port, VARIABLE, find};
-use sirocco_tools::model_file::ModelFile;
+use sirocco_tools::client::discover::{Missing, Port, VARIABLE, find};
+use sirocco_tools::device::board::Board;
+use sirocco_tools::device::cargo;
+use sirocco_tools::device::qemu::{self, Emulator, Image};
+use sirocco_tools::input::model_file::ModelFile;
 use sirocco_tools::output::Output;
-use sirocco_tools::qemu::{self, Emulator, Image};
-use sirocco_tools::{cargo, port};
+use sirocco_tools::port;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Command;

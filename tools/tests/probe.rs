@@ -4,8 +4,8 @@
 mod common;
 
 use common::{built_in, failure, json};
-use sirocco_tools::board::Board;
-use sirocco_tools::cargo;
+use sirocco_tools::device::board::Board;
+use sirocco_tools::device::cargo;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -10,14 +10,15 @@ use sirocco::error::ModelError;
 use sirocco::limits::MAX_OBSERVATIONS;
 use sirocco::query::{Query, QueryError};
 use sirocco::wire::DeviceError;
-use sirocco_tools::board::Board;
+use sirocco_tools::Error;
+use sirocco_tools::client::transport::Transport;
 use sirocco_tools::client::{Client, ClientError, Patience, answered};
 use sirocco_tools::cmd::selftest;
-use sirocco_tools::model_file::ModelFile;
+use sirocco_tools::device::board::Board;
+use sirocco_tools::device::cargo;
+use sirocco_tools::device::qemu::{self, Emulator, Image};
+use sirocco_tools::input::model_file::ModelFile;
 use sirocco_tools::output::Output;
-use sirocco_tools::qemu::{self, Emulator, Image};
-use sirocco_tools::transport::Transport;
-use sirocco_tools::{Error, cargo};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -88,7 +89,7 @@ fn a_thousand_answers_have_the_same_bits_as_on_the_host() {
 #[cfg(unix)]
 #[test]
 fn a_pty_does_as_well() {
-    use sirocco_tools::transport::Serial;
+    use sirocco_tools::client::transport::Serial;
 
     let file = ModelFile::read(&built_in()).unwrap();
     for (board, elf) in boards() {
@@ -374,7 +375,7 @@ fn alive(process: u32) -> bool {
 #[cfg(unix)]
 #[test]
 fn a_query_and_its_answer_take_less_than_50_ms_over_a_pty() {
-    use sirocco_tools::transport::Serial;
+    use sirocco_tools::client::transport::Serial;
     use std::time::Instant;
 
     let Some((board, elf)) = boards().into_iter().next() else { return };

@@ -1,8 +1,8 @@
 //! What the Picos run while their flash cannot be read: it lies in RAM, and calls nothing in flash.
 
 use object::{Object, ObjectSection, ObjectSymbol};
-use sirocco_tools::board::Board;
-use sirocco_tools::cargo;
+use sirocco_tools::device::board::Board;
+use sirocco_tools::device::cargo;
 use sirocco_tools::output::Output;
 
 #[test]

@@ -1,7 +1,7 @@
 //! Writes the networks that instructions are counted on: `cargo run --release -p sirocco-trainer --example
 //! benchmark_networks -- target/bench`.
 
-use sirocco_trainer::atomic;
+use sirocco_trainer::host::atomic;
 use sirocco_trainer::image::benchmark;
 use std::path::PathBuf;
 

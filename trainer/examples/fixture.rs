@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut packed = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
         packed.write_all(&idx::write_images(16, 16, &bytes))?;
         packed.write_all(&idx::write_labels(&images.labels))?;
-        sirocco_trainer::atomic::write(&file, &packed.finish()?)?;
+        sirocco_trainer::host::atomic::write(&file, &packed.finish()?)?;
         println!("{}: {count} images", file.display());
     }
     Ok(())

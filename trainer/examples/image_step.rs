@@ -5,13 +5,13 @@
 
 use candle_core::Device;
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
-use sirocco_trainer::clock::fine_cpu_seconds;
 use sirocco_trainer::dataset::Images;
+use sirocco_trainer::host::clock::fine_cpu_seconds;
+use sirocco_trainer::host::interrupt::Interrupt;
+use sirocco_trainer::host::random::{Purpose, Random};
+use sirocco_trainer::image::net::architecture::{Layer, preset};
+use sirocco_trainer::image::net::network::{Network, Normalisation};
 use sirocco_trainer::image::training::{Settings, Stage, Training};
-use sirocco_trainer::interrupt::Interrupt;
-use sirocco_trainer::net::architecture::{Layer, preset};
-use sirocco_trainer::net::network::{Network, Normalisation};
-use sirocco_trainer::random::{Purpose, Random};
 use std::error::Error;
 
 /// Images of a step, and all there are.

@@ -1,9 +1,9 @@
 //! What a calibrated problem will do, with the uncertainty of its estimates.
 
 use super::{Calibration, Forward, Gradient};
+use crate::calibrate::outlook::{Outlook, outlook};
 use crate::limits::MAX_STATE;
 use crate::ode::Ode;
-use crate::ode::sir::outlook::{Outlook, outlook};
 use crate::query::{Query, QueryError};
 use serde::{Deserialize, Serialize};
 

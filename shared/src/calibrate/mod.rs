@@ -22,6 +22,7 @@ mod forecast;
 mod forward;
 mod jet;
 mod matrix;
+pub mod outlook;
 mod solve;
 
 pub use covariance::Covariance;

@@ -16,8 +16,8 @@
 //!
 //! `zero` is the zero point of what the node leaves.
 
-use super::shape::{Geometry, Shape, Window};
 use crate::error::{Countable, Key, ModelError, NodeDefect};
+use crate::layer::shape::{Geometry, Shape, Window};
 use crate::layer::{conv, dense_bytes, winograd};
 use crate::limits::{MAX_CHANNELS, MAX_CLASSES, MAX_FAN_IN, MAX_NODES, MAX_SIDE};
 use crate::text::{split, split_once};

@@ -26,7 +26,6 @@ pub mod architecture;
 pub mod cost;
 pub mod golden;
 pub mod plan;
-pub mod shape;
 
 use crate::classify::{Classification, Logits};
 use crate::error::{Key, ModelError, NodeDefect};
@@ -36,6 +35,7 @@ use crate::layer::dense_bytes::{self, Dense};
 use crate::layer::depthwise::Depthwise;
 use crate::layer::kernel::Kernel;
 use crate::layer::pool::{AveragePool, MaxPool};
+use crate::layer::shape::Shape;
 use crate::layer::winograd::Winograd;
 use crate::limits::MAX_NODES;
 use crate::model::Model;
@@ -44,7 +44,6 @@ use architecture::{Architecture, Operation, Step};
 use core::ops::Range;
 use heapless::Vec;
 use plan::Plan;
-use shape::Shape;
 
 /// Version of the format of image networks that this build reads and writes.
 pub const FORMAT_VERSION: u16 = 1;

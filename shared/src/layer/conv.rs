@@ -2,7 +2,7 @@
 //!
 //! input (h, w, c), output (h', w', o), all unsigned bytes; weight (o, kh, kw, c) signed bytes, packed.
 //! sum\[o\] = bias\[o\] + sum over u, v, c of weight\[o, u, v, c\] x\[s i + u - p, s j + v - p, c\], exact in 32 bits;
-//! then [`requantise`](super::requantise::requantise). Outside the image x is the input's zero point; the exporter has
+//! then [`requantise`](crate::layer::requantize::requantise). Outside the image x is the input's zero point; the exporter has
 //! subtracted zero point times sum of weights from the bias, so that it stands for 0.
 //!
 //! Four windows at a time are unpacked into columns, each row of a window padded to whole words (with what lies
@@ -10,9 +10,9 @@
 //! Scratch: 8 bytes per weight of a channel, and one row of a window.
 
 use super::kernel::{Kernel, PIXELS};
-use super::requantise::{Channels, packed_weights};
 use crate::error::ModelError;
-use crate::image::shape::{Corner, Geometry};
+use crate::layer::requantize::{Channels, packed_weights};
+use crate::layer::shape::{Corner, Geometry};
 use crate::model::Model;
 
 /// A convolution that borrows its weights from the model file.

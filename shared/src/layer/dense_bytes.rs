@@ -6,8 +6,8 @@
 //! Scratch: the unpacked input, 2 bytes per number.
 
 use super::kernel::{Kernel, unpack};
-use super::requantise::{Channels, biases, packed_weights, requantise};
 use crate::error::{ModelError, TensorKind};
+use crate::layer::requantize::{Channels, biases, packed_weights, requantise};
 use crate::model::{Model, Tensor};
 
 /// Largest scale of a logit: sums stay finite in f32.

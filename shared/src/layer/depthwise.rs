@@ -5,9 +5,9 @@
 //! [`requantise`]. Outside the image x is the input's zero point, as in [`conv`](super::conv).
 
 use super::conv::Zeros;
-use super::requantise::{Channels, requantise};
 use crate::error::{ModelError, TensorKind};
-use crate::image::shape::Geometry;
+use crate::layer::requantize::{Channels, requantise};
+use crate::layer::shape::Geometry;
 use crate::model::{Model, Tensor};
 
 /// Channels whose sums are kept at once.

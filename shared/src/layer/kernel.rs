@@ -9,9 +9,9 @@
 
 use super::activation::{ACTIVATION_BITS, Activation, narrow};
 use super::dense_integer::Weight;
-use super::requantise::{Channels, requantise};
 use super::row_scale::{self, unit_bits, wide_shift};
 use super::tiles::{self, Column, Group, Sums};
+use crate::layer::requantize::{Channels, requantise};
 
 /// Pixels that are convolved at once.
 pub const PIXELS: usize = 4;

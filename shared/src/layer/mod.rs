@@ -10,8 +10,9 @@ pub mod depthwise;
 pub mod fine;
 pub mod kernel;
 pub mod pool;
-pub mod requantise;
+pub mod requantize;
 pub mod row_scale;
+pub mod shape;
 pub mod tiles;
 pub mod winograd;
 

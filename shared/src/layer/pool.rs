@@ -5,9 +5,9 @@
 //! all channels, so the tensors have one element. The output has a scale of its own: averages are narrower.
 
 use super::kernel::Kernel;
-use super::requantise::{Channels, requantise};
 use crate::error::ModelError;
-use crate::image::shape::{Corner, Geometry};
+use crate::layer::requantize::{Channels, requantise};
+use crate::layer::shape::{Corner, Geometry};
 use crate::model::Model;
 
 /// The input's pixels that a window covers, each as the slice from its first channel on.

@@ -1,7 +1,7 @@
 //! What [`Kernel`] does with the tiles of [`winograd`](super::winograd), in safe Rust for every processor.
 
 use super::kernel::{Kernel, PIXELS};
-use super::requantise::{Channels, requantise};
+use crate::layer::requantize::{Channels, requantise};
 
 /// Places of a transformed tile.
 pub const PLACES: usize = 16;

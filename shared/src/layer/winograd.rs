@@ -25,10 +25,10 @@
 
 use super::conv::Zeros;
 use super::kernel::{Kernel, PIXELS};
-use super::requantise::Channels;
 use super::tiles::{Column, Group, PLACES, Tile};
 use crate::error::{ModelError, TensorKind};
-use crate::image::shape::{Geometry, Shape};
+use crate::layer::requantize::Channels;
+use crate::layer::shape::{Geometry, Shape};
 use crate::model::{Model, Tensor};
 use heapless::Vec;
 

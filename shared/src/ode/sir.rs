@@ -2,7 +2,6 @@
 //! (Kermack and McKendrick, 1927), and its exact reduction to one unknown.
 
 pub mod fixed;
-pub mod outlook;
 
 use super::{Rates, State, System};
 use crate::scalar::Scalar;

@@ -30,7 +30,7 @@
 //!
 //! Requests, answers and errors are only ever added, at the end of their lists, without a new version: what was
 //! understood once always is. A device that does not know a request answers [`DeviceError::UnknownRequest`].
-//! `docs/protocol.md` has all of them with their bytes.
+//! `shared/docs/protocol.md` has all of them with their bytes.
 //!
 //! Checksum, framing, version and sequence number keep their place and encoding in every version of the protocol:
 //! that is what lets two sides of different versions tell each other so ([`FrameError::Version`]).

@@ -3,8 +3,8 @@
 //! A board with a USB port of its own is known by its maker's name. Another one sits behind a debug probe or an adapter,
 //! which are known by their USB numbers; who is behind them only asking tells. Nothing is ever sent to other ports.
 
+use crate::client::transport::Transport;
 use crate::client::{Client, ClientError, Patience};
-use crate::transport::Transport;
 use serialport::{SerialPortType, UsbPortInfo};
 use sirocco::wire::Info;
 use std::io::{self, ErrorKind};

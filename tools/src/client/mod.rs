@@ -3,7 +3,10 @@
 //! Every attempt begins with a zero byte, which ends whatever the device had half received, and has a fresh sequence
 //! number, so that a late answer to an earlier attempt is recognised and dropped.
 
-use crate::transport::Transport;
+pub mod discover;
+pub mod images;
+pub mod transport;
+
 use sirocco::bundle::Certificate;
 use sirocco::calibrate::{Calibration, Forecast, Observation, Task};
 use sirocco::limits::MAX_FRAME;
@@ -16,6 +19,7 @@ use sirocco::wire::{
 };
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+use transport::Transport;
 
 /// After a frame that either side could not read, how long the right answer may still be under way, at least.
 const GRACE: Duration = Duration::from_millis(100);

@@ -2,10 +2,11 @@
 
 mod compare;
 
-use crate::board::Board;
+use crate::Error;
+use crate::device::board::Board;
+use crate::device::cargo;
+use crate::device::qemu::{self, Image};
 use crate::output::Output;
-use crate::qemu::{self, Image};
-use crate::{Error, cargo};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -138,7 +139,7 @@ pub fn count(model: &Path, board: &str, output: Output) -> Result<Report, Error>
     parse(&qemu::output(Image { board: &board, elf: &elf, model: Some(model), flash: None })?)
 }
 
-/// Reads the lines of `firmware/support/bench`.
+/// Reads the lines of `firmware/images/bench`.
 fn parse(text: &str) -> Result<Report, Error> {
     let failed = |line: &str| Error::Emulator {
         what: format!("said `{line}`"),

@@ -1,7 +1,7 @@
 //! `sirocco boards`
 
 use crate::Error;
-use crate::board::Board;
+use crate::device::board::Board;
 use crate::output::Output;
 use serde::Serialize;
 

@@ -1,8 +1,9 @@
 //! `sirocco build`
 
-use crate::board::Board;
+use crate::Error;
+use crate::device::board::Board;
+use crate::device::cargo;
 use crate::output::Output;
-use crate::{Error, cargo};
 use serde::Serialize;
 use std::path::PathBuf;
 

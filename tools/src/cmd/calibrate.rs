@@ -1,11 +1,11 @@
 //! `sirocco calibrate`
 
 use crate::Error;
-use crate::observations::{self, ObservationOptions, Observed};
+use crate::input::observations::{self, ObservationOptions, Observed};
+use crate::input::problem::ProblemOptions;
+use crate::input::quantities;
 use crate::output::{Output, finite, map};
 use crate::port::{HELP, SolverArguments};
-use crate::problem::ProblemOptions;
-use crate::quantities;
 use crate::solver::Solver;
 use serde::Serialize;
 use sirocco::bundle::Range;

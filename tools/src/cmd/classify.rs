@@ -2,8 +2,8 @@
 
 use crate::Error;
 use crate::client::Client;
+use crate::input::picture::{Picture, idx_images, idx_labels};
 use crate::output::{Output, finite};
-use crate::picture::{Picture, idx_images, idx_labels};
 use crate::port::{HELP, PortArguments};
 use serde::Serialize;
 use sirocco::drift::Reference;

@@ -1,11 +1,12 @@
 //! `sirocco emulate`
 
-use crate::board::Board;
-use crate::device_log::{self, Level, Line};
-use crate::model_file::ModelFile;
+use crate::Error;
+use crate::device::board::Board;
+use crate::device::cargo;
+use crate::device::device_log::{self, Level, Line};
+use crate::device::qemu::{Emulator, Image};
+use crate::input::model_file::ModelFile;
 use crate::output::Output;
-use crate::qemu::{Emulator, Image};
-use crate::{Error, cargo};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
 //! `sirocco flash`
 
 use crate::Error;
+use crate::device::probe::{ProbeArguments, Target};
 use crate::output::Output;
-use crate::probe::{ProbeArguments, Target};
 use serde::Serialize;
 use std::path::PathBuf;
 

@@ -1,9 +1,9 @@
 //! `sirocco info`
 
 use crate::Error;
+use crate::input::quantities::system;
 use crate::output::{Output, finite};
 use crate::port::{HELP, PortArguments};
-use crate::quantities::system;
 use serde::Serialize;
 use sirocco::wire::image::Description;
 use sirocco::wire::{Info, Memory, ModelKind};

@@ -3,7 +3,7 @@
 mod image;
 
 use crate::Error;
-use crate::model_file::ModelFile;
+use crate::input::model_file::ModelFile;
 use crate::output::{Output, map};
 use serde::Serialize;
 use sirocco::bundle::Bundle;

@@ -1,13 +1,14 @@
 //! `sirocco plot`
 
+use crate::Error;
 use crate::course::{Certified, Fit, certified, fit};
 use crate::figure::{self, Units};
-use crate::observations::{self, ObservationOptions};
+use crate::input::observations::{self, ObservationOptions};
+use crate::input::problem::ProblemOptions;
+use crate::input::quantities;
 use crate::output::{Output, finite, map};
 use crate::port::{HELP, SolverArguments};
-use crate::problem::ProblemOptions;
 use crate::solver::Solver;
-use crate::{Error, quantities};
 use serde::Serialize;
 use sirocco::limits::MAX_TRAJECTORY;
 use sirocco::ode::Ode;

@@ -1,6 +1,6 @@
 //! `sirocco ports`
 
-use crate::discover::{self, Answer, Missing, Port};
+use crate::client::discover::{self, Answer, Missing, Port};
 use crate::output::Output;
 use crate::{Error, port};
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! `sirocco push`
 
 use crate::Error;
-use crate::model_file::ModelFile;
+use crate::input::model_file::ModelFile;
 use crate::output::Output;
 use crate::port::{HELP, PortArguments};
 use crate::push::{activate, push};

@@ -1,10 +1,11 @@
 //! `sirocco query`
 
+use crate::Error;
 use crate::client::{Client, ClientError, answered};
+use crate::input::quantities::system;
+use crate::input::quantities::{self, Named, QuantityOptions};
 use crate::output::{Output, map};
 use crate::port::{HELP, PortArguments};
-use crate::quantities::{self, Named, QuantityOptions};
-use crate::{Error, quantities::system};
 use serde::Serialize;
 use sirocco::bundle::Certificate;
 use sirocco::ode::Ode;

@@ -1,8 +1,8 @@
 //! `sirocco run`
 
 use crate::Error;
+use crate::device::probe::{ProbeArguments, Target};
 use crate::output::Output;
-use crate::probe::{ProbeArguments, Target};
 
 /// Write a board's firmware through a debug probe and show its log until Ctrl-C
 ///

@@ -1,9 +1,9 @@
 //! `sirocco samples`
 
 use crate::Error;
+use crate::input::sample_files::{Fetched, write};
 use crate::output::Output;
 use crate::port::{HELP, PortArguments};
-use crate::sample_files::{Fetched, write};
 use serde::Serialize;
 use sirocco::retain::Sample;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// List, fetch or clear the most entropic images that a device keeps
 ///
 /// A fetch writes the images as PNG files, and all of them as samples.safetensors and samples.csv. Fill in the column
-/// `label` of the CSV file, and `sirocco-train image finetune --samples DIR` learns from them (docs/samples.md).
+/// `label` of the CSV file, and `sirocco-train image finetune --samples DIR` learns from them (tools/docs/samples.md).
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:

@@ -1,10 +1,11 @@
 //! `sirocco selftest`
 
+use crate::Error;
 use crate::client::{Client, answered};
-use crate::model_file::ModelFile;
+use crate::input::model_file::ModelFile;
+use crate::input::quantities;
 use crate::output::Output;
 use crate::port::{HELP, PortArguments};
-use crate::{Error, quantities};
 use serde::Serialize;
 use sirocco::bundle::Certificate;
 use sirocco::held::{Classifier, Held};

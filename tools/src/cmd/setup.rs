@@ -1,8 +1,9 @@
 //! `sirocco setup`
 
-use crate::board::Board;
+use crate::Error;
+use crate::device::board::Board;
+use crate::device::{cargo, program, qemu};
 use crate::output::Output;
-use crate::{Error, cargo, program, qemu};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::process::Command;

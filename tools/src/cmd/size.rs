@@ -1,9 +1,10 @@
 //! `sirocco size`
 
-use crate::board::Board;
-use crate::elf::{Firmware, Sizes};
+use crate::Error;
+use crate::device::board::Board;
+use crate::device::cargo;
+use crate::device::elf::{Firmware, Sizes};
 use crate::output::Output;
-use crate::{Error, cargo};
 use serde::Serialize;
 
 /// Flash and RAM that firmware takes, read from its ELF file

@@ -1,9 +1,9 @@
 //! `sirocco trajectory`
 
 use crate::Error;
+use crate::input::quantities::{self, Named, system};
 use crate::output::{Output, map};
 use crate::port::{HELP, PortArguments};
-use crate::quantities::{self, Named, system};
 use serde::Serialize;
 use sirocco::limits::MAX_TRAJECTORY;
 use sirocco::trajectory::Trajectory;

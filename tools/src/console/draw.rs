@@ -7,8 +7,8 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph, Wrap};
+use sirocco::calibrate::outlook::Outlook;
 use sirocco::calibrate::{Estimate, Uncertain};
-use sirocco::ode::sir::outlook::Outlook;
 
 /// Columns of the figures beside the plot.
 const FIGURES: u16 = 46;

@@ -1,7 +1,7 @@
 //! What the console knows and how it changes: keys and news in, at most one thing to do out. No terminal, no device.
 
-use crate::problem::ProblemOptions;
-use crate::quantities;
+use crate::input::problem::ProblemOptions;
+use crate::input::quantities;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use sirocco::bundle::Certificate;
 use sirocco::calibrate::{Calibration, Forecast, Observation, Task, Uncertain};

@@ -1,6 +1,7 @@
 //! Boards: each folder of `firmware/boards` with a `board.toml` is one, by the folder's name.
 
-use crate::{Error, cargo};
+use crate::Error;
+use crate::device::cargo;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 

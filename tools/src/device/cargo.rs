@@ -4,7 +4,7 @@
 //! cargo that runs us, so these are cleared; the target is always explicit.
 
 use crate::Error;
-use crate::board::Board;
+use crate::device::board::Board;
 use crate::output::Output;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -1,10 +1,11 @@
 //! Hardware through a debug probe, by the program `probe-rs`: it knows the chips' flash and decodes the log.
 
-use crate::board::Board;
-use crate::elf::Firmware;
-use crate::model_file::ModelFile;
+use crate::Error;
+use crate::device::board::Board;
+use crate::device::elf::Firmware;
+use crate::device::{cargo, program};
+use crate::input::model_file::ModelFile;
 use crate::output::Output;
-use crate::{Error, cargo, program};
 use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};

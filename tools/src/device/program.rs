@@ -1,7 +1,8 @@
 //! Other programs that do part of the work: said before they run, with their output on stderr.
 
+use crate::Error;
+use crate::device::cargo;
 use crate::output::Output;
-use crate::{Error, cargo};
 use std::process::{Command, Stdio};
 
 /// Says a command, runs it to its end with its output on stderr, and returns its command line.

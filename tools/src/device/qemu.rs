@@ -1,10 +1,11 @@
 //! Runs firmware in QEMU. The emulator ends with this process, whatever ends this process.
 
-use crate::board::{Board, Qemu};
-use crate::device_log::{Decoder, Level, Line};
-use crate::elf::Firmware;
-use crate::transport::Transport;
-use crate::{Error, cargo};
+use crate::Error;
+use crate::client::transport::Transport;
+use crate::device::board::{Board, Qemu};
+use crate::device::cargo;
+use crate::device::device_log::{Decoder, Level, Line};
+use crate::device::elf::Firmware;
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -215,7 +216,7 @@ impl Emulated {
         let elf = cargo::build(board, output)?;
         let errors = |line: Line| {
             if line.level == Level::Error {
-                crate::device_log::print(&line);
+                crate::device::device_log::print(&line);
             }
         };
         let (emulator, stream) = Emulator::tcp(Image { board, elf: &elf, model, flash: None }, errors)?;

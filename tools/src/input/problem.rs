@@ -1,7 +1,7 @@
 //! What is known of a problem and what is to be estimated: `--free` and `--fix`.
 
 use crate::Error;
-use crate::quantities;
+use crate::input::quantities;
 use sirocco::calibrate::{Free, Task};
 use sirocco::ode::Ode;
 use sirocco::query::Query;

@@ -1,7 +1,7 @@
-//! Kept images as files, to be labelled and learnt from: the format of `docs/samples.md`.
+//! Kept images as files, to be labelled and learnt from: the format of `tools/docs/samples.md`.
 
 use crate::Error;
-use crate::picture::Picture;
+use crate::input::picture::Picture;
 use safetensors::tensor::{Dtype, TensorView};
 use sirocco::retain::Sample;
 use std::collections::HashMap;

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 use sirocco::model;
-use sirocco_tools::model_file::ModelFile;
+use sirocco_tools::input::model_file::ModelFile;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -57,7 +57,7 @@ pub fn device_that_goes_away(like: &sirocco_tools::solver::Solver) -> sirocco_to
     use sirocco::wire::{Info, Name};
     use sirocco_tools::client::{Client, Patience};
     struct Gone;
-    impl sirocco_tools::transport::Transport for Gone {
+    impl sirocco_tools::client::transport::Transport for Gone {
         fn send(&mut self, _: &[u8]) -> std::io::Result<()> {
             Err(std::io::ErrorKind::BrokenPipe.into())
         }

@@ -1,7 +1,7 @@
 //! How wrong is a bundle? The exported bytes, through the device evaluator, against the high-order reference.
 
-use crate::random::{Purpose, Random};
-use crate::reference;
+use crate::bundle::reference;
+use crate::host::random::{Purpose, Random};
 use rayon::prelude::*;
 use serde::Serialize;
 use sirocco::bundle::Bundle;

@@ -4,13 +4,13 @@
 //! compares with the f64 network, measures the error against the reference, puts the figures and golden answers into
 //! the file, and refuses to write a file that fails any of this.
 
-use crate::atomic;
-use crate::evaluate::{self, Measurement};
-use crate::mlp::Mlp;
-use crate::model_file::{self, Metadata, ModelBytes, OwnedTensor};
-use crate::problem::Problem;
-use crate::quantise;
-use crate::residual::{Batch, Scratch};
+use crate::bundle::evaluate::{self, Measurement};
+use crate::bundle::mlp::Mlp;
+use crate::bundle::problem::Problem;
+use crate::bundle::quantize;
+use crate::bundle::residual::{Batch, Scratch};
+use crate::host::atomic;
+use crate::host::model_file::{self, Metadata, ModelBytes, OwnedTensor};
 use sirocco::bundle::{Bundle, FORMAT_VERSION, golden};
 use sirocco::error::{Key, ModelError};
 use sirocco::network::Scheme;
@@ -38,7 +38,7 @@ const INTEGER_TOLERANCE: f64 = 2e-3;
 pub enum ExportError {
     /// The weights do not fit the number format.
     #[error(transparent)]
-    Quantise(#[from] quantise::QuantiseError),
+    Quantise(#[from] quantize::QuantiseError),
     /// The file cannot be put together.
     #[error(transparent)]
     File(#[from] model_file::ModelFileError),
@@ -76,7 +76,7 @@ pub struct Candidate<'a> {
     pub mlp: &'a Mlp,
     /// Number format of the file.
     pub scheme: Scheme,
-    /// Row scales of 8-bit weights that were rounded to them; see [`quantise::tensors`].
+    /// Row scales of 8-bit weights that were rounded to them; see [`quantize::tensors`].
     pub scales: Option<&'a [f32]>,
     /// Preset, seed, optimiser and the like, for the file's metadata.
     pub provenance: &'a Metadata,
@@ -105,7 +105,7 @@ impl Candidate<'_> {
     /// # Errors
     /// [`ExportError`], the first check that fails.
     pub fn export(&self) -> Result<Exported, ExportError> {
-        let tensors = quantise::tensors(self.mlp, self.scheme, self.scales)?;
+        let tensors = quantize::tensors(self.mlp, self.scheme, self.scales)?;
         let mut metadata = self.metadata();
         let draft = model_file::assemble(&tensors, &metadata)?;
         let bundle = Bundle::open(&draft)?;

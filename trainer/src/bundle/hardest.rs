@@ -1,6 +1,6 @@
 //! Where a bundle is worst: its hardest query, and the corner of the domain where the hardest ones crowd.
 
-use crate::evaluate::Sample;
+use crate::bundle::evaluate::Sample;
 use serde::Serialize;
 use sirocco::ode::Ode;
 use std::collections::BTreeMap;
@@ -53,7 +53,7 @@ pub fn find(ode: Ode, domain: &[(f64, f64)], samples: &[Sample]) -> Option<Harde
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::{Purpose, Random};
+    use crate::host::random::{Purpose, Random};
     use sirocco::query::Query;
 
     #[test]

@@ -1,9 +1,9 @@
 //! Back from a model file to a problem and f64 weights, to train on or to write in another number format.
 
-use crate::mlp::{Mlp, parameter_count};
-use crate::model_file::{self, Metadata, ModelBytes, ModelFileError};
-use crate::problem::{Input, Problem};
-use crate::quantise;
+use crate::bundle::mlp::{Mlp, parameter_count};
+use crate::bundle::problem::{Input, Problem};
+use crate::bundle::quantize;
+use crate::host::model_file::{self, Metadata, ModelBytes, ModelFileError};
 use sirocco::bundle::Bundle;
 use sirocco::error::{Key, ModelError, TensorKind};
 use sirocco::layer::dense_integer::Weight;
@@ -78,7 +78,7 @@ fn integers<'t, W: Weight>(
 ) -> impl Iterator<Item = f64> + 't {
     let rows = weight.unwrap_or_default().chunks_exact(inputs).zip(floats(scale));
     let weights = rows.flat_map(|(row, s)| row.iter().map(move |q| f64::from(Into::<f32>::into(*q)) * s));
-    weights.chain(bias.i32().unwrap_or_default().iter().map(|q| f64::from(*q) * quantise::bias_unit()))
+    weights.chain(bias.i32().unwrap_or_default().iter().map(|q| f64::from(*q) * quantize::bias_unit()))
 }
 
 /// `name=lo:hi,...`, which the evaluator has checked already, in f64.

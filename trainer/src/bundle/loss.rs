@@ -1,8 +1,8 @@
 //! LogLoss of a network in f64, and the score that chooses the best weights: residuals only, never a solution.
 
-use crate::mlp::Mlp;
-use crate::problem::Problem;
-use crate::residual::{Batch, Scratch};
+use crate::bundle::mlp::Mlp;
+use crate::bundle::problem::Problem;
+use crate::bundle::residual::{Batch, Scratch};
 use rayon::prelude::*;
 
 /// A state further than this outside what a solution can reach belongs to another equilibrium.
@@ -21,7 +21,7 @@ fn per_point<T: Send>(
         .enumerate()
         .map_init(Scratch::default, |scratch, (c, chunk)| {
             let mut results = Vec::with_capacity(chunk.len());
-            let mut index = c * crate::residual::CHUNK;
+            let mut index = c * crate::bundle::residual::CHUNK;
             problem.for_each(mlp, chunk, scratch, |state, residual| {
                 results.push(f(index, state, residual));
                 index += 1;

@@ -6,8 +6,8 @@
 //!
 //! Batches are stored unit by unit, `[unit][point]`, so every inner loop runs over points and vectorises.
 
-use crate::random::{Purpose, Random};
-use crate::tanh::tanh;
+use crate::bundle::tanh::tanh;
+use crate::host::random::{Purpose, Random};
 pub use sirocco::layer::activation::Activation;
 use std::ops::Range;
 
@@ -65,7 +65,7 @@ pub fn parameter_count(widths: &[usize]) -> usize {
 
 impl Mlp {
     /// Random first weights: N(0, 1/fan_in), hidden biases U(-1, 1), the last layer's weights * 0.3 and its biases
-    /// all `last_bias` (zero, or +1 to +2 for the reduced form: see [`crate::problem::Problem::last_bias`]).
+    /// all `last_bias` (zero, or +1 to +2 for the reduced form: see [`crate::bundle::problem::Problem::last_bias`]).
     pub fn random(widths: &[usize], activation: Activation, last_bias: f64, seed: u64) -> Self {
         let mut random = Random::new(seed, Purpose::Weights, 0);
         let mut parameters = Vec::with_capacity(parameter_count(widths));

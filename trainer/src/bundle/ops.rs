@@ -3,7 +3,7 @@
 //! candle's own product asks the operating system for the number of cores at every call and spreads the work over all
 //! of them; both cost more than a product of this size. Here a product stays on the core that asks for it.
 
-use crate::mlp::Activation;
+use crate::bundle::mlp::Activation;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};

@@ -24,8 +24,8 @@
 //! A preset is one entry of a list, if it is of SIR. Every other system has one of its own name without an entry, over the
 //! system's own [`System::DOMAIN`] with a network that goes by the number of quantities that vary.
 
-use crate::optimise::normal::Damping;
-use crate::problem::{Form, Problem};
+use crate::bundle::optimize::normal::Damping;
+use crate::bundle::problem::{Form, Problem};
 use sirocco::ode::sir::Sir;
 use sirocco::ode::{Ode, System};
 use std::sync::LazyLock;
@@ -205,7 +205,7 @@ impl Preset {
     ///
     /// # Errors
     /// If the form does not exist for the system.
-    pub fn problem(&self, form: Form) -> Result<Problem, crate::problem::ProblemError> {
+    pub fn problem(&self, form: Form) -> Result<Problem, crate::bundle::problem::ProblemError> {
         Problem::new(self.ode, form, self.domain)
     }
 

@@ -264,7 +264,7 @@ mod tests {
             let domain = [(0.0, 20.0), (lo, 0.5), (0.0, 0.4), (0.2, 1.0), (0.05, 1.0)];
             let problem = Problem::new(Ode::Sir, Form::Reduced, &domain).unwrap();
             assert_eq!(problem.inputs[1].name, if lo < 0.05 { "ln_i0" } else { "i0" });
-            let mut random = crate::random::Random::new(0, crate::random::Purpose::HeldOut, 0);
+            let mut random = crate::host::random::Random::new(0, crate::host::random::Purpose::HeldOut, 0);
             for _ in 0..1000 {
                 let quantities: Vec<f64> = domain.iter().map(|(a, b)| a + (b - a) * random.uniform()).collect();
                 for (input, value) in problem.inputs.iter().zip(problem.values(&quantities)) {

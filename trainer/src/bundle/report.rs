@@ -2,10 +2,10 @@
 //!
 //! Works with any evaluator: the device's on exported bytes, a network in training, a Runge-Kutta method.
 
-use super::html::{Block, Image, Section};
-use super::plot::{Axis, Content, Figure, Line, Mark, Panel, Scale, Stroke};
-use super::{ReportError, figure};
-use crate::random::{Purpose, Random};
+use crate::host::random::{Purpose, Random};
+use crate::report::html::{Block, Image, Section};
+use crate::report::plot::{Axis, Content, Figure, Line, Mark, Panel, Scale, Stroke};
+use crate::report::{ReportError, figure};
 use rayon::prelude::*;
 use sirocco::limits::MAX_STATE;
 use sirocco::ode::{Ode, State};

@@ -7,8 +7,8 @@
 //!   of all components;
 //! - reduced: N k (x' - rhs(x)), within a factor of 1 to sqrt(2) of the three components' norm.
 
-use crate::mlp::{self, Mlp, Rows, Tape};
-use crate::problem::{Form, Problem};
+use crate::bundle::mlp::{self, Mlp, Rows, Tape};
+use crate::bundle::problem::{Form, Problem};
 use rayon::prelude::*;
 use sirocco::limits::MAX_STATE;
 use sirocco::ode::sir::Reduced;
@@ -343,13 +343,16 @@ fn mix(seeds: &mut Seeds, m: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mlp::Activation;
-    use crate::preset;
+    use crate::bundle::mlp::Activation;
+    use crate::bundle::preset;
 
     fn setting(form: Form) -> (Problem, Mlp, Batch) {
         let problem = preset::find("sir-full").unwrap().problem(form).unwrap();
         let mlp = Mlp::random(&problem.widths(&[5, 4]), Activation::Tanh, problem.last_bias(), 2);
-        let batch = Batch::new(&problem, &crate::sample::uniform(&problem, 9, crate::random::Purpose::HeldOut, 0));
+        let batch = Batch::new(
+            &problem,
+            &crate::bundle::sample::uniform(&problem, 9, crate::host::random::Purpose::HeldOut, 0),
+        );
         (problem, mlp, batch)
     }
 
@@ -385,7 +388,7 @@ mod tests {
     /// Points that are compared with another network.
     fn other(problem: &Problem) -> Batch {
         let other = Mlp::random(&problem.widths(&[3, 3]), Activation::Tanh, problem.last_bias(), 5);
-        let points = crate::sample::uniform(problem, 9, crate::random::Purpose::HeldOut, 1);
+        let points = crate::bundle::sample::uniform(problem, 9, crate::host::random::Purpose::HeldOut, 1);
         Batch::like(problem, &other, &points)
     }
 
@@ -395,7 +398,7 @@ mod tests {
             let (problem, mlp, _) = setting(form);
             let mut near = mlp.clone();
             near.parameters.iter_mut().enumerate().for_each(|(k, w)| *w += 1e-6 * (k as f64).sin());
-            let points = crate::sample::uniform(&problem, 9, crate::random::Purpose::HeldOut, 1);
+            let points = crate::bundle::sample::uniform(&problem, 9, crate::host::random::Purpose::HeldOut, 1);
             let (batch, plain) = (Batch::like(&problem, &near, &points), Batch::new(&problem, &points));
             let (chunk, plain) = (&batch.chunks()[0], &plain.chunks()[0]);
             let mut rows = vec![0.0; problem.rows() * chunk.len()];

@@ -3,8 +3,8 @@
 //! Points are physical quantities, row-major `[point][quantity]`, time included. Every draw is a function of its seed
 //! and round alone, so a resumed run sees the points the unbroken one would have seen.
 
-use crate::problem::Problem;
-use crate::random::{Purpose, Random};
+use crate::bundle::problem::Problem;
+use crate::host::random::{Purpose, Random};
 
 /// Candidates per adaptive point that is kept.
 pub const CANDIDATES: usize = 4;
@@ -93,8 +93,8 @@ pub fn keep(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::preset;
-    use crate::problem::Form;
+    use crate::bundle::preset;
+    use crate::bundle::problem::Form;
 
     fn problem() -> Problem {
         preset::find("sir-initial").unwrap().problem(Form::Reduced).unwrap()

@@ -7,7 +7,7 @@
 //! On the CPU both steps are custom operations (`ops.rs`); elsewhere they are composed of candle's own.
 
 use super::ops::{Activate, Product};
-use crate::mlp::{Activation, Mlp};
+use crate::bundle::mlp::{Activation, Mlp};
 use candle_core::{Device, Result, Tensor, Var, bail};
 
 /// A network whose weights are candle variables in f32.
@@ -120,8 +120,8 @@ fn activate(activation: Activation, z: &Tensor) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mlp::Tape;
-    use crate::random::{Purpose, Random};
+    use crate::bundle::mlp::Tape;
+    use crate::host::random::{Purpose, Random};
 
     const POINTS: usize = 7;
     const RATE: [f32; 3] = [0.1, 0.0, 0.0];

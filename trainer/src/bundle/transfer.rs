@@ -1,8 +1,8 @@
 //! Taking a trained network to another domain: at first it is the same function of the physical quantities there.
 
-use crate::mlp::{Mlp, Substitution};
-use crate::optimise::lm::Schedule;
-use crate::problem::{Form, Problem};
+use crate::bundle::mlp::{Mlp, Substitution};
+use crate::bundle::optimize::lm::Schedule;
+use crate::bundle::problem::{Form, Problem};
 
 /// First damping of Levenberg-Marquardt by gain ratio from adopted weights: they are trusted, unlike random ones.
 const FIRST_MU: f64 = 1e-8;
@@ -50,7 +50,7 @@ pub fn adopt(mlp: &Mlp, from: &Problem, to: &Problem) -> Result<Mlp, TransferErr
         });
     }
     let corner: Vec<f64> = to.domain.iter().map(|range| range.0).collect();
-    let substitution = |old: &crate::problem::Input| match to.inputs.iter().position(|i| i.name == old.name) {
+    let substitution = |old: &crate::bundle::problem::Input| match to.inputs.iter().position(|i| i.name == old.name) {
         Some(new) => {
             // v = mid' + half' u', so u = (v - mid) / half is affine in u'.
             let input = &to.inputs[new];
@@ -69,11 +69,11 @@ pub fn adopt(mlp: &Mlp, from: &Problem, to: &Problem) -> Result<Mlp, TransferErr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mlp::Activation;
-    use crate::preset;
-    use crate::random::Purpose;
-    use crate::residual::{Batch, Scratch};
-    use crate::sample;
+    use crate::bundle::mlp::Activation;
+    use crate::bundle::preset;
+    use crate::bundle::residual::{Batch, Scratch};
+    use crate::bundle::sample;
+    use crate::host::random::Purpose;
 
     fn states(problem: &Problem, mlp: &Mlp, points: &[f64]) -> Vec<f64> {
         let mut states = Vec::new();

@@ -7,7 +7,6 @@ pub mod data;
 pub mod demo;
 pub mod image;
 pub mod options;
-pub mod shifting;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

@@ -1,9 +1,9 @@
 //! Options that many commands share.
 
 use super::Error;
-use crate::device;
-use crate::preset::{self, Preset};
-use crate::progress::Verbosity;
+use crate::bundle::preset::{self, Preset};
+use crate::host::device;
+use crate::host::progress::Verbosity;
 use candle_core::Device;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use serde::Serialize;

@@ -6,7 +6,7 @@
 
 use super::DataError;
 use super::source::{Folder, Form, SourceFile, Version, failed, open};
-use crate::atomic::{self, WriteError};
+use crate::host::atomic::{self, WriteError};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;

@@ -1,6 +1,6 @@
 //! Labelled images in memory: `pixels[n][channel][row][column]`, one label each.
 
-use crate::random::{Purpose, Random};
+use crate::host::random::{Purpose, Random};
 
 /// A set of labelled images of one shape.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,7 +3,7 @@
 //! Numbers are F64 tensors, counters and the run's identity are metadata, and a CRC-32 covers all of it. The file is
 //! written atomically, so a crash leaves the previous checkpoint.
 
-use crate::atomic::{self, WriteError};
+use crate::host::atomic::{self, WriteError};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sirocco::model::CRC32;
 use std::collections::BTreeMap;

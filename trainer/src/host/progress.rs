@@ -3,7 +3,7 @@
 //! Drawn only on a terminal and never with `--quiet`; standard output stays free for results. `NO_COLOR` is
 //! respected.
 
-use crate::optimise::Budget;
+use crate::bundle::optimize::Budget;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};

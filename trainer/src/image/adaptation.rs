@@ -6,9 +6,9 @@
 
 use super::training::{Settings, Stage, Training, TrainingError};
 use crate::dataset::Images;
-use crate::interrupt::Interrupt;
-use crate::net::network::Network;
-use crate::select::{self, Choice, Criterion, Ledger, View};
+use crate::host::interrupt::Interrupt;
+use crate::image::net::network::Network;
+use crate::image::select::{self, Choice, Criterion, Ledger, View};
 use std::cell::OnceCell;
 
 /// How samples are chosen, and how long is trained on them.
@@ -163,8 +163,8 @@ pub fn pretrain(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::select::find;
     use crate::image::training::tests::{quarters, small};
-    use crate::select::find;
 
     fn run(arm: &Arm) -> Adapted {
         let (pool, validation) = (quarters(100, 5, 0.3), quarters(20, 6, 0.3));

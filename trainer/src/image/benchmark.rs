@@ -10,9 +10,9 @@
 //! Counts depend on shapes and not on weights, so training would change nothing.
 
 use super::export::{self, ExportedImage, ImageExportError, Labelled, Options};
-use super::folded::{Folded, Node, Operation, Shape, Window};
-use crate::quantise::winograd::Transformed;
-use crate::random::{Purpose, Random};
+use crate::host::random::{Purpose, Random};
+use crate::image::net::graph::{Folded, Node, Operation, Shape, Window};
+use crate::image::quantize::winograd::Transformed;
 
 /// Images that random networks are calibrated on.
 const IMAGES: usize = 4;

@@ -4,12 +4,12 @@
 //! Studies of label selection do without: their arms take equal numbers of steps and end with their last weights.
 
 use super::training::{Settings, Stage, Training, TrainingError};
-use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::dataset::Images;
-use crate::interrupt::Interrupt;
-use crate::net::kernel::loss;
-use crate::net::kernel::norm::Moments;
-use crate::net::network::NetworkError;
+use crate::host::checkpoint::{Checkpoint, CheckpointError};
+use crate::host::interrupt::Interrupt;
+use crate::image::net::kernel::loss;
+use crate::image::net::kernel::norm::Moments;
+use crate::image::net::network::NetworkError;
 use candle_core::Tensor;
 use serde::Serialize;
 use std::path::Path;

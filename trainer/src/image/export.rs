@@ -5,12 +5,12 @@
 //! answers into the file, and refuses a file that loses more than [`Options::tolerance`].
 
 use super::answers::{self, Answer, image_bytes};
-use super::folded::{Folded, Window};
-use crate::model_file::{self, Metadata, ModelBytes, OwnedTensor};
-use crate::quantise::image::{Coding, Form, ImageQuantiseError, Integers, Layer, Node, Quantised, quantise};
-use crate::quantise::range::{Range, ranges};
-use crate::quantise::winograd::{self, Taken, Transformed};
-use crate::study::statistics::{deviation, mean};
+use crate::host::model_file::{self, Metadata, ModelBytes, OwnedTensor};
+use crate::image::net::graph::{Folded, Window};
+use crate::image::quantize::forms::{Coding, Form, ImageQuantiseError, Integers, Layer, Node, Quantised, quantise};
+use crate::image::quantize::range::{Range, ranges};
+use crate::image::quantize::winograd::{self, Taken, Transformed};
+use crate::statistics::{deviation, mean};
 use rayon::prelude::*;
 use safetensors::Dtype;
 use sirocco::error::{Key, ModelError};

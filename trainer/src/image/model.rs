@@ -2,10 +2,10 @@
 //!
 //! The device's file is made of such a one by quantisation; training goes on from it.
 
-use crate::model_file::{self, Contents, Metadata, ModelFileError, OwnedTensor};
-use crate::net::architecture::{UnknownNetwork, preset};
-use crate::net::kernel::norm::Moments;
-use crate::net::network::{Network, NetworkError, Normalisation};
+use crate::host::model_file::{self, Contents, Metadata, ModelFileError, OwnedTensor};
+use crate::image::net::architecture::{UnknownNetwork, preset};
+use crate::image::net::kernel::norm::Moments;
+use crate::image::net::network::{Network, NetworkError, Normalisation};
 use candle_core::{Device, Tensor};
 use std::path::{Path, PathBuf};
 
@@ -45,7 +45,7 @@ pub enum ImageModelError {
     Build(#[from] NetworkError),
     /// It cannot be written.
     #[error(transparent)]
-    Write(#[from] crate::atomic::WriteError),
+    Write(#[from] crate::host::atomic::WriteError),
 }
 
 impl ImageModel {
@@ -75,7 +75,7 @@ impl ImageModel {
             ("deviation".to_string(), list(&network.normalisation.deviation)),
             ("software".to_string(), concat!("sirocco-trainer ", env!("CARGO_PKG_VERSION")).to_string()),
         ]);
-        Ok(crate::atomic::write(path, &model_file::assemble(&tensors, &metadata)?)?)
+        Ok(crate::host::atomic::write(path, &model_file::assemble(&tensors, &metadata)?)?)
     }
 
     /// Reads a file onto `device`.
@@ -120,7 +120,7 @@ impl ImageModel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::architecture::PRESETS;
+    use crate::image::net::architecture::PRESETS;
 
     #[test]
     fn files_come_back_as_they_were() {
@@ -149,11 +149,11 @@ mod tests {
         let path = folder.path().join("b.safetensors");
         let error = || ImageModel::load(&path, &Device::Cpu).unwrap_err().to_string();
         assert!(error().contains("cannot read"));
-        crate::atomic::write(&path, &model_file::assemble(&[], &Metadata::new()).unwrap()).unwrap();
+        crate::host::atomic::write(&path, &model_file::assemble(&[], &Metadata::new()).unwrap()).unwrap();
         assert!(error().contains("`kind` is missing") && error().contains("image pretrain"), "{}", error());
         let metadata: Metadata =
             [("kind", KIND), ("classes", "a,b"), ("network", "lenet5")].map(|(k, v)| (k.into(), v.into())).into();
-        crate::atomic::write(&path, &model_file::assemble(&[], &metadata).unwrap()).unwrap();
+        crate::host::atomic::write(&path, &model_file::assemble(&[], &metadata).unwrap()).unwrap();
         assert!(error().contains("lenet16, thesis-digits"));
     }
 }

@@ -1,4 +1,4 @@
-//! Images that a device brought home, with the labels that a person gave them: `docs/samples.md` has the format.
+//! Images that a device brought home, with the labels that a person gave them: `tools/docs/samples.md` has the format.
 
 use crate::dataset::Images;
 use crate::dataset::images::ImagesError;

@@ -1,7 +1,7 @@
 //! Contact sheets: rows of small images, as PNG, and as SVG with the rows' names.
 
-use super::ReportError;
 use crate::dataset::Images;
+use crate::report::ReportError;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sirocco_plot::escape;
@@ -39,7 +39,7 @@ impl Sheet {
     pub fn write(&self, file: &Path) -> Result<(), ReportError> {
         let is_svg = file.extension().is_some_and(|e| e.eq_ignore_ascii_case("svg"));
         let bytes = if is_svg { self.svg()?.into_bytes() } else { self.png()? };
-        Ok(crate::atomic::write(file, &bytes)?)
+        Ok(crate::host::atomic::write(file, &bytes)?)
     }
 
     /// As PNG, enlarged by a whole number. Names are left out.

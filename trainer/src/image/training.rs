@@ -4,15 +4,15 @@
 //! any subset gives full batches and equal numbers of steps are equal work. Adam (Kingma and Ba 2015) or SGD with
 //! momentum. A training resumed from its checkpoint repeats the unbroken one bit for bit.
 
-use crate::checkpoint::{Checkpoint, CheckpointError, Identity};
+use crate::bundle::optimize::adam;
 use crate::dataset::Images;
-use crate::heap;
-use crate::interrupt::Interrupt;
-use crate::net::kernel::norm::Moments;
-use crate::net::network::{Network, NetworkError};
-use crate::net::operation;
-use crate::optimise::adam;
-use crate::random::{Purpose, Random};
+use crate::host::checkpoint::{Checkpoint, CheckpointError, Identity};
+use crate::host::heap;
+use crate::host::interrupt::Interrupt;
+use crate::host::random::{Purpose, Random};
+use crate::image::net::kernel::norm::Moments;
+use crate::image::net::network::{Network, NetworkError};
+use crate::image::net::operation;
 use candle_core::Tensor;
 use std::path::Path;
 
@@ -315,8 +315,8 @@ pub fn accuracy(network: &Network, images: &Images) -> Result<f64, NetworkError>
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::net::architecture::{Architecture, Layer};
-    use crate::net::network::Normalisation;
+    use crate::image::net::architecture::{Architecture, Layer};
+    use crate::image::net::network::Normalisation;
     use candle_core::Device;
 
     /// Images of 8 x 8 whose class is the quarter that is bright, with noise.

@@ -116,7 +116,7 @@ impl Table {
     /// # Errors
     /// [`ReportError::Write`] if the file cannot be written.
     pub fn write(&self, file: &Path) -> Result<(), ReportError> {
-        Ok(crate::atomic::write(file, self.text().as_bytes())?)
+        Ok(crate::host::atomic::write(file, self.text().as_bytes())?)
     }
 }
 

@@ -132,7 +132,7 @@ impl Page {
     /// # Errors
     /// [`ReportError::Write`] if the file cannot be written.
     pub fn write(&self, file: &Path) -> Result<(), ReportError> {
-        Ok(crate::atomic::write(file, self.html().as_bytes())?)
+        Ok(crate::host::atomic::write(file, self.html().as_bytes())?)
     }
 }
 

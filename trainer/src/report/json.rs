@@ -12,7 +12,7 @@ pub fn write<T: Serialize + ?Sized>(file: &Path, value: &T) -> Result<(), Report
     let mut text =
         serde_json::to_vec_pretty(value).map_err(|source| ReportError::Json { file: file.into(), source })?;
     text.push(b'\n');
-    Ok(crate::atomic::write(file, &text)?)
+    Ok(crate::host::atomic::write(file, &text)?)
 }
 
 #[cfg(test)]

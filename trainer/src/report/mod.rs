@@ -1,13 +1,11 @@
 //! What a run leaves for its reader: plots, one self-contained HTML page, CSV tables and JSON.
 //!
-//! Nothing here knows how a network is trained. [`bundle`] turns an evaluator and a reference (two closures) into a
+//! Nothing here knows how a network is trained. [`crate::bundle::report`] turns an evaluator and a reference (two closures) into a
 //! section of the page; the rest draws and writes plain data.
 
-pub mod bundle;
 pub mod csv;
 pub mod html;
 pub mod json;
-pub mod sheet;
 
 pub use sirocco_plot as plot;
 
@@ -19,7 +17,7 @@ pub enum ReportError {
     Plot(#[from] plot::PlotError),
     /// A file could not be written.
     #[error(transparent)]
-    Write(#[from] crate::atomic::WriteError),
+    Write(#[from] crate::host::atomic::WriteError),
     /// A contact sheet has no PNG form.
     #[error("cannot draw the sheet `{title}`: {source}; give it at least one image")]
     Png {

@@ -1,13 +1,13 @@
 //! What a study found: sentences, tables and plots, as files and as a section of the report.
 
-use super::Study;
-use super::bench::Cost;
-use super::setting::Setting;
-use crate::atomic;
+use crate::host::atomic;
 use crate::report::csv;
 use crate::report::html::{self, Block, Image, Section};
 use crate::report::plot::Figure;
 use crate::report::{ReportError, json};
+use crate::study::bundle::Study;
+use crate::study::bundle::bench::Cost;
+use crate::study::bundle::setting::Setting;
 use serde::Serialize;
 use std::path::Path;
 

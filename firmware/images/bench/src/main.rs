@@ -108,7 +108,7 @@ fn measure<K: Kernel>(
     let (mut before, mut total) = (start, 0);
     for ((index, (operation, shape, macs)), mark) in network.nodes().enumerate().zip(marks) {
         let instructions = counter.instructions(before, mark);
-        let (operation, sirocco::image::shape::Shape { height, width, channels }) = (operation.name(), shape);
+        let (operation, sirocco::layer::shape::Shape { height, width, channels }) = (operation.name(), shape);
         println!("layer {index} {operation} {height}x{width}x{channels} {macs} {instructions}");
         (before, total) = (mark, total + instructions);
     }

@@ -50,7 +50,7 @@ mod wide;
 
 use core::arch::{asm, naked_asm};
 use sirocco::layer::kernel::{Constants, FourRows, Kernel, PIXELS, Portable};
-use sirocco::layer::requantise::Channels;
+use sirocco::layer::requantize::Channels;
 use sirocco::layer::tiles::{Column, Group, Sums};
 
 /// Four bytes to two words of a column.

@@ -2,7 +2,7 @@
 
 use super::{BOARD, Report, SMALL_BOARD, count};
 use crate::Error;
-use crate::model_file::ModelFile;
+use crate::input::model_file::ModelFile;
 use crate::output::Output;
 use serde::Serialize;
 use sirocco::fixed::Fixed;

@@ -1,13 +1,13 @@
 //! What an image network is and what it costs a device.
 
 use crate::Error;
-use crate::model_file::ModelFile;
+use crate::input::model_file::ModelFile;
 use serde::Serialize;
 use sirocco::error::Key;
 use sirocco::image::Network;
 use sirocco::image::architecture::{Architecture, Operation, Step};
 use sirocco::image::cost::{self, Processor};
-use sirocco::image::shape::Shape;
+use sirocco::layer::shape::Shape;
 use sirocco::model::Model;
 
 /// An image network.

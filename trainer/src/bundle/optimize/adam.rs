@@ -8,21 +8,19 @@
 //! The network and its adjoint are tensors. Residuals and their exact derivatives with respect to the network's
 //! outputs are computed on the host, from the right-hand side that device, reference and trainer share.
 
-mod state;
-
-pub use state::State;
-pub(crate) use state::update;
+pub use super::adam_state::State;
+pub(crate) use super::adam_state::update;
 
 use super::{Budget, Ending};
-use crate::heap;
-use crate::interrupt::Interrupt;
-use crate::loss;
-use crate::mlp::Mlp;
-use crate::net::tangent::{self, TangentNet};
-use crate::problem::Problem;
-use crate::random::{Purpose, Random};
-use crate::residual::{Batch, Point};
-use crate::sample;
+use crate::bundle::loss;
+use crate::bundle::mlp::Mlp;
+use crate::bundle::problem::Problem;
+use crate::bundle::residual::{Batch, Point};
+use crate::bundle::sample;
+use crate::bundle::tangent::{self, TangentNet};
+use crate::host::heap;
+use crate::host::interrupt::Interrupt;
+use crate::host::random::{Purpose, Random};
 use candle_core::Device;
 use rayon::prelude::*;
 use std::time::Instant;
@@ -300,10 +298,10 @@ fn seeds(problem: &Problem, points: &[Point], outputs: &[f32], share: f64) -> (f
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::{Checkpoint, Identity};
-    use crate::mlp::Activation;
-    use crate::preset;
-    use crate::problem::Form;
+    use crate::bundle::mlp::Activation;
+    use crate::bundle::preset;
+    use crate::bundle::problem::Form;
+    use crate::host::checkpoint::{Checkpoint, Identity};
 
     fn settings(recipe: Recipe, steps: usize) -> Settings {
         let budget = Budget { iterations: steps, seconds: None };

@@ -1,7 +1,7 @@
 //! Where a run of Adam stands: weights, moments, the best so far; its update, its checkpoint.
 
-use crate::checkpoint::{Checkpoint, CheckpointError, Identity};
-use crate::mlp::Mlp;
+use crate::bundle::mlp::Mlp;
+use crate::host::checkpoint::{Checkpoint, CheckpointError, Identity};
 use std::path::Path;
 
 const BETA_1: f32 = 0.9;

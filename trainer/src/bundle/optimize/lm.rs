@@ -10,15 +10,15 @@
 
 use super::normal::{self, Damping, NormalEquations, Workspace};
 use super::{Budget, Ending};
-use crate::checkpoint::{Checkpoint, CheckpointError, Identity};
-use crate::interrupt::Interrupt;
-use crate::loss;
-use crate::mlp::Mlp;
-use crate::preset::Recipe;
-use crate::problem::{Form, Problem};
-use crate::random::Purpose;
-use crate::residual::Batch;
-use crate::sample::{self, Adaptivity};
+use crate::bundle::loss;
+use crate::bundle::mlp::Mlp;
+use crate::bundle::preset::Recipe;
+use crate::bundle::problem::{Form, Problem};
+use crate::bundle::residual::Batch;
+use crate::bundle::sample::{self, Adaptivity};
+use crate::host::checkpoint::{Checkpoint, CheckpointError, Identity};
+use crate::host::interrupt::Interrupt;
+use crate::host::random::Purpose;
 use std::path::Path;
 use std::time::Instant;
 
@@ -327,8 +327,8 @@ impl Round<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mlp::Activation;
-    use crate::preset;
+    use crate::bundle::mlp::Activation;
+    use crate::bundle::preset;
     use std::convert::Infallible;
 
     fn problem() -> Problem {

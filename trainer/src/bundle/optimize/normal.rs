@@ -4,9 +4,9 @@
 //! All work is cut into chunks of points and tiles of A whose own arithmetic is sequential, and partial sums are added
 //! in order: the bits do not depend on the number of threads or their timing.
 
-use crate::mlp::Mlp;
-use crate::problem::Problem;
-use crate::residual::{Batch, Chunk, Scratch};
+use crate::bundle::mlp::Mlp;
+use crate::bundle::problem::Problem;
+use crate::bundle::residual::{Batch, Chunk, Scratch};
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt;
 use faer::linalg::matmul::matmul;
@@ -275,11 +275,11 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mlp::Activation;
-    use crate::preset;
-    use crate::problem::Form;
-    use crate::random::Purpose;
-    use crate::sample;
+    use crate::bundle::mlp::Activation;
+    use crate::bundle::preset;
+    use crate::bundle::problem::Form;
+    use crate::bundle::sample;
+    use crate::host::random::Purpose;
 
     fn setting() -> (Problem, Mlp, Batch) {
         let problem = preset::find("sir-full").unwrap().problem(Form::Conserved).unwrap();

@@ -5,16 +5,13 @@
 //! `i8i16`: per output row a scale of 22 significant bits. [`rounding`] finds the integers, and those scales, that cost
 //! least. Biases of integer formats are in units of 2^-24, in hidden layers multiples of 2^-18, which is all that a device
 //! keeps of them. See `sirocco::layer::dense_integer` for
-//! the arithmetic. Image networks: [`image`].
+//! the arithmetic. Image networks: [`crate::image::quantize`].
 
-pub mod image;
-pub mod range;
 pub mod rounding;
 pub mod search;
-pub mod winograd;
 
-use crate::mlp::{Layer, Mlp};
-use crate::model_file::OwnedTensor;
+use crate::bundle::mlp::{Layer, Mlp};
+use crate::host::model_file::OwnedTensor;
 use sirocco::layer::dense_integer::{NARROW, Weight};
 use sirocco::layer::kernel::SHORT_ROW;
 use sirocco::layer::row_scale::{BIAS_BITS, BIAS_LIMIT, BIAS_STEP, MAX_EXPONENT, multiplier, nearest_scale};
@@ -182,7 +179,7 @@ fn integer_layer(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mlp::Activation;
+    use crate::bundle::mlp::Activation;
 
     #[test]
     fn integers_are_within_half_a_unit() {

@@ -14,14 +14,14 @@
 
 use super::Grid;
 use super::search::{Quadratic, eliminate};
-use crate::mlp::Mlp;
-use crate::optimise::Budget;
-use crate::optimise::lm::Settings;
-use crate::optimise::normal::{self, Damping, Direction, NormalEquations, Workspace};
-use crate::problem::Problem;
-use crate::random::{Purpose, Random};
-use crate::residual::Batch;
-use crate::{loss, sample};
+use crate::bundle::mlp::Mlp;
+use crate::bundle::optimize::Budget;
+use crate::bundle::optimize::lm::Settings;
+use crate::bundle::optimize::normal::{self, Damping, Direction, NormalEquations, Workspace};
+use crate::bundle::problem::Problem;
+use crate::bundle::residual::Batch;
+use crate::bundle::{loss, sample};
+use crate::host::random::{Purpose, Random};
 use faer::Mat;
 use sirocco::layer::row_scale::nearest_scale;
 
@@ -343,11 +343,11 @@ impl Grid {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interrupt::Interrupt;
-    use crate::mlp::Activation;
-    use crate::optimise::lm;
-    use crate::preset;
-    use crate::problem::Form;
+    use crate::bundle::mlp::Activation;
+    use crate::bundle::optimize::lm;
+    use crate::bundle::preset;
+    use crate::bundle::problem::Form;
+    use crate::host::interrupt::Interrupt;
     use std::convert::Infallible;
 
     fn trained() -> (Problem, Mlp) {

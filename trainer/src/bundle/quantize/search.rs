@@ -6,7 +6,7 @@
 //! the problem; Behdin et al. 2023, arXiv:2309.01885, coordinate descent for quantisation). Pairs matter here: two weights
 //! of a row do nearly the same, so that one up and one down moves far less than either alone.
 
-use crate::optimise::normal::NormalEquations;
+use crate::bundle::optimize::normal::NormalEquations;
 use faer::Mat;
 use rayon::prelude::*;
 
@@ -102,7 +102,7 @@ pub fn eliminate(matrix: &mut Mat<f64>, at: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optimise::normal::Damping;
+    use crate::bundle::optimize::normal::Damping;
     use proptest::prelude::*;
 
     fn equations(n: usize) -> NormalEquations {

@@ -1,11 +1,11 @@
 //! The part of training that is Adam's: recipe, device, checkpoints.
 
 use super::training::{Job, Options, Saver, Trained};
-use crate::checkpoint::Checkpoint;
+use crate::bundle::optimize::adam::{self, Recipe, Settings, State};
 use crate::cmd::Error;
-use crate::interrupt::Interrupt;
-use crate::optimise::adam::{self, Recipe, Settings, State};
-use crate::progress::Progress;
+use crate::host::checkpoint::Checkpoint;
+use crate::host::interrupt::Interrupt;
+use crate::host::progress::Progress;
 
 impl Job {
     pub(super) fn adam(&self, options: &Options, interrupt: &Interrupt) -> Result<Trained, Error> {

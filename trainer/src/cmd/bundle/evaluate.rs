@@ -1,11 +1,11 @@
 //! `bundle evaluate`: how wrong is a model file? The device's evaluator against the reference.
 
+use crate::bundle::evaluate::{self, Coverage, ESTIMATE_FACTOR, ESTIMATE_FLOOR, Measurement};
+use crate::bundle::hardest::{self, Hardest};
+use crate::bundle::load;
+use crate::bundle::preset::Preset;
 use crate::cmd::Error;
 use crate::cmd::options::{self, Output, Threads};
-use crate::evaluate::{self, Coverage, ESTIMATE_FACTOR, ESTIMATE_FLOOR, Measurement};
-use crate::hardest::{self, Hardest};
-use crate::load;
-use crate::preset::Preset;
 use serde::Serialize;
 use sirocco::bundle::Bundle;
 use std::path::{Path, PathBuf};

@@ -2,11 +2,11 @@
 //! quantities.
 
 use super::training::{FormChoice, Job, Options};
+use crate::bundle::load;
+use crate::bundle::preset::{Preset, Recipe};
+use crate::bundle::problem::Form;
+use crate::bundle::transfer;
 use crate::cmd::{Error, options};
-use crate::load;
-use crate::preset::{Preset, Recipe};
-use crate::problem::Form;
-use crate::transfer;
 use std::path::PathBuf;
 use std::process::ExitCode;
 

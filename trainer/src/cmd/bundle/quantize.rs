@@ -1,14 +1,14 @@
 //! `bundle quantize`: the same network in another number format, checked and measured again.
 
+use crate::bundle::evaluate;
+use crate::bundle::export::Candidate;
+use crate::bundle::load::{self, Loaded};
+use crate::bundle::optimize::Budget;
+use crate::bundle::quantize::Grid;
+use crate::bundle::quantize::rounding::{self, Rounded};
 use crate::cmd::Error;
 use crate::cmd::options::{Output, Threads};
-use crate::evaluate;
-use crate::export::Candidate;
-use crate::load::{self, Loaded};
-use crate::optimise::Budget;
-use crate::progress::Progress;
-use crate::quantise::Grid;
-use crate::quantise::rounding::{self, Rounded};
+use crate::host::progress::Progress;
 use clap::ValueEnum;
 use serde::Serialize;
 use sirocco::bundle::Bundle;

@@ -1,17 +1,18 @@
 //! `bundle study`: experiments on bundles, each with tables, plots and its page of the report.
 
 use super::training::{FormChoice, Optimizer};
-use crate::clock;
+use crate::bundle::load;
+use crate::bundle::optimize::adam;
+use crate::bundle::problem::Form;
 use crate::cmd::Error;
 use crate::cmd::options::{Output, Threads};
-use crate::interrupt::{EXIT_STATUS, Interrupt};
-use crate::load;
-use crate::optimise::adam;
-use crate::problem::Form;
+use crate::host::clock;
+use crate::host::interrupt::{EXIT_STATUS, Interrupt};
 use crate::report::html::{Highlight, Page};
-use crate::study::bench::{Bench, Cost};
-use crate::study::setting::{Effort, Setting};
-use crate::study::{self, Study, StudyError, findings};
+use crate::study::bundle::bench::{Bench, Cost};
+use crate::study::bundle::setting::{Effort, Setting};
+use crate::study::bundle::{self as study, Study, StudyError};
+use crate::study::findings;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use serde::Serialize;
 use sirocco::ode::Ode;

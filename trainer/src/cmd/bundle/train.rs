@@ -1,12 +1,12 @@
 //! `bundle train`: a bundle from random weights, trained on residuals alone, exported and measured.
 
 use super::training::{FormChoice, Job, Optimizer, Options};
+use crate::bundle::mlp::{Activation, Mlp};
+use crate::bundle::optimize::adam;
+use crate::bundle::optimize::lm::Schedule;
+use crate::bundle::preset::Preset;
+use crate::bundle::problem::Form;
 use crate::cmd::{Error, options};
-use crate::mlp::{Activation, Mlp};
-use crate::optimise::adam;
-use crate::optimise::lm::Schedule;
-use crate::preset::Preset;
-use crate::problem::Form;
 use std::process::ExitCode;
 
 /// Train a bundle from random weights.

@@ -1,20 +1,20 @@
 //! What training and finetuning share: options, the run with its checkpoints, export, report.
 
-use crate::atomic::WriteError;
-use crate::checkpoint::{Checkpoint, CheckpointError, Identity};
-use crate::clock;
+use crate::bundle::evaluate;
+use crate::bundle::export::{Candidate, Exported};
+use crate::bundle::mlp::Mlp;
+use crate::bundle::optimize::{Budget, Ending, adam, lm};
+use crate::bundle::preset::{Preset, Recipe};
+use crate::bundle::problem::Problem;
 use crate::cmd::Error;
 use crate::cmd::options::{Compute, Output, Threads};
-use crate::device;
-use crate::evaluate;
-use crate::export::{Candidate, Exported};
-use crate::interrupt::{EXIT_STATUS, Interrupt};
-use crate::mlp::Mlp;
-use crate::model_file::Metadata;
-use crate::optimise::{Budget, Ending, adam, lm};
-use crate::preset::{Preset, Recipe};
-use crate::problem::Problem;
-use crate::progress::Progress;
+use crate::host::atomic::WriteError;
+use crate::host::checkpoint::{Checkpoint, CheckpointError, Identity};
+use crate::host::clock;
+use crate::host::device;
+use crate::host::interrupt::{EXIT_STATUS, Interrupt};
+use crate::host::model_file::Metadata;
+use crate::host::progress::Progress;
 use clap::ValueEnum;
 use serde::Serialize;
 use sirocco::limits::{MAX_LAYERS, MAX_WIDTH};

@@ -1,12 +1,12 @@
 //! `sirocco-train data get`: fetches the files of data sets.
 
 use super::Place;
+use crate::bundle::optimize::Budget;
 use crate::cmd::Error;
 use crate::cmd::options::Output;
 use crate::dataset::fetch::{Fetched, fetch};
 use crate::dataset::{self, DataSet};
-use crate::optimise::Budget;
-use crate::progress::Progress;
+use crate::host::progress::Progress;
 use serde::Serialize;
 use std::process::ExitCode;
 

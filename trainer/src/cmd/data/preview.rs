@@ -2,12 +2,12 @@
 
 use super::Place;
 use crate::cmd::Error;
+use crate::cmd::image::shifting::Shifting;
 use crate::cmd::options::Output;
-use crate::cmd::shifting::Shifting;
 use crate::dataset::images::permutation;
 use crate::dataset::{self, Images, Split};
-use crate::report::sheet::Sheet;
-use crate::shift::{self, Shift};
+use crate::image::sheet::Sheet;
+use crate::image::shift::{self, Shift};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;

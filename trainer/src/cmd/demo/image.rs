@@ -6,19 +6,19 @@
 use super::{Interrupted, Part, Setting};
 use crate::cmd::Error;
 use crate::dataset::{self, Folder, Images, Split};
+use crate::host::model_file::Metadata;
+use crate::host::progress::Progress;
 use crate::image::adaptation::{Adapted, Arm, Target, adapt};
 use crate::image::export::{ExportedImage, Labelled, Options, export};
-use crate::image::study::findings::Findings;
-use crate::image::study::work::{Finished, Material, Work};
-use crate::image::study::{ImageStudyError, RANDOM, Row};
+use crate::image::net::architecture::preset;
+use crate::image::net::network::Network;
+use crate::image::select::{self, UnknownCriterion};
 use crate::image::training::{Settings, TrainingError};
-use crate::model_file::Metadata;
-use crate::net::architecture::preset;
-use crate::net::network::Network;
-use crate::progress::Progress;
 use crate::report::html::{Block, Highlight, Section};
-use crate::select::{self, UnknownCriterion};
-use crate::study::statistics::{deviation, mean};
+use crate::statistics::{deviation, mean};
+use crate::study::image::findings::Findings;
+use crate::study::image::work::{Finished, Material, Work};
+use crate::study::image::{ImageStudyError, RANDOM, Row};
 use candle_core::Device;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -105,7 +105,7 @@ pub fn run(setting: &Setting<'_>) -> Result<Part<Results>, Error> {
     let adapted = adapted(setting, source, &material, &arm)?;
     let exported = quantised(&adapted, &material, &arm)?;
     let file = setting.out.join("digits.safetensors");
-    crate::atomic::write(&file, &exported.bytes)?;
+    crate::host::atomic::write(&file, &exported.bytes)?;
 
     let targets: Vec<f64> = findings.before.iter().map(|b| b.target).collect();
     let results = Results {
@@ -181,14 +181,14 @@ fn study(setting: &Setting<'_>, material: &Material) -> Result<(Finished, usize)
         threads: rayon::current_num_threads(),
         device: Device::Cpu,
     };
-    let budget = crate::optimise::Budget { iterations: arms.len() * SEEDS as usize, seconds: None };
+    let budget = crate::bundle::optimize::Budget { iterations: arms.len() * SEEDS as usize, seconds: None };
     let bar = Mutex::new(Progress::new("choosing digits", budget, setting.output.verbosity()));
     let finished = work.run(&setting.interrupt, |done, total| {
         if let Ok(mut bar) = bar.lock() {
             bar.advance(done as f64 / total as f64, &format!("{done} of {total}"));
         }
     });
-    let parameters = crate::net::plan::Plan::new(&architecture)?.parameters();
+    let parameters = crate::image::net::plan::Plan::new(&architecture)?.parameters();
     match finished {
         Err(ImageStudyError::Training(TrainingError::Interrupted)) => Err(Interrupted.into()),
         other => Ok((other?, parameters)),

@@ -7,8 +7,8 @@ mod transfer;
 
 use super::Error;
 use super::options::{Output, Threads};
-use crate::atomic;
-use crate::interrupt::{EXIT_STATUS, Interrupt};
+use crate::host::atomic;
+use crate::host::interrupt::{EXIT_STATUS, Interrupt};
 use crate::report::figure;
 use crate::report::html::{Highlight, Page, Section};
 use serde::Serialize;

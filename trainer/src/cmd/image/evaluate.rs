@@ -2,18 +2,18 @@
 
 use super::options::{Data, Report, progress};
 use crate::cmd::Error;
+use crate::cmd::image::shifting::{self, Shifting};
 use crate::cmd::options::Output;
-use crate::cmd::shifting::{self, Shifting};
 use crate::dataset::Split;
+use crate::host::model_file::{Contents, ModelFileError, read};
 use crate::image::answers::answers;
 use crate::image::model::ImageModel;
 use crate::image::training::accuracy;
-use crate::model_file::{Contents, ModelFileError, read};
 use candle_core::Device;
 use serde::Serialize;
 use sirocco::error::Key;
 use sirocco::image::Network;
-use sirocco::image::shape::Shape;
+use sirocco::layer::shape::Shape;
 use sirocco::model::Model;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -2,16 +2,16 @@
 
 use super::options::{Data, Recipe, Report, progress};
 use crate::cmd::Error;
+use crate::cmd::image::shifting::{self, Shifting};
 use crate::cmd::options::{Compute, Output};
-use crate::cmd::shifting::{self, Shifting};
 use crate::dataset::{self, Images, Split};
+use crate::host::interrupt::Interrupt;
 use crate::image::adaptation::{Adapted, Arm, Target, adapt};
 use crate::image::model::ImageModel;
 use crate::image::samples::Samples;
+use crate::image::select::{self, Criterion};
 use crate::image::training::{Stage, Training, accuracy};
-use crate::interrupt::Interrupt;
 use crate::report::csv::Table;
-use crate::select::{self, Criterion};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 

@@ -6,6 +6,7 @@ mod options;
 mod pretrain;
 mod quantize;
 mod recalibrate;
+pub mod shifting;
 mod study;
 
 use super::Error;

@@ -2,10 +2,10 @@
 
 use crate::cmd::Error;
 use crate::dataset::{self, Folder, Geometry, Images, Prepare, Split};
+use crate::host::progress::{Progress, Verbosity};
+use crate::image::net::architecture::Architecture;
 use crate::image::training::{Optimizer, Schedule, Settings};
-use crate::net::architecture::Architecture;
-use crate::progress::{Progress, Verbosity};
-use crate::study::statistics::{deviation, mean};
+use crate::statistics::{deviation, mean};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -113,7 +113,7 @@ impl<'a> Report<'a> {
             steps,
             file,
             seed,
-            cpu_seconds: crate::clock::cpu_seconds(),
+            cpu_seconds: crate::host::clock::cpu_seconds(),
         }
     }
 
@@ -135,5 +135,5 @@ impl<'a> Report<'a> {
 
 /// A progress bar for this many steps.
 pub fn progress(what: &str, steps: usize, verbosity: Verbosity) -> Progress {
-    Progress::new(what, crate::optimise::Budget { iterations: steps, seconds: None }, verbosity)
+    Progress::new(what, crate::bundle::optimize::Budget { iterations: steps, seconds: None }, verbosity)
 }

@@ -1,17 +1,17 @@
 //! `image pretrain`: a network from random weights on all of a data set.
 
 use super::options::{Data, Recipe, Report, progress};
-use crate::checkpoint::{Checkpoint, Identity};
 use crate::cmd::Error;
+use crate::cmd::image::shifting::{self, Shifting};
 use crate::cmd::options::{Compute, Output};
-use crate::cmd::shifting::{self, Shifting};
 use crate::dataset::{self, Images, Split};
+use crate::host::checkpoint::{Checkpoint, Identity};
+use crate::host::interrupt::{EXIT_STATUS, Interrupt};
 use crate::image::early_stopping::{EarlyStopping, Ending};
 use crate::image::model::ImageModel;
+use crate::image::net::architecture::preset;
+use crate::image::net::network::{Network, Normalisation};
 use crate::image::training::{Stage, Training, TrainingError, accuracy};
-use crate::interrupt::{EXIT_STATUS, Interrupt};
-use crate::net::architecture::preset;
-use crate::net::network::{Network, Normalisation};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -1,17 +1,17 @@
 //! `image quantize`: a trained network as the file of 8-bit integers that a device reads, checked and measured.
 
 use super::options::Data;
+use crate::bundle::optimize;
 use crate::cmd::Error;
+use crate::cmd::image::shifting::{self, Shifting};
 use crate::cmd::options::Output;
-use crate::cmd::shifting::{self, Shifting};
 use crate::dataset::images::permutation;
 use crate::dataset::{self, Images, Split};
+use crate::host::progress::Progress;
 use crate::image::export::{Labelled, Options, export_watched};
 use crate::image::model::ImageModel;
-use crate::optimise;
-use crate::progress::Progress;
-use crate::quantise::range::Range;
-use crate::quantise::winograd::{Budget, Transformed};
+use crate::image::quantize::range::Range;
+use crate::image::quantize::winograd::{Budget, Transformed};
 use candle_core::Device;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -184,7 +184,7 @@ impl Args {
         let total = 2 * test.len();
         let bar = Progress::new(
             "test images",
-            optimise::Budget { iterations: total, seconds: None },
+            optimize::Budget { iterations: total, seconds: None },
             self.output.verbosity(),
         );
         let bar = Mutex::new((bar, 0));
@@ -200,7 +200,7 @@ impl Args {
             bar.finish();
         }
         let exported = exported?;
-        crate::atomic::write(&self.out, &exported.bytes)?;
+        crate::host::atomic::write(&self.out, &exported.bytes)?;
         let report = Report {
             accuracy: 100.0 * exported.accuracy,
             accuracy_before: 100.0 * exported.accuracy_before,
@@ -219,7 +219,7 @@ impl Args {
             instructions_dsp: exported.instructions[0],
             instructions_portable: exported.instructions[1],
             file: &self.out,
-            cpu_seconds: crate::clock::cpu_seconds(),
+            cpu_seconds: crate::host::clock::cpu_seconds(),
         };
         self.output.print(&report, || report.text())?;
         Ok(ExitCode::SUCCESS)

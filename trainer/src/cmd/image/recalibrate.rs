@@ -2,8 +2,8 @@
 
 use super::options::{Data, Report};
 use crate::cmd::Error;
+use crate::cmd::image::shifting::{self, Shifting};
 use crate::cmd::options::Output;
-use crate::cmd::shifting::{self, Shifting};
 use crate::dataset::Split;
 use crate::image::model::ImageModel;
 use crate::image::training::accuracy;

@@ -1,11 +1,11 @@
 //! `--shift`: what happens to images between the training and the network's work.
 
-use super::Error;
+use crate::bundle::optimize::Budget;
+use crate::cmd::Error;
 use crate::dataset::{Images, Split};
-use crate::interrupt::Interrupt;
-use crate::optimise::Budget;
-use crate::progress::{Progress, Verbosity};
-use crate::shift::{Fitted, Fitting, Shift};
+use crate::host::interrupt::Interrupt;
+use crate::host::progress::{Progress, Verbosity};
+use crate::image::shift::{Fitted, Fitting, Shift};
 use candle_core::Device;
 use std::cell::RefCell;
 use std::fmt;

@@ -1,20 +1,20 @@
 //! `image study`: every arm of a study with several seeds, as tables, plots and one page.
 
 use super::options::{Data, progress};
-use crate::atomic;
 use crate::cmd::Error;
+use crate::cmd::image::shifting::{self, Shifting};
 use crate::cmd::options::{Compute, Output};
-use crate::cmd::shifting::{self, Shifting};
 use crate::dataset::{self, Split};
+use crate::host::atomic;
+use crate::host::interrupt::Interrupt;
 use crate::image::adaptation::Arm;
-use crate::image::study::findings::Findings;
-use crate::image::study::work::{Finished, Material, Work, pieces_in};
-use crate::image::study::{Outcome, Point, RANDOM, digits};
-use crate::interrupt::Interrupt;
-use crate::net::architecture::preset;
+use crate::image::net::architecture::preset;
+use crate::image::select;
 use crate::report::html::{Highlight, Page};
 use crate::report::{csv::Table, json};
-use crate::select;
+use crate::study::image::findings::Findings;
+use crate::study::image::work::{Finished, Material, Work, pieces_in};
+use crate::study::image::{Outcome, Point, RANDOM, digits};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -183,7 +183,7 @@ impl Args {
         let page = self.page(&findings, &outcomes, study.what)?;
         let report = self.out.join("report.html");
         page.write(&report)?;
-        let cpu_seconds = crate::clock::cpu_seconds();
+        let cpu_seconds = crate::host::clock::cpu_seconds();
         let result = Report { findings: &findings, steps: self.steps, seeds: self.seeds, cpu_seconds, report };
         json::write(&self.out.join("findings.json"), &result)?;
         self.output.print(&result, || {

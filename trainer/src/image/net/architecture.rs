@@ -2,7 +2,7 @@
 //!
 //! `y = layers(x)` on `[c, h, w]`; the last value holds one logit per class. Softmax belongs to the loss.
 
-use crate::image::folded::Shape;
+use crate::image::net::graph::Shape;
 use serde::{Deserialize, Serialize};
 
 /// One layer.

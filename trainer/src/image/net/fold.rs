@@ -6,7 +6,7 @@ use super::kernel::norm::EPSILON;
 use super::kernel::pool::{Kind, Pool};
 use super::network::Network;
 use super::plan::Step;
-use crate::image::folded::{Folded, Node, Operation, Window};
+use crate::image::net::graph::{Folded, Node, Operation, Window};
 
 /// Why a network cannot be folded.
 #[derive(Debug, thiserror::Error)]

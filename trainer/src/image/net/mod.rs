@@ -2,12 +2,11 @@
 
 pub mod architecture;
 mod fold;
+pub mod graph;
 pub mod kernel;
 pub mod network;
 pub mod operation;
-mod ops;
 pub mod plan;
-pub mod tangent;
 
 pub use fold::FoldError;
 

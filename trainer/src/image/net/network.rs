@@ -4,7 +4,7 @@ use super::architecture::Architecture;
 use super::kernel::norm::Moments;
 use super::operation;
 use super::plan::{ArchitectureError, Plan, Step};
-use crate::random::{Purpose, Random};
+use crate::host::random::{Purpose, Random};
 use candle_core::{Device, Result, Tensor, Var};
 
 /// How much of the running moments a batch replaces.

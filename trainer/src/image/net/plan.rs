@@ -5,7 +5,7 @@ use super::architecture::{Architecture, Layer};
 use super::kernel::conv::Geometry;
 use super::kernel::norm::Norm;
 use super::kernel::pool::{Kind, Pool};
-use crate::image::folded::Window;
+use crate::image::net::graph::Window;
 
 /// One step of the evaluation. Weights are numbers into the network's list; a bias follows its weight there, a shift
 /// its gain.

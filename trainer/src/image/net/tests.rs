@@ -7,8 +7,8 @@ use super::kernel::pool::{Kind, Pool};
 use super::kernel::tests::numbers;
 use super::network::{Network, Normalisation};
 use super::{kernel, operation};
-use crate::image::folded::Window;
-use crate::random::{Purpose, Random};
+use crate::host::random::{Purpose, Random};
+use crate::image::net::graph::Window;
 use candle_core::{Device, Tensor, Var};
 
 fn variable(shape: &[usize], seed: u64) -> Var {

@@ -11,7 +11,7 @@
 //! point of the input is taken out of the bias once, here, so that the device never subtracts it.
 
 use super::range::Interval;
-use crate::image::folded::{Folded, FoldedError, Operation, Shape, Window};
+use crate::image::net::graph::{Folded, FoldedError, Operation, Shape, Window};
 use sirocco::layer::add;
 
 /// Largest weight.

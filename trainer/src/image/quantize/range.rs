@@ -1,7 +1,7 @@
 //! Ranges of an image network's values, seen on calibration images.
 
-use super::image::ImageQuantiseError;
-use crate::image::folded::Folded;
+use crate::image::net::graph::Folded;
+use crate::image::quantize::forms::ImageQuantiseError;
 use rayon::prelude::*;
 
 /// Bins of the histogram that percentiles are read from.

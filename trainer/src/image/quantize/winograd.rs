@@ -1,7 +1,7 @@
 //! Which convolutions of an image network are stored with transformed weights, for `sirocco::layer::winograd`. They compute
 //! the same bytes in fewer instructions, but take more flash and working memory: a budget decides.
 
-use super::image::{Form, Integers, Layer, Quantised};
+use crate::image::quantize::forms::{Form, Integers, Layer, Quantised};
 use sirocco::image::architecture::Architecture;
 use sirocco::image::cost::{self, Processor};
 use sirocco::image::plan::Plan;

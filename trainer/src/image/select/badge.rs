@@ -6,9 +6,9 @@
 //! `|g_i - g_j|^2 = |a_i|^2 |f_i|^2 + |a_j|^2 |f_j|^2 - 2 (a_i . a_j)(f_i . f_j)`.
 
 use super::{Criterion, View, predictions};
-use crate::net::kernel::sum_of;
-use crate::net::network::NetworkError;
-use crate::random::{Purpose, Random};
+use crate::host::random::{Purpose, Random};
+use crate::image::net::kernel::sum_of;
+use crate::image::net::network::NetworkError;
 
 pub const CRITERION: Criterion =
     Criterion { name: "badge", what: "uncertain and diverse: k-means++ on gradients of the last layer", score };

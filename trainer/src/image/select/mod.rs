@@ -15,8 +15,8 @@ mod random;
 mod temperature;
 
 use crate::dataset::Images;
-use crate::net::kernel::loss;
-use crate::net::network::{Network, NetworkError, Outputs};
+use crate::image::net::kernel::loss;
+use crate::image::net::network::{Network, NetworkError, Outputs};
 use std::cell::OnceCell;
 
 /// A way to score samples.

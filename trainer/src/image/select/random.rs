@@ -1,8 +1,8 @@
 //! No preference: uniform numbers. What every criterion has to beat.
 
 use super::{Criterion, View};
-use crate::net::network::NetworkError;
-use crate::random::{Purpose, Random};
+use crate::host::random::{Purpose, Random};
+use crate::image::net::network::NetworkError;
 
 pub const CRITERION: Criterion = Criterion { name: "random", what: "no preference", score };
 

@@ -1,8 +1,8 @@
 //! Every criterion on small pools where the right answer is known.
 
 use super::*;
-use crate::net::architecture::{Architecture, Layer};
-use crate::net::network::Normalisation;
+use crate::image::net::architecture::{Architecture, Layer};
+use crate::image::net::network::Normalisation;
 use candle_core::{Device, Tensor};
 
 /// A network whose logits for an image of three pixels are the pixels.
@@ -111,7 +111,7 @@ fn differential_is_the_product_of_gradients() {
     let network = identity();
     let gradient = |images: &Images| -> Vec<f32> {
         let logits = network.evaluate(&network.input(&images.pixels, images.len()).unwrap()).unwrap();
-        let store = crate::net::operation::cross_entropy(&logits, &images.labels).unwrap().backward().unwrap();
+        let store = crate::image::net::operation::cross_entropy(&logits, &images.labels).unwrap().backward().unwrap();
         let of = |v: &candle_core::Var| store.get(v).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         network.variables.iter().flat_map(of).collect()
     };

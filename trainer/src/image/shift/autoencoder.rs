@@ -5,16 +5,16 @@
 //! eight are continued by their last row and column, and cut again. Pixels go in as they are, from 0 to 1, since that is
 //! all that a sigmoid can give back. 1.5 million multiplications for a colour image of 32 x 32.
 
-use crate::checkpoint::{Checkpoint, CheckpointError, Identity};
+use crate::bundle::optimize::adam;
 use crate::dataset::{Images, fingerprint};
-use crate::heap;
-use crate::image::folded::Window;
+use crate::host::checkpoint::{Checkpoint, CheckpointError, Identity};
+use crate::host::heap;
+use crate::host::interrupt::Interrupt;
+use crate::host::random::{Purpose, Random};
+use crate::image::net::graph::Window;
+use crate::image::net::kernel::conv::Geometry;
+use crate::image::net::operation;
 use crate::image::training::{Stage, Stream, TrainingError};
-use crate::interrupt::Interrupt;
-use crate::net::kernel::conv::Geometry;
-use crate::net::operation;
-use crate::optimise::adam;
-use crate::random::{Purpose, Random};
 use candle_core::{Device, Result, Tensor, Var};
 use std::path::Path;
 
@@ -148,7 +148,7 @@ impl Autoencoder {
         match Checkpoint::load(&path, &identity) {
             Ok(kept) => Self::restored(images.shape(), device, &kept, &path),
             Err(CheckpointError::Missing(_)) => {
-                crate::atomic::create_directory(folder).map_err(CheckpointError::Write)?;
+                crate::host::atomic::create_directory(folder).map_err(CheckpointError::Write)?;
                 let autoencoder = Self::train(images, steps, seed, device, stop, watch)?;
                 autoencoder.kept(identity)?.save(&path)?;
                 Ok(autoencoder)

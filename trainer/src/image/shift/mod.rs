@@ -12,7 +12,7 @@ mod embedding;
 mod noise;
 
 use crate::dataset::Images;
-use crate::interrupt::Interrupt;
+use crate::host::interrupt::Interrupt;
 use candle_core::Device;
 use std::fmt;
 use std::path::Path;

@@ -2,7 +2,7 @@
 
 use super::{FitError, Kind, Transform};
 use crate::dataset::Images;
-use crate::random::{Purpose, Random};
+use crate::host::random::{Purpose, Random};
 use rayon::prelude::*;
 use std::sync::Arc;
 

@@ -8,11 +8,11 @@ use super::probe::Probe;
 use super::run::{Run, Trace};
 use super::setting::Setting;
 use super::train;
-use crate::atomic;
-use crate::checkpoint::CheckpointError;
-use crate::interrupt::Interrupt;
-use crate::optimise::Budget;
-use crate::progress::{Progress, Verbosity};
+use crate::bundle::optimize::Budget;
+use crate::host::atomic;
+use crate::host::checkpoint::CheckpointError;
+use crate::host::interrupt::Interrupt;
+use crate::host::progress::{Progress, Verbosity};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

@@ -4,17 +4,17 @@
 //! evaluator on exported bytes.
 
 use super::bench::Bench;
-use super::findings::{Findings, Plot};
-use super::statistics::rank_correlation;
 use super::{Study, StudyError};
-use crate::evaluate;
-use crate::export::Candidate;
-use crate::model_file::{Metadata, ModelBytes};
-use crate::preset::{self, Preset};
-use crate::problem::Form;
-use crate::reference;
-use crate::report::bundle::Subject;
+use crate::bundle::evaluate;
+use crate::bundle::export::Candidate;
+use crate::bundle::preset::{self, Preset};
+use crate::bundle::problem::Form;
+use crate::bundle::reference;
+use crate::bundle::report::Subject;
+use crate::host::model_file::{Metadata, ModelBytes};
 use crate::report::{csv, figure, html};
+use crate::statistics::rank_correlation;
+use crate::study::findings::{Findings, Plot};
 use serde::Serialize;
 use sirocco::bundle::Bundle;
 use sirocco::network::Scheme;

@@ -5,14 +5,14 @@
 
 use super::bench::Bench;
 use super::draw::series;
-use super::findings::{Findings, Plot};
 use super::run::Trace;
-use super::statistics::{deviation, mean, median};
 use super::{Study, StudyError};
-use crate::preset;
-use crate::problem::Form;
+use crate::bundle::preset;
+use crate::bundle::problem::Form;
 use crate::report::plot::{Axis, Content, Figure, Line, Panel};
 use crate::report::{csv, html};
+use crate::statistics::{deviation, mean, median};
+use crate::study::findings::{Findings, Plot};
 use serde::Serialize;
 
 /// See the file's first lines.
@@ -267,7 +267,7 @@ fn capital(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::Problem;
+    use crate::bundle::problem::Problem;
 
     #[test]
     fn every_step_is_a_possible_box() {

@@ -1,8 +1,8 @@
 //! What the plots of several studies share: one faint line per seed under the median, maps of one scale.
 
 use super::run::Trace;
-use super::statistics::median;
 use crate::report::plot::{Axis, Content, Figure, Line, Panel, Stroke};
+use crate::statistics::median;
 
 /// One arm of a comparison: its name and its traces, one per seed.
 #[derive(Debug, Clone, Copy)]

@@ -2,8 +2,8 @@
 
 use super::StudyError;
 use super::probe::Probe;
-use crate::mlp::Mlp;
-use crate::problem::Problem;
+use crate::bundle::mlp::Mlp;
+use crate::bundle::problem::Problem;
 use crate::report::plot::{Axis, Content, Figure, Panel};
 
 /// Places of I0 and R0 among the quantities.
@@ -76,8 +76,8 @@ impl FromIterator<(f64, f64)> for Field {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::preset;
-    use crate::problem::Form;
+    use crate::bundle::preset;
+    use crate::bundle::problem::Form;
 
     #[test]
     fn cells_tile_the_box_and_fix_everything_but_time() {

@@ -8,15 +8,15 @@
 
 use super::bench::Bench;
 use super::draw::{Arm, progress_figure};
-use super::findings::{Findings, Plot};
 use super::run::Trace;
-use super::statistics::{deviation, mean, median, quantile};
 use super::{Study, StudyError};
-use crate::optimise::lm::Schedule;
-use crate::preset;
-use crate::problem::Form;
+use crate::bundle::optimize::lm::Schedule;
+use crate::bundle::preset;
+use crate::bundle::problem::Form;
+use crate::bundle::transfer;
 use crate::report::{csv, figure, html};
-use crate::transfer;
+use crate::statistics::{deviation, mean, median, quantile};
+use crate::study::findings::{Findings, Plot};
 use serde::Serialize;
 
 /// See the file's first lines.
@@ -278,7 +278,7 @@ fn summaries(outcomes: &[Outcome], unit: &str) -> [html::Table; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mlp::{Activation, Mlp};
+    use crate::bundle::mlp::{Activation, Mlp};
 
     fn trace(logloss: &[f64]) -> Trace {
         let iteration: Vec<f64> = (0..logloss.len()).map(|k| k as f64).collect();

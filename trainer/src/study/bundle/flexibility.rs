@@ -6,13 +6,13 @@
 
 use super::bench::Bench;
 use super::draw::{Arm, progress_figure};
-use super::findings::{Findings, Plot};
 use super::run::{Run, Start, Trace};
-use super::statistics::median;
 use super::{Study, StudyError};
-use crate::preset::{self, Recipe};
-use crate::problem::Form;
+use crate::bundle::preset::{self, Recipe};
+use crate::bundle::problem::Form;
 use crate::report::{csv, html};
+use crate::statistics::median;
+use crate::study::findings::{Findings, Plot};
 use serde::Serialize;
 
 /// See the file's first lines.

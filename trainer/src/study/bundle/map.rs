@@ -6,17 +6,17 @@
 
 use super::bench::Bench;
 use super::curves::exported;
-use super::findings::{Findings, Plot};
-use super::statistics::{median, quantile, rank_correlation};
 use super::{Study, StudyError};
-use crate::evaluate;
-use crate::preset;
-use crate::problem::Form;
-use crate::random::{Purpose, Random};
-use crate::reference;
-use crate::report::bundle::{BEYOND, Measure, Subject};
+use crate::bundle::evaluate;
+use crate::bundle::preset;
+use crate::bundle::problem::Form;
+use crate::bundle::reference;
+use crate::bundle::report::{BEYOND, Measure, Subject};
+use crate::host::random::{Purpose, Random};
 use crate::report::plot::{Axis, Content, Figure, Mark, Panel};
 use crate::report::{csv, figure, html};
+use crate::statistics::{median, quantile, rank_correlation};
+use crate::study::findings::{Findings, Plot};
 use rayon::prelude::*;
 use serde::Serialize;
 use sirocco::bundle::Bundle;

@@ -6,14 +6,14 @@
 
 use super::bench::Bench;
 use super::field::{Field, Grid};
-use super::findings::{Findings, Plot};
 use super::run::{Run, Start};
-use super::statistics::{median, quantile};
 use super::{Study, StudyError};
-use crate::preset::{self, Recipe};
-use crate::problem::Form;
+use crate::bundle::preset::{self, Recipe};
+use crate::bundle::problem::Form;
 use crate::report::plot::Axis;
 use crate::report::{csv, figure, html};
+use crate::statistics::{median, quantile};
+use crate::study::findings::{Findings, Plot};
 use serde::Serialize;
 
 /// See the file's first lines.
@@ -57,7 +57,7 @@ fn run(bench: &mut Bench<'_>) -> Result<Findings, StudyError> {
             iterations: ITERATIONS,
             method: super::run::Method::Lm {
                 points: points.min(bench.setting.effort.points),
-                schedule: crate::optimise::lm::Schedule::Gain,
+                schedule: crate::bundle::optimize::lm::Schedule::Gain,
             },
             ..source.clone()
         };

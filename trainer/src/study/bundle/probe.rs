@@ -1,13 +1,13 @@
 //! Where a network is measured: held-out points for its LogLoss, held-out queries for its error.
 
 use super::StudyError;
-use crate::loss;
-use crate::mlp::Mlp;
-use crate::problem::Problem;
-use crate::random::Purpose;
-use crate::reference;
-use crate::residual::{Batch, Scratch};
-use crate::sample;
+use crate::bundle::loss;
+use crate::bundle::mlp::Mlp;
+use crate::bundle::problem::Problem;
+use crate::bundle::reference;
+use crate::bundle::residual::{Batch, Scratch};
+use crate::bundle::sample;
+use crate::host::random::Purpose;
 use rayon::prelude::*;
 use sirocco::ode::State;
 
@@ -77,9 +77,9 @@ pub fn moved(problem: &Problem, domain: &[(f64, f64)]) -> Result<Probe, StudyErr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mlp::Activation;
-    use crate::preset;
-    use crate::problem::Form;
+    use crate::bundle::mlp::Activation;
+    use crate::bundle::preset;
+    use crate::bundle::problem::Form;
 
     #[test]
     fn measures_against_the_reference_and_sees_every_query() {

@@ -3,11 +3,11 @@
 //! A [`Run`] says everything that its result depends on, so its text is the key under which the [`Trace`] is stored.
 
 use super::StudyError;
-use crate::checkpoint::{Checkpoint, CheckpointError, Identity};
-use crate::mlp::{Activation, Mlp};
-use crate::optimise::adam;
-use crate::optimise::lm::Schedule;
-use crate::problem::{Form, Problem};
+use crate::bundle::mlp::{Activation, Mlp};
+use crate::bundle::optimize::adam;
+use crate::bundle::optimize::lm::Schedule;
+use crate::bundle::problem::{Form, Problem};
+use crate::host::checkpoint::{Checkpoint, CheckpointError, Identity};
 use sirocco::model::CRC32;
 use sirocco::ode::Ode;
 use std::path::Path;
@@ -211,7 +211,7 @@ impl Trace {
         let piece = Checkpoint::load(path, &run.identity())?;
         let length = piece.tensors.get("iteration").map_or(0, Vec::len);
         let column = |name: &str| piece.tensor(path, name, length).map(<[f64]>::to_vec);
-        let weights = piece.tensor(path, "weights", crate::mlp::parameter_count(&widths))?.to_vec();
+        let weights = piece.tensor(path, "weights", crate::bundle::mlp::parameter_count(&widths))?.to_vec();
         Ok(Trace {
             iteration: column("iteration")?,
             cpu: column("cpu")?,
@@ -231,7 +231,7 @@ mod tests {
         Run {
             ode: Ode::Sir,
             form: Form::Reduced,
-            domain: crate::preset::find("sir-single").unwrap().domain.to_vec(),
+            domain: crate::bundle::preset::find("sir-single").unwrap().domain.to_vec(),
             hidden: vec![2],
             start: Start::Random,
             method: Method::Lm { points: 32, schedule: Schedule::Gain },

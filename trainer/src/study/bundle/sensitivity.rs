@@ -5,15 +5,15 @@
 
 use super::bench::Bench;
 use super::draw::{Series, series};
-use super::findings::{Findings, Plot};
 use super::probe::Probe;
 use super::run::{Run, Start};
-use super::statistics::median;
 use super::{Study, StudyError};
-use crate::preset;
-use crate::problem::Form;
+use crate::bundle::preset;
+use crate::bundle::problem::Form;
 use crate::report::plot::{Axis, Content, Figure, Panel};
 use crate::report::{csv, figure, html};
+use crate::statistics::median;
+use crate::study::findings::{Findings, Plot};
 use serde::Serialize;
 
 /// See the file's first lines.
@@ -187,7 +187,7 @@ fn summary(outcomes: &[Outcome]) -> html::Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::Problem;
+    use crate::bundle::problem::Problem;
 
     #[test]
     fn every_shifted_box_is_possible_and_moves_one_range() {

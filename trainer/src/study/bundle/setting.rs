@@ -1,11 +1,11 @@
 //! What the user asked of the studies: seeds, form, optimiser, size.
 
 use super::run::{Method, Run, Start};
-use crate::load::Loaded;
-use crate::optimise::adam;
-use crate::optimise::lm::Schedule;
-use crate::preset::{Preset, Recipe};
-use crate::problem::Form;
+use crate::bundle::load::Loaded;
+use crate::bundle::optimize::adam;
+use crate::bundle::optimize::lm::Schedule;
+use crate::bundle::preset::{Preset, Recipe};
+use crate::bundle::problem::Form;
 use sirocco::query::Query;
 use std::path::PathBuf;
 
@@ -88,7 +88,7 @@ impl Setting {
     pub fn pretrained_by(&self, preset: &Preset, form: Form, recipe: Recipe, seed: u64) -> Run {
         let Recipe { hidden, iterations, points, .. } = recipe;
         let (method, hidden, iterations) = match self.adam {
-            Some(recipe) => (Method::Adam(recipe), crate::optimise::adam::HIDDEN, self.effort.adam[0]),
+            Some(recipe) => (Method::Adam(recipe), crate::bundle::optimize::adam::HIDDEN, self.effort.adam[0]),
             None => {
                 let points = points.min(self.effort.points);
                 (Method::Lm { points, schedule: Schedule::Gain }, hidden, iterations.min(self.effort.pretrain))

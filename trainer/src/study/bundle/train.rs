@@ -3,16 +3,16 @@
 use super::StudyError;
 use super::probe::Probe;
 use super::run::{Method, Run, Start, Trace};
-use crate::clock;
-use crate::interrupt::Interrupt;
-use crate::loss;
-use crate::mlp::{Activation, Mlp};
-use crate::optimise::{Budget, Ending, adam, lm};
-use crate::problem::Problem;
-use crate::random::Purpose;
-use crate::residual::Batch;
-use crate::sample;
-use crate::transfer;
+use crate::bundle::loss;
+use crate::bundle::mlp::{Activation, Mlp};
+use crate::bundle::optimize::{Budget, Ending, adam, lm};
+use crate::bundle::problem::Problem;
+use crate::bundle::residual::Batch;
+use crate::bundle::sample;
+use crate::bundle::transfer;
+use crate::host::clock;
+use crate::host::interrupt::Interrupt;
+use crate::host::random::Purpose;
 use std::convert::Infallible;
 
 /// Damping that random weights begin with.
@@ -199,8 +199,8 @@ fn by_adam(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::preset;
-    use crate::problem::Form;
+    use crate::bundle::preset;
+    use crate::bundle::problem::Form;
 
     fn run(iterations: usize) -> Run {
         let preset = preset::find("sir-single").unwrap();

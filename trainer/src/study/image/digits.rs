@@ -1,7 +1,7 @@
 //! The arms of the digit studies: criteria by budgets, rounds, and subsets chosen anew.
 
 use crate::image::adaptation::Arm;
-use crate::select::{self, Criterion, UnknownCriterion};
+use crate::image::select::{self, Criterion, UnknownCriterion};
 
 /// A study of digits.
 #[derive(Debug, Clone, Copy)]
@@ -97,10 +97,10 @@ mod tests {
         for study in super::ALL {
             let arms = (study.arms)(800).unwrap();
             let keys: std::collections::BTreeSet<String> =
-                arms.iter().map(|a| crate::image::study::key(a, 0)).collect();
+                arms.iter().map(|a| crate::study::image::key(a, 0)).collect();
             assert_eq!(keys.len(), arms.len(), "{}", study.name);
         }
         let arms = super::budgets(800).unwrap();
-        assert!(crate::select::ALL.iter().all(|c| arms.iter().any(|a| a.criterion == *c && a.fraction == 0.1)));
+        assert!(crate::image::select::ALL.iter().all(|c| arms.iter().any(|a| a.criterion == *c && a.fraction == 0.1)));
     }
 }

@@ -6,7 +6,7 @@ use crate::report::ReportError;
 use crate::report::csv;
 use crate::report::html::{Block, Image, Section, Table};
 use crate::report::plot::{Axis, Content, Figure, Line, Panel};
-use crate::study::statistics::{deviation, mean};
+use crate::statistics::{deviation, mean};
 use serde::Serialize;
 
 /// Everything a study found.

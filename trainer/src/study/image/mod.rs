@@ -9,7 +9,7 @@ pub mod findings;
 pub mod paired;
 pub mod work;
 
-use super::adaptation::Arm;
+use crate::image::adaptation::Arm;
 use serde::{Deserialize, Serialize};
 
 /// The arm that others are measured by unless a user names another.
@@ -54,10 +54,10 @@ pub struct Point {
 pub enum ImageStudyError {
     /// A training failed, or was interrupted.
     #[error(transparent)]
-    Training(#[from] super::training::TrainingError),
+    Training(#[from] crate::image::training::TrainingError),
     /// A network cannot be built or evaluated.
     #[error(transparent)]
-    Network(#[from] crate::net::network::NetworkError),
+    Network(#[from] crate::image::net::network::NetworkError),
     /// Data are missing or damaged.
     #[error(transparent)]
     Data(#[from] crate::dataset::DataError),
@@ -66,13 +66,13 @@ pub enum ImageStudyError {
     Images(#[from] crate::dataset::images::ImagesError),
     /// A folder or file cannot be written.
     #[error(transparent)]
-    Write(#[from] crate::atomic::WriteError),
+    Write(#[from] crate::host::atomic::WriteError),
     /// A table, plot or page cannot be made.
     #[error(transparent)]
     Report(#[from] crate::report::ReportError),
     /// A preset or criterion that is not there: a defect of the study itself.
     #[error(transparent)]
-    Preset(#[from] crate::net::architecture::UnknownNetwork),
+    Preset(#[from] crate::image::net::architecture::UnknownNetwork),
 }
 
 /// Accuracies of an arm, one per seed in their order.

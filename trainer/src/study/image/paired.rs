@@ -1,6 +1,6 @@
 //! Paired comparisons over seeds: mean difference, its 95 % interval, Student's t with Holm's correction.
 
-use crate::study::statistics::{deviation, mean};
+use crate::statistics::{deviation, mean};
 use serde::Serialize;
 
 /// One arm against another, seed by seed.

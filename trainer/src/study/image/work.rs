@@ -1,16 +1,16 @@
 //! Runs the arms of a study: every (arm, seed) once, on as many threads as asked for, one thread each.
 
 use super::{ImageStudyError, Outcome, Point, key};
-use crate::atomic;
-use crate::clock;
 use crate::dataset::Images;
+use crate::host::atomic;
+use crate::host::clock;
+use crate::host::interrupt::Interrupt;
 use crate::image::adaptation::{Arm, Target, adapt, pretrain};
+use crate::image::net::architecture::Architecture;
+use crate::image::net::network::{Network, Normalisation};
 use crate::image::training::{Settings, TrainingError, accuracy};
-use crate::interrupt::Interrupt;
-use crate::net::architecture::Architecture;
-use crate::net::network::{Network, Normalisation};
 use crate::report::json;
-use crate::study::statistics::mean;
+use crate::statistics::mean;
 use candle_core::Device;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -227,8 +227,8 @@ fn each<T: Send>(
 mod tests {
     use super::*;
     use crate::dataset::{self, Folder, Split};
-    use crate::net::architecture::preset;
-    use crate::select::find;
+    use crate::image::net::architecture::preset;
+    use crate::image::select::find;
 
     /// Digits of another hand, from the built-in samples: labels help, pieces are found again, threads change nothing.
     #[test]

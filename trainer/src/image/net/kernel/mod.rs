@@ -130,7 +130,7 @@ pub fn through_relu(gradient: &[f32], y: &[f32]) -> Vec<f32> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use crate::random::{Purpose, Random};
+    use crate::host::random::{Purpose, Random};
 
     /// Numbers around zero.
     pub fn numbers(n: usize, seed: u64) -> Vec<f32> {

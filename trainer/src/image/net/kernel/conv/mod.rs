@@ -10,7 +10,7 @@
 mod vectors;
 
 use super::{LANES, Lanes, gather, parts, pieces, sum};
-use crate::image::folded::Window;
+use crate::image::net::graph::Window;
 use pulp::Arch;
 use vectors::{Backward, Forward};
 

@@ -1,0 +1,12 @@
+//! What a run takes from the computer it runs on: files that survive a crash, checkpoints, progress, Ctrl-C, the device
+//! that computes, time, and seeded random numbers.
+
+pub mod atomic;
+pub mod checkpoint;
+pub mod clock;
+pub mod device;
+pub mod heap;
+pub mod interrupt;
+pub mod model_file;
+pub mod progress;
+pub mod random;
