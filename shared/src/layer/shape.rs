@@ -1,7 +1,10 @@
 //! Sizes of image values and of the windows that slide over them.
 
-/// Rows, columns and channels of a value; channels lie next to each other in memory, then columns, then rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use core::fmt;
+
+/// Rows, columns and channels of a value. In the evaluator channels lie next to each other in memory, then columns, then
+/// rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Shape {
     /// Rows.
     pub height: usize,
@@ -12,7 +15,12 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Bytes of the value.
+    /// A value of one row and one column: what a dense layer leaves.
+    pub fn vector(channels: usize) -> Self {
+        Shape { height: 1, width: 1, channels }
+    }
+
+    /// Numbers in the value: its bytes in the evaluator.
     pub fn size(&self) -> usize {
         self.pixels() * self.channels
     }
@@ -23,7 +31,14 @@ impl Shape {
     }
 }
 
-/// What slides over a value: rows first, then columns.
+/// Rows x columns x channels, as in model files: `28x28x1`.
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}x{}", self.height, self.width, self.channels)
+    }
+}
+
+/// A window that slides over a value: rows first, then columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     /// Rows and columns it covers.
@@ -35,11 +50,16 @@ pub struct Window {
 }
 
 impl Window {
-    /// Rows and columns of the output: floor((n + 2 padding - kernel) / stride) + 1; `None` if it does not fit.
+    /// A window with the same numbers for rows and columns.
+    pub fn square(kernel: usize, stride: usize, padding: usize) -> Self {
+        Window { kernel: [kernel; 2], stride: [stride; 2], padding: [padding; 2] }
+    }
+
+    /// Rows and columns of the output: floor((n + 2 padding - kernel) / stride) + 1; `None` if the window does not fit, does
+    /// not move, or can lie wholly inside the padding.
     pub fn output(&self, input: Shape) -> Option<[usize; 2]> {
         let along = |axis: usize, n: usize| {
             let [kernel, stride, padding] = [self.kernel, self.stride, self.padding].map(|pair| pair[axis]);
-            // More padding than kernel would make windows that see nothing of the image.
             let room = (n + 2 * padding).checked_sub(kernel).filter(|_| padding < kernel)?;
             Some(room.checked_div(stride)? + 1)
         };
@@ -47,12 +67,12 @@ impl Window {
     }
 }
 
-/// A window on its way over a value: what convolutions and pools have in common.
+/// The shapes and the window of a layer: what convolutions and pools have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Geometry {
-    /// What it slides over.
+    /// Shape of the value that the window slides over.
     pub input: Shape,
-    /// What it leaves.
+    /// Shape of the result.
     pub output: Shape,
     /// The window.
     pub window: Window,
@@ -68,6 +88,18 @@ pub struct Corner {
 }
 
 impl Geometry {
+    /// A window over `input` with a result of so many channels; `None` if it does not fit, see [`Window::output`].
+    pub fn new(input: Shape, channels: usize, window: Window) -> Option<Self> {
+        let [height, width] = window.output(input)?;
+        Some(Geometry { input, output: Shape { height, width, channels }, window })
+    }
+
+    /// Places of a window over all channels: the weights of one output channel of a convolution.
+    pub fn taps(&self) -> usize {
+        let [rows, columns] = self.window.kernel;
+        rows * columns * self.input.channels
+    }
+
     /// The corners of all windows, row by row.
     pub fn corners(&self) -> impl Iterator<Item = Corner> + use<> {
         let ([down, right], [top, left]) = (self.window.stride, self.window.padding);
@@ -90,7 +122,7 @@ impl Geometry {
         factors.iter().fold(1, |product: u32, factor| product.saturating_mul(*factor as u32))
     }
 
-    /// Where the pixel at this row and column begins, if it is one of the input's.
+    /// The index of the first channel of the input's pixel at this row and column, if there is one.
     pub fn pixel(&self, row: isize, column: isize) -> Option<usize> {
         let (row, column) = (usize::try_from(row).ok()?, usize::try_from(column).ok()?);
         let inside = row < self.input.height && column < self.input.width;
