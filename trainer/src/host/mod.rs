@@ -2,6 +2,7 @@
 //! that computes, time, and seeded random numbers.
 
 pub mod atomic;
+pub mod budget;
 pub mod checkpoint;
 pub mod clock;
 pub mod device;

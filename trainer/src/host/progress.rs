@@ -3,7 +3,7 @@
 //! Drawn only on a terminal and never with `--quiet`; standard output stays free for results. `NO_COLOR` is
 //! respected.
 
-use crate::bundle::optimize::Budget;
+use crate::host::budget::Budget;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -166,7 +166,7 @@ mod tests {
     fn draws_name_share_and_loss() {
         let terminal = Paper::default();
         let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
-        let mut progress = Progress::on(target, "train", Budget { iterations: 4, seconds: None }, false);
+        let mut progress = Progress::on(target, "train", Budget::iterations(4), false);
         progress.update(1, -3.0);
         progress.bar.tick();
         let drawn = terminal.0.lock().unwrap().clone();

@@ -11,13 +11,13 @@
 pub use super::adam_state::State;
 pub(crate) use super::adam_state::update;
 
-use super::{Budget, Ending};
 use crate::bundle::loss;
 use crate::bundle::mlp::Mlp;
 use crate::bundle::problem::Problem;
 use crate::bundle::residual::{Batch, Point};
 use crate::bundle::sample;
 use crate::bundle::tangent::{self, TangentNet};
+use crate::host::budget::{Budget, Ending};
 use crate::host::heap;
 use crate::host::interrupt::Interrupt;
 use crate::host::random::{Purpose, Random};
@@ -304,7 +304,7 @@ mod tests {
     use crate::host::checkpoint::{Checkpoint, Identity};
 
     fn settings(recipe: Recipe, steps: usize) -> Settings {
-        let budget = Budget { iterations: steps, seconds: None };
+        let budget = Budget::iterations(steps);
         Settings { recipe, points: 200, budget, seed: 3, device: Device::Cpu }
     }
 

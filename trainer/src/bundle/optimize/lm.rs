@@ -9,13 +9,13 @@
 //! round's state repeats the unbroken run bit for bit. No solution data is ever used.
 
 use super::normal::{self, Damping, NormalEquations, Workspace};
-use super::{Budget, Ending};
 use crate::bundle::loss;
 use crate::bundle::mlp::Mlp;
 use crate::bundle::preset::Recipe;
 use crate::bundle::problem::{Form, Problem};
 use crate::bundle::residual::Batch;
 use crate::bundle::sample::{self, Adaptivity};
+use crate::host::budget::{Budget, Ending};
 use crate::host::checkpoint::{Checkpoint, CheckpointError, Identity};
 use crate::host::interrupt::Interrupt;
 use crate::host::random::Purpose;
@@ -336,7 +336,7 @@ mod tests {
     }
 
     fn train(problem: &Problem, state: &mut State, iterations: usize, mut watch: impl FnMut(&State)) -> Ending {
-        let settings = Settings::new(problem, 512, Budget { iterations, seconds: None }, 1);
+        let settings = Settings::new(problem, 512, Budget::iterations(iterations), 1);
         let watch = |state: &State| {
             watch(state);
             Ok::<(), Infallible>(())
@@ -384,7 +384,7 @@ mod tests {
     #[test]
     fn patience_pays_on_the_full_bundle() {
         let problem = preset::find("sir-full").unwrap().problem(Form::Reduced).unwrap();
-        let settings = Settings::new(&problem, 1024, Budget { iterations: 60, seconds: None }, 0);
+        let settings = Settings::new(&problem, 1024, Budget::iterations(60), 0);
         let [greedy, patient] = [Schedule::Gain, Schedule::TRAINING].map(|schedule| {
             let settings = Settings { schedule, ..settings.clone() };
             let start = Mlp::random(&problem.widths(&[16, 16]), Activation::Tanh, problem.last_bias(), 0);
@@ -424,7 +424,7 @@ mod tests {
     fn an_interrupted_run_keeps_the_last_full_round() {
         let problem = problem();
         let mut state = start(&problem);
-        let settings = Settings::new(&problem, 512, Budget { iterations: 1000, seconds: None }, 1);
+        let settings = Settings::new(&problem, 512, Budget::iterations(1000), 1);
         let interrupt = Interrupt::never();
         let ending = run(&problem, &settings, &mut state, &interrupt, |s| {
             if s.round == 2 {

@@ -15,12 +15,12 @@
 use super::Grid;
 use super::search::{Quadratic, eliminate};
 use crate::bundle::mlp::Mlp;
-use crate::bundle::optimize::Budget;
 use crate::bundle::optimize::lm::Settings;
 use crate::bundle::optimize::normal::{self, Damping, Direction, NormalEquations, Workspace};
 use crate::bundle::problem::Problem;
 use crate::bundle::residual::Batch;
 use crate::bundle::{loss, sample};
+use crate::host::budget::Budget;
 use crate::host::random::{Purpose, Random};
 use faer::Mat;
 use sirocco::layer::row_scale::nearest_scale;
@@ -58,7 +58,7 @@ pub fn rounds(mlp: &Mlp, grid: Grid) -> usize {
 ///
 /// `watch` hears after every group and every search how many are done, and the LogLoss.
 pub fn second_order(problem: &Problem, mlp: &Mlp, grid: Grid, seed: u64, mut watch: impl FnMut(usize, f64)) -> Rounded {
-    let settings = Settings::new(problem, POINTS, Budget { iterations: 0, seconds: None }, seed);
+    let settings = Settings::new(problem, POINTS, Budget::iterations(0), seed);
     let mut rounding = Rounding {
         problem,
         settings,
@@ -354,7 +354,7 @@ mod tests {
         let problem = preset::find("sir-initial").unwrap().problem(Form::Reduced).unwrap();
         let start = Mlp::random(&problem.widths(&[10, 10]), Activation::Tanh, problem.last_bias(), 0);
         let mut state = lm::State::new(start, 1.0);
-        let settings = Settings::new(&problem, 512, Budget { iterations: 200, seconds: None }, 0);
+        let settings = Settings::new(&problem, 512, Budget::iterations(200), 0);
         lm::run(&problem, &settings, &mut state, &Interrupt::never(), |_| Ok::<(), Infallible>(())).unwrap();
         (problem, state.best)
     }

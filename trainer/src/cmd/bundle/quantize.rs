@@ -3,11 +3,11 @@
 use crate::bundle::evaluate;
 use crate::bundle::export::Candidate;
 use crate::bundle::load::{self, Loaded};
-use crate::bundle::optimize::Budget;
 use crate::bundle::quantize::Grid;
 use crate::bundle::quantize::rounding::{self, Rounded};
 use crate::cmd::Error;
 use crate::cmd::options::{Output, Threads};
+use crate::host::budget::Budget;
 use crate::host::progress::Progress;
 use clap::ValueEnum;
 use serde::Serialize;
@@ -131,7 +131,7 @@ impl Args {
 
     /// Integer weights and their scales.
     fn round(&self, loaded: &Loaded, grid: Grid) -> Rounded {
-        let budget = Budget { iterations: rounding::rounds(&loaded.mlp, grid), seconds: None };
+        let budget = Budget::iterations(rounding::rounds(&loaded.mlp, grid));
         let mut progress = Progress::new("rounding", budget, self.output.verbosity());
         let watch = |done, logloss| progress.update(done, logloss);
         let rounded = rounding::second_order(&loaded.problem, &loaded.mlp, grid, self.seed, watch);

@@ -3,12 +3,13 @@
 use crate::bundle::evaluate;
 use crate::bundle::export::{Candidate, Exported};
 use crate::bundle::mlp::Mlp;
-use crate::bundle::optimize::{Budget, Ending, adam, lm};
+use crate::bundle::optimize::{adam, lm};
 use crate::bundle::preset::{Preset, Recipe};
 use crate::bundle::problem::Problem;
 use crate::cmd::Error;
 use crate::cmd::options::{Compute, Output, Threads};
 use crate::host::atomic::WriteError;
+use crate::host::budget::{Budget, Ending};
 use crate::host::checkpoint::{Checkpoint, CheckpointError, Identity};
 use crate::host::clock;
 use crate::host::device;

@@ -1,11 +1,11 @@
 //! `sirocco-train data get`: fetches the files of data sets.
 
 use super::Place;
-use crate::bundle::optimize::Budget;
 use crate::cmd::Error;
 use crate::cmd::options::Output;
 use crate::dataset::fetch::{Fetched, fetch};
 use crate::dataset::{self, DataSet};
+use crate::host::budget::Budget;
 use crate::host::progress::Progress;
 use serde::Serialize;
 use std::process::ExitCode;
@@ -53,8 +53,7 @@ impl Args {
         let mut files = Vec::new();
         for set in sets {
             for file in set.files {
-                let mut bar =
-                    Progress::new(file.path, Budget { iterations: 1, seconds: None }, self.output.verbosity());
+                let mut bar = Progress::new(file.path, Budget::iterations(1), self.output.verbosity());
                 let fetched = fetch(&folder, file, self.mirror.as_deref(), |at, total| {
                     let share = total.map_or(0.0, |total| at as f64 / total.max(1) as f64);
                     bar.advance(share, &format!("{:.1} MB", at as f64 / 1e6));

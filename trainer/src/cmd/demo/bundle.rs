@@ -1,21 +1,15 @@
-//! The bundle part of the demo: train `sir-full`, export it twice, measure the files, show them.
+//! The bundle part of the demo: exports the trained network in two number formats, measures both files and shows them.
 
 use super::compare::{self, Row};
-use super::{Interrupted, Part, Setting, transfer};
+use super::work::{Part, Setting, Trained, export};
 use crate::bundle::evaluate::{self, QUERIES, Sample};
-use crate::bundle::export::{Candidate, Exported};
-use crate::bundle::mlp::{Activation, Mlp};
-use crate::bundle::optimize::{Budget, Ending, lm};
-use crate::bundle::preset::{self, Preset};
-use crate::bundle::problem::{Form, Problem};
-use crate::bundle::quantize::{Grid, rounding};
+use crate::bundle::export::Exported;
+use crate::bundle::preset::Preset;
+use crate::bundle::problem::Problem;
 use crate::bundle::reference;
 use crate::bundle::report::{Curve, Errors, Subject, section};
 use crate::cmd::Error;
-use crate::host::model_file::Metadata;
-use crate::host::progress::Progress;
 use crate::report::ReportError;
-use crate::report::csv::Table;
 use crate::report::figure;
 use crate::report::html::{Block, Highlight, Section};
 use serde::Serialize;
@@ -24,8 +18,6 @@ use sirocco::network::Scheme;
 use sirocco::query::Query;
 use std::path::PathBuf;
 
-/// Iterations of Levenberg-Marquardt: what half a minute on two cores allows.
-const ITERATIONS: usize = 500;
 /// Queries whose certificates are compared with the truth.
 const CERTIFIED: usize = 1000;
 
@@ -44,7 +36,6 @@ pub struct Results {
     pub bytes: usize,
     pub i16: Quantised,
     pub certificate: Certificate,
-    pub finetuned: transfer::Results,
 }
 
 /// Figures of the file in 16-bit integers.
@@ -65,18 +56,8 @@ pub struct Certificate {
     pub queries: usize,
 }
 
-/// A network, its problem and its training curve.
-pub struct Trained {
-    pub problem: Problem,
-    pub mlp: Mlp,
-    pub curve: Curve,
-    pub iterations: usize,
-    pub seconds: f64,
-}
-
-pub fn run(setting: &Setting<'_>) -> Result<Part<Results>, Error> {
-    let preset = preset::find("sir-full")?;
-    let trained = train(setting, preset)?;
+pub fn run(setting: &Setting<'_>, trained: &Trained) -> Result<Part<Results>, Error> {
+    let preset = trained.preset;
     let single = export(setting, &trained.problem, &trained.mlp, preset, Scheme::F32)?;
     let integer = export(setting, &trained.problem, &trained.mlp, preset, Scheme::I16)?;
     let file = setting.out.join("sir-full.safetensors");
@@ -85,7 +66,6 @@ pub fn run(setting: &Setting<'_>) -> Result<Part<Results>, Error> {
     integer.write(&integer_file)?;
     let bundle = Bundle::open(&single.bytes)?;
     let coverage = evaluate::coverage(&bundle, &evaluate::own_domain(&bundle), CERTIFIED, setting.seed, 0.0);
-    let moved = transfer::run(setting, &trained)?;
 
     let shown = show(setting, preset, &bundle, std::slice::from_ref(&trained.curve))?;
     let rows = compare::rows(&bundle, &Bundle::open(&integer.bytes)?, setting.seed)?;
@@ -112,54 +92,11 @@ pub fn run(setting: &Setting<'_>) -> Result<Part<Results>, Error> {
             median_ratio: coverage.median_ratio,
             queries: coverage.queries,
         },
-        finetuned: moved.results,
         file,
     };
     let provenance = provenance(&results, preset, &trained.problem);
     let trust = trust(&coverage);
-    Ok(Part { results, highlights, sections: vec![shown, trust, compare::section(&rows), moved.section], provenance })
-}
-
-/// Trains from random weights and writes the curve.
-fn train(setting: &Setting<'_>, preset: &Preset) -> Result<Trained, Error> {
-    let problem = preset.problem(Form::Reduced)?;
-    let recipe = preset.recipe(Form::Reduced);
-    let budget = Budget { iterations: ITERATIONS, seconds: None };
-    let start = Mlp::random(&problem.widths(recipe.hidden), Activation::Tanh, problem.last_bias(), setting.seed);
-    let settings = lm::Settings::new(&problem, recipe.points, budget, setting.seed);
-    let mut state = lm::State::new(start, 1.0);
-    let mut progress = Progress::new("training sir-full", budget, setting.output.verbosity());
-    let mut points = Vec::new();
-    let ending = lm::run(&problem, &settings, &mut state, &setting.interrupt, |state| {
-        progress.update(state.iteration, state.best_score);
-        points.push((state.iteration as f64, state.best_score));
-        Ok::<(), Error>(())
-    })?;
-    progress.finish();
-    if ending == Ending::Interrupted {
-        return Err(Interrupted.into());
-    }
-    let mut table = Table::new(["iteration", "logloss"]);
-    points.iter().for_each(|(iteration, loss)| table.row([(*iteration).into(), (*loss).into()]));
-    table.write(&setting.out.join("training.csv"))?;
-    let curve = Curve { name: "best LogLoss on held-out points".to_owned(), points };
-    Ok(Trained { mlp: state.best, curve, iterations: state.iteration, seconds: state.seconds, problem })
-}
-
-/// Encodes, checks and measures a network.
-pub fn export(
-    setting: &Setting<'_>,
-    problem: &Problem,
-    mlp: &Mlp,
-    preset: &Preset,
-    scheme: Scheme,
-) -> Result<Exported, Error> {
-    let entries = [("preset", preset.name.to_string()), ("optimizer", "lm".into()), ("seed", setting.seed.to_string())];
-    let provenance: Metadata = entries.map(|(key, value)| (key.to_string(), value)).into();
-    let seed = setting.seed;
-    let rounded = Grid::of(scheme).map(|grid| rounding::second_order(problem, mlp, grid, seed, |_, _| ()));
-    let (mlp, scales) = rounded.as_ref().map_or((mlp, None), |r| (&r.mlp, Some(r.scales.as_slice())));
-    Ok(Candidate { problem, mlp, scheme, scales, provenance: &provenance, seed, queries: QUERIES }.export()?)
+    Ok(Part { results, highlights, sections: vec![shown, trust, compare::section(&rows)], provenance })
 }
 
 /// Curves, errors, maps and training curve of the exported file.
@@ -236,7 +173,6 @@ fn provenance(results: &Results, preset: &Preset, problem: &Problem) -> Vec<(Str
         pair("training", format!("Levenberg-Marquardt, {} iterations, {:.1} s", results.iterations, results.seconds)),
         pair("model, 32-bit floats", format!("{} ({} bytes)", results.file.display(), results.bytes)),
         pair("model, 16-bit integers", format!("{} ({} bytes)", results.i16.file.display(), results.i16.bytes)),
-        pair("model, moved box", results.finetuned.file.display().to_string()),
     ]
 }
 

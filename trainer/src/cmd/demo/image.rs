@@ -3,7 +3,7 @@
 //! On the digits inside the program, so it needs no download: 800 of MNIST to begin with, 500 of USPS that may be
 //! labelled, 400 of USPS to be measured on. Too few for a claim about MNIST and USPS.
 
-use super::{Interrupted, Part, Setting};
+use super::work::{Interrupted, Part, Setting};
 use crate::cmd::Error;
 use crate::dataset::{self, Folder, Images, Split};
 use crate::host::model_file::Metadata;
@@ -181,7 +181,7 @@ fn study(setting: &Setting<'_>, material: &Material) -> Result<(Finished, usize)
         threads: rayon::current_num_threads(),
         device: Device::Cpu,
     };
-    let budget = crate::bundle::optimize::Budget { iterations: arms.len() * SEEDS as usize, seconds: None };
+    let budget = crate::host::budget::Budget::iterations(arms.len() * SEEDS as usize);
     let bar = Mutex::new(Progress::new("choosing digits", budget, setting.output.verbosity()));
     let finished = work.run(&setting.interrupt, |done, total| {
         if let Ok(mut bar) = bar.lock() {

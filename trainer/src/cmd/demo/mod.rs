@@ -4,6 +4,7 @@ mod bundle;
 mod compare;
 mod image;
 mod transfer;
+mod work;
 
 use super::Error;
 use super::options::{Output, Threads};
@@ -12,9 +13,10 @@ use crate::host::interrupt::{EXIT_STATUS, Interrupt};
 use crate::report::figure;
 use crate::report::html::{Highlight, Page, Section};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
+use work::{Interrupted, Part, Setting};
 
 /// Do the whole job once: train, quantise, export, check, move to another domain, report.
 ///
@@ -42,34 +44,21 @@ Examples:
   sirocco-train demo
   sirocco-train demo --out /tmp/demo --json";
 
-/// What every part of the demo needs.
-struct Setting<'a> {
-    out: &'a Path,
-    seed: u64,
-    output: Output,
-    interrupt: Interrupt,
-}
-
-/// What a part of the demo leaves behind.
-struct Part<T> {
-    results: T,
-    highlights: Vec<Highlight>,
-    sections: Vec<Section>,
-    provenance: Vec<(String, String)>,
-}
-
 #[derive(Debug, Serialize)]
 struct Results {
-    bundle: bundle::Results,
+    bundle: Bundles,
     image: image::Results,
     report: PathBuf,
     seconds: f64,
 }
 
-/// The user asked to stop before there was anything to show.
-#[derive(Debug, thiserror::Error)]
-#[error("interrupted; the demo writes its report only when all of it is done, run it again")]
-struct Interrupted;
+/// The trained bundle and the one that moved on from it.
+#[derive(Debug, Serialize)]
+struct Bundles {
+    #[serde(flatten)]
+    trained: bundle::Results,
+    finetuned: transfer::Results,
+}
 
 impl Args {
     /// Runs every part and writes the report.
@@ -82,8 +71,7 @@ impl Args {
         self.threads.apply()?;
         let interrupt = Interrupt::on_ctrl_c()?;
         let setting = Setting { out: &self.out, seed: self.seed, output: self.output, interrupt };
-        let parts = bundle::run(&setting).and_then(|bundle| Ok((bundle, image::run(&setting)?)));
-        let (bundle, image) = match parts {
+        let (bundle, moved, image) = match parts(&setting) {
             Err(error) if error.is::<Interrupted>() => {
                 eprintln!("error: {error}");
                 return Ok(ExitCode::from(EXIT_STATUS as u8));
@@ -93,17 +81,27 @@ impl Args {
         let report = self.out.join("report.html");
         let seconds = start.elapsed().as_secs_f64();
         page(
-            [bundle.highlights, image.highlights].concat(),
-            [bundle.sections, image.sections].concat(),
-            [bundle.provenance, image.provenance].concat(),
+            [bundle.highlights, moved.highlights, image.highlights].concat(),
+            [bundle.sections, moved.sections, image.sections].concat(),
+            [bundle.provenance, moved.provenance, image.provenance].concat(),
             (self.seed, seconds),
         )
         .write(&report)?;
         let seconds = start.elapsed().as_secs_f64();
-        let results = Results { bundle: bundle.results, image: image.results, report, seconds };
+        let bundle = Bundles { trained: bundle.results, finetuned: moved.results };
+        let results = Results { bundle, image: image.results, report, seconds };
         self.output.print(&results, || results.text())?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// All parts, in the order in which they build on one another.
+#[allow(clippy::type_complexity, reason = "three parts, each with its own results")]
+fn parts(
+    setting: &Setting<'_>,
+) -> Result<(Part<bundle::Results>, Part<transfer::Results>, Part<image::Results>), Error> {
+    let trained = work::train(setting)?;
+    Ok((bundle::run(setting, &trained)?, transfer::run(setting, &trained)?, image::run(setting)?))
 }
 
 fn page(
@@ -133,7 +131,7 @@ fn page(
 
 impl Results {
     fn text(&self) -> String {
-        let (b, digits) = (&self.bundle, &self.image);
+        let (b, moved, digits) = (&self.bundle.trained, &self.bundle.finetuned, &self.image);
         format!(
             "sir-full: {} parameters, LogLoss {:.2}, maximum error {}, RMS error {} (the file, by the device \
              evaluator)\n16-bit integers: maximum error {}\nmoved box: LogLoss {:.2} before, {:.2} after {} \
@@ -145,10 +143,10 @@ impl Results {
             figure(b.max_error),
             figure(b.rms_error),
             figure(b.i16.max_error),
-            b.finetuned.logloss_before,
-            b.finetuned.logloss,
-            b.finetuned.iterations,
-            b.finetuned.logloss_scratch,
+            moved.logloss_before,
+            moved.logloss,
+            moved.iterations,
+            moved.logloss_scratch,
             digits.accuracy,
             digits.accuracy_f32,
             digits.accuracy_source_only,

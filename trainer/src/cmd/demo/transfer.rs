@@ -1,10 +1,9 @@
 //! The trained bundle goes to a moved box, beside a fresh one with the same budget.
 
-use super::bundle::{Trained, export};
-use super::{Interrupted, Setting};
+use super::work::{Interrupted, Part, Setting, Trained, export};
 use crate::bundle::loss;
 use crate::bundle::mlp::{Activation, Mlp};
-use crate::bundle::optimize::{Budget, Ending, lm};
+use crate::bundle::optimize::lm;
 use crate::bundle::preset::{self, Preset};
 use crate::bundle::problem::{Form, Problem};
 use crate::bundle::report::{Curve, training_image};
@@ -12,6 +11,7 @@ use crate::bundle::residual::Batch;
 use crate::bundle::sample;
 use crate::bundle::transfer;
 use crate::cmd::Error;
+use crate::host::budget::{Budget, Ending};
 use crate::host::progress::Progress;
 use crate::host::random::Purpose;
 use crate::report::csv::Table;
@@ -44,13 +44,7 @@ pub struct Results {
     pub file: PathBuf,
 }
 
-/// Figures and what the report shows of them.
-pub struct Moved {
-    pub results: Results,
-    pub section: Section,
-}
-
-pub fn run(setting: &Setting<'_>, trained: &Trained) -> Result<Moved, Error> {
+pub fn run(setting: &Setting<'_>, trained: &Trained) -> Result<Part<Results>, Error> {
     let preset = preset::find("sir-full-shifted")?;
     let problem = trained.problem.moved(preset.domain)?;
     let start = transfer::adopt(&trained.mlp, &trained.problem, &problem)?;
@@ -78,7 +72,12 @@ pub fn run(setting: &Setting<'_>, trained: &Trained) -> Result<Moved, Error> {
     let mut image = training_image("Moving", &curves)?;
     image.caption = "Best LogLoss on held-out points of the moved box.".to_owned();
     let blocks = vec![Block::Prose(prose(preset, &results)), Block::Figures(vec![image])];
-    Ok(Moved { results, section: Section { heading: "Moved to another box".to_owned(), blocks } })
+    Ok(Part {
+        highlights: Vec::new(),
+        sections: vec![Section { heading: "Moved to another box".to_owned(), blocks }],
+        provenance: vec![("model, moved box".to_owned(), results.file.display().to_string())],
+        results,
+    })
 }
 
 /// Weights and the best LogLoss after every iteration, from before the first.
@@ -95,13 +94,13 @@ fn fit(
     mut state: lm::State,
     iterations: usize,
 ) -> Result<Fitted, Error> {
-    let whole = Budget { iterations, seconds: None };
+    let whole = Budget::iterations(iterations);
     let mut progress = Progress::new("moving to sir-full-shifted", whole, setting.output.verbosity());
     let points = preset.recipe(Form::Reduced).points;
     let held_out = sample::uniform_seeded(problem, lm::HELD_OUT, setting.seed, Purpose::HeldOut, 0);
     let mut losses = vec![loss::score(problem, &state.mlp, &Batch::new(problem, &held_out))];
     for iteration in 1..=iterations {
-        let budget = Budget { iterations: iteration, seconds: None };
+        let budget = Budget::iterations(iteration);
         let settings = lm::Settings::new(problem, points, budget, setting.seed);
         let ending =
             lm::run(problem, &settings, &mut state, &setting.interrupt, |_| Ok::<(), std::convert::Infallible>(()))?;

@@ -135,5 +135,5 @@ impl<'a> Report<'a> {
 
 /// A progress bar for this many steps.
 pub fn progress(what: &str, steps: usize, verbosity: Verbosity) -> Progress {
-    Progress::new(what, crate::bundle::optimize::Budget { iterations: steps, seconds: None }, verbosity)
+    Progress::new(what, crate::host::budget::Budget::iterations(steps), verbosity)
 }

@@ -1,12 +1,12 @@
 //! `image quantize`: a trained network as the file of 8-bit integers that a device reads, checked and measured.
 
 use super::options::Data;
-use crate::bundle::optimize;
 use crate::cmd::Error;
 use crate::cmd::image::shifting::{self, Shifting};
 use crate::cmd::options::Output;
 use crate::dataset::images::permutation;
 use crate::dataset::{self, Images, Split};
+use crate::host::budget;
 use crate::host::progress::Progress;
 use crate::image::export::{Labelled, Options, export_watched};
 use crate::image::model::ImageModel;
@@ -182,11 +182,7 @@ impl Args {
         let options = Options { range, tolerance: self.tolerance / 100.0, withhold, transformed, provenance };
 
         let total = 2 * test.len();
-        let bar = Progress::new(
-            "test images",
-            optimize::Budget { iterations: total, seconds: None },
-            self.output.verbosity(),
-        );
+        let bar = Progress::new("test images", budget::Budget::iterations(total), self.output.verbosity());
         let bar = Mutex::new((bar, 0));
         let folded = network.fold(&classes)?;
         let exported = export_watched(&folded, labelled(&calibration), labelled(&test), &options, &|| {

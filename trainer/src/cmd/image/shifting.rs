@@ -1,8 +1,8 @@
 //! `--shift`: what happens to images between the training and the network's work.
 
-use crate::bundle::optimize::Budget;
 use crate::cmd::Error;
 use crate::dataset::{Images, Split};
+use crate::host::budget::Budget;
 use crate::host::interrupt::Interrupt;
 use crate::host::progress::{Progress, Verbosity};
 use crate::image::shift::{Fitted, Fitting, Shift};
@@ -52,7 +52,7 @@ impl Shifting {
         let images = if learns { training()? } else { Images::new([1, 1, 1], Vec::new(), Vec::new(), 1)? };
         let stop = if learns { Interrupt::on_ctrl_c()? } else { Interrupt::never() };
         let cache = self.shift_cache.clone().or_else(cache);
-        let bar = RefCell::new(Progress::new("autoencoder", Budget { iterations: 1, seconds: None }, verbosity));
+        let bar = RefCell::new(Progress::new("autoencoder", Budget::iterations(1), verbosity));
         let watch = |share: f64, error: f32| bar.borrow_mut().advance(share, &format!("squared error {error:.4}"));
         let fitted = shift.fit(&Fitting {
             images: &images,

@@ -8,8 +8,8 @@ use super::probe::Probe;
 use super::run::{Run, Trace};
 use super::setting::Setting;
 use super::train;
-use crate::bundle::optimize::Budget;
 use crate::host::atomic;
+use crate::host::budget::Budget;
 use crate::host::checkpoint::CheckpointError;
 use crate::host::interrupt::Interrupt;
 use crate::host::progress::{Progress, Verbosity};
@@ -69,7 +69,7 @@ impl<'a> Bench<'a> {
     pub fn traces(&mut self, runs: &[Run]) -> Result<Vec<Trace>, StudyError> {
         let missing = self.missing(runs)?;
         let total: f64 = missing.iter().map(Run::work).sum();
-        let mut progress = Progress::new(self.name, Budget { iterations: 1, seconds: None }, self.verbosity);
+        let mut progress = Progress::new(self.name, Budget::iterations(1), self.verbosity);
         let mut done = 0.0;
         for (k, run) in missing.iter().enumerate() {
             let what = format!("piece {} of {}", k + 1, missing.len());

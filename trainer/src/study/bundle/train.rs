@@ -5,11 +5,12 @@ use super::probe::Probe;
 use super::run::{Method, Run, Start, Trace};
 use crate::bundle::loss;
 use crate::bundle::mlp::{Activation, Mlp};
-use crate::bundle::optimize::{Budget, Ending, adam, lm};
+use crate::bundle::optimize::{adam, lm};
 use crate::bundle::problem::Problem;
 use crate::bundle::residual::Batch;
 use crate::bundle::sample;
 use crate::bundle::transfer;
+use crate::host::budget::{Budget, Ending};
 use crate::host::clock;
 use crate::host::interrupt::Interrupt;
 use crate::host::random::Purpose;
@@ -141,7 +142,7 @@ fn levenberg_marquardt(
     mut watch: impl FnMut(usize),
 ) -> Trained {
     let problem = recorder.problem;
-    let settings = lm::Settings::new(problem, points, Budget { iterations: run.iterations, seconds: None }, run.seed);
+    let settings = lm::Settings::new(problem, points, Budget::iterations(run.iterations), run.seed);
     let settings = lm::Settings { schedule, ..settings };
     let held_out = sample::uniform_seeded(problem, lm::HELD_OUT, run.seed, Purpose::HeldOut, 0);
     let held_out = Batch::new(problem, &held_out);
@@ -178,7 +179,7 @@ fn by_adam(
     let settings = adam::Settings {
         recipe,
         points: recipe.points(),
-        budget: Budget { iterations: run.iterations, seconds: None },
+        budget: Budget::iterations(run.iterations),
         seed: run.seed,
         device: candle_core::Device::Cpu,
     };
