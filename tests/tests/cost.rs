@@ -70,7 +70,7 @@ fn predicted_instructions_are_those_counted() {
             wrong.push(format!("{line}: predicted {predicted}, {:+.2} %", 100.0 * deviation));
         }
     }
-    let remedy = "after a change of the kernels: SIROCCO_FIT=1 cargo test -p sirocco-tests --test cost";
+    let remedy = "after a change of the kernels: SIROCCO_FIT=1 cargo test -p sirocco-tests --test suites cost::";
     assert!(compared > 30 && wrong.is_empty(), "{remedy}\n{}", wrong.join("\n"));
 }
 
@@ -214,7 +214,7 @@ fn dot(costs: &[f64; KINDS], work: &[f64; KINDS]) -> f64 {
     costs.iter().zip(work).map(|(c, w)| c * w).sum()
 }
 
-/// Costs, none negative, that minimise the sum of squared relative deviations: coordinate descent on the normal
+/// Costs, none negative, that minimize the sum of squared relative deviations: coordinate descent on the normal
 /// equations. Counts are to the nearest 40, so short nodes weigh less.
 fn least_squares(samples: &[Sample]) -> [f64; KINDS] {
     let mut normal = [[0.0; KINDS]; KINDS];

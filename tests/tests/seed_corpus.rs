@@ -1,6 +1,6 @@
-//! The fuzzers' seed corpus is made from real files and frames; this keeps it so.
+//! The seeds of the fuzzers are real files and frames. This test fails when the formats have changed and they have not.
 //!
-//! `SIROCCO_BLESS=1 cargo test -p sirocco-tests --test seed_corpus` writes it anew after a change of format.
+//! `SIROCCO_BLESS=1 cargo test -p sirocco-tests --test suites seed_corpus::` writes it anew after a change of format.
 
 use sirocco::limits::MAX_FRAME;
 use sirocco::network::Scheme;

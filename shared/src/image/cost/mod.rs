@@ -5,11 +5,11 @@
 //! costs are fitted to counts in QEMU by least squares on random networks:
 //!
 //! ```text
-//! SIROCCO_FIT=1 cargo test -p sirocco-tests --test cost -- --nocapture
+//! SIROCCO_FIT=1 cargo test -p sirocco-tests --test suites cost:: -- --nocapture
 //! ```
 //!
 //! which writes `shared/src/image/cost/table.rs` anew, and is what to run after a change of the kernels; the fuzzers' image
-//! network states its prediction, so `SIROCCO_BLESS=1 cargo test -p sirocco-tests --test seed_corpus` follows. The same test
+//! network states its prediction, so `SIROCCO_BLESS=1 cargo test -p sirocco-tests --test suites seed_corpus::` follows. The same test
 //! without the variable compares predictions with the counts of `tests/instructions.csv`, networks that the fit never
 //! saw: whole networks have to be within 2 %. Instructions are no cycles.
 

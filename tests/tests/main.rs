@@ -1,0 +1,17 @@
+//! The end-to-end suites, in one program: each would otherwise be linked with the whole trainer for itself.
+
+mod classifier;
+mod cost;
+mod image_layers;
+mod image_quantize;
+mod image_reader;
+mod images;
+mod instructions;
+mod model_reader;
+mod python;
+mod school;
+mod seed_corpus;
+mod story;
+mod study;
+mod systems;
+mod trainer;
