@@ -37,11 +37,11 @@ def thesis_cifar(dropout):
 NETWORKS = {"lenet16": (lenet16, (1, 16, 16)), "thesis-cifar": (thesis_cifar, (3, 32, 32))}
 
 
-def step(net, optimiser, images, labels):
+def step(net, optimizer, images, labels):
     loss = nn.functional.cross_entropy(net((images - 0.5) / 0.25), labels)
-    optimiser.zero_grad()
+    optimizer.zero_grad()
     loss.backward()
-    optimiser.step()
+    optimizer.step()
     return loss.item()
 
 
@@ -61,8 +61,8 @@ def check(binary, name):
                 names = ("gain", "shift") if kind == "norm" else ("weight", "bias")
                 for parameter, part in zip((layer.weight, layer.bias), names):
                     parameter.copy_(ours[f"{kind}{numbers[kind]}.{part}"])
-    optimiser = torch.optim.Adam(net.parameters(), lr=1e-3)
-    losses = [step(net, optimiser, ours["images"], ours["labels"].long()) for _ in range(CHECKED)]
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+    losses = [step(net, optimizer, ours["images"], ours["labels"].long()) for _ in range(CHECKED)]
     apart = max(abs(a - b) for a, b in zip(losses, ours["losses"].tolist()))
     if apart > TOLERANCE or losses[-1] > losses[0]:
         raise SystemExit(f"error: {name}: losses are {apart:.1e} apart, so the work is not the same: {losses}")
@@ -74,13 +74,13 @@ def theirs(name, steps, layout):
     torch.manual_seed(0)
     images, labels = 0.5 + 0.25 * torch.randn(IMAGES, *shape), torch.randint(10, (IMAGES,))
     net = build(0.5).to(memory_format=layout)
-    optimiser = torch.optim.Adam(net.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
     order = torch.cat([torch.randperm(IMAGES) for _ in range(1 + (WARM_UP + steps) * BATCH // IMAGES)])
     for k in range(WARM_UP + steps):
         if k == WARM_UP:
             begin = time.process_time()
         batch = order[k * BATCH:(k + 1) * BATCH]
-        step(net, optimiser, images[batch].contiguous(memory_format=layout), labels[batch])
+        step(net, optimizer, images[batch].contiguous(memory_format=layout), labels[batch])
     return time.process_time() - begin
 
 

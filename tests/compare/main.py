@@ -31,7 +31,7 @@ class Row:
     preset: str
     who: str
     network: str
-    optimiser: str
+    optimizer: str
     packages: tuple = ()
     steps: int | None = None  # of the full run; a tenth in a quick one
     trainer: list | None = None
@@ -185,7 +185,7 @@ def number(value, form):
 
 
 def table(results):
-    head = ["problem", "who", "network (parameters)", "optimiser", "steps", "seed", "CPU-s", "CPU-s of the process",
+    head = ["problem", "who", "network (parameters)", "optimizer", "steps", "seed", "CPU-s", "CPU-s of the process",
             "LogLoss", "max error", "device: LogLoss", "device: max error", "notes"]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     for r in results:
@@ -272,7 +272,7 @@ def main():
     runner, results = Runner(options), []
     for row in options.rows:
         result = {"name": row.name, "preset": row.preset, "who": row.who, "network": row.network,
-                  "optimiser": row.optimiser, "seed": options.seed, "quick": options.quick,
+                  "optimiser": row.optimizer, "seed": options.seed, "quick": options.quick,
                   "budget": options.budget if row.budgeted else None}
         key = f"{row.name}-seed{options.seed}" + (f"-{options.budget:g}s" if row.budgeted else "")
         key += "-quick" if options.quick and not row.budgeted else ""

@@ -1,4 +1,4 @@
-//! Small models, made on the spot: the reader's tests need files, not accuracy.
+//! Small models with random weights, made when a test asks for one: tests of the reader need files, not accuracy.
 
 use sirocco::network::Scheme;
 use sirocco_trainer::bundle::export::Candidate;
@@ -13,11 +13,11 @@ use sirocco_trainer::image::quantize::winograd::Transformed;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-/// An exported `sir-full` bundle with untrained weights; made once per test program.
+/// An exported `sir-full` bundle with untrained weights. Each is made once.
 pub fn untrained(form: Form, scheme: Scheme, hidden: &[usize]) -> ModelBytes {
     static MADE: Mutex<BTreeMap<String, ModelBytes>> = Mutex::new(BTreeMap::new());
     let name = format!("{form:?} {scheme:?} {hidden:?}");
-    let mut made = MADE.lock().expect("no fixture panicked");
+    let mut made = MADE.lock().expect("no other fixture panicked");
     made.entry(name).or_insert_with(|| export(form, scheme, hidden)).clone()
 }
 

@@ -1,4 +1,4 @@
-//! What the end-to-end suites share: small models made on the spot, the project's programs, the tolerance table.
+//! What the end-to-end suites share: small models, the project's programs, the tolerance table.
 #![allow(clippy::disallowed_methods, reason = "host-only: tests compare with the host's own functions")]
 
 pub mod fixture;

@@ -1,4 +1,4 @@
-//! The project's own programs, built on demand in the profile of the running test.
+//! The project's own programs, built on demand in the profile of the running test, and the project's files.
 
 use sirocco_tools::device::{cargo, qemu};
 use std::path::PathBuf;
@@ -40,8 +40,8 @@ fn run(program: &PathBuf, arguments: &[&str]) -> Output {
     Command::new(program).args(arguments).current_dir(root()).output().expect("the program starts")
 }
 
-/// Cargo does not build another package's binaries for a test; so this does, into the same target folder. It selects the
-/// whole workspace: for a package alone, dependencies would be given other features and all be built anew.
+/// Builds a binary of another package, which Cargo does not do for a test, into the test's target folder. It selects the
+/// whole workspace: for a package alone, dependencies would get other features and be built again.
 fn build(binary: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let profile = test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps/TEST");
@@ -50,8 +50,8 @@ fn build(binary: &str) -> PathBuf {
     cargo.args(["build", "--quiet", "--workspace", "--bin", binary]).current_dir(root());
     cargo.args(["--profile", if name == "debug" { "dev" } else { name }]);
     cargo.arg("--target-dir").arg(profile.parent().expect("a target folder"));
-    // What Cargo tells a test about its package: a build script that asks for it (ring's does) would run anew, and all that
-    // depends on it would be built anew, in turn with the builds outside of tests.
+    // Cargo tells a test about its package in variables. A build script that reads them (ring's does) would run again, and
+    // everything that depends on it would be built again, here and then by the next build outside of a test.
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_")) {
             cargo.env_remove(name);
@@ -76,4 +76,12 @@ pub fn assert_fails(output: &Output, code: i32, needle: &str) {
     assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
     assert!(stderr.starts_with("error: ") && stderr.contains(needle), "{stderr}");
     assert!(code != 1 || stderr.trim_end().lines().count() == 1, "{stderr}");
+}
+
+/// The committed files (and those that are to be), with slashes, from the repository's root. None in a checkout without Git.
+pub fn tracked() -> Vec<String> {
+    let list = Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output();
+    let list = list.ok().filter(|list| list.status.success()).map(|list| list.stdout).unwrap_or_default();
+    let files = list.split(|byte| *byte == 0).map(|name| String::from_utf8_lossy(name).into_owned());
+    files.filter(|name| !name.is_empty() && root().join(name).exists()).collect()
 }

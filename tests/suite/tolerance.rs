@@ -1,4 +1,4 @@
-//! Every tolerance the suites use, in one table: what is measured, how far it may go, and why that far.
+//! Every tolerance of the suites, in one table: what is measured, how large it may be, and why so large.
 
 /// Largest error of a `sir-full` bundle, reduced form 16,16, after a full training run: the specification's figure.
 pub const SIR_FULL_REDUCED_MAX: f64 = 1e-4;
@@ -25,7 +25,7 @@ pub const CERTIFICATE_RATIO: f64 = 3.0;
 /// How far the median of estimated over true error may be from one.
 pub const ESTIMATE_RATIO: f64 = 0.05;
 
-/// RMS error of any system's bundle after 120 iterations of a 10-10 network: training works, no more.
+/// RMS error of any system's bundle after 120 iterations of a 10-10 network. It shows that training works, nothing more.
 pub const MOMENT_RMS: f64 = 0.1;
 
 /// Least share of trusted answers whose error is below twice its estimate plus 1e-5, for forms without a bound.

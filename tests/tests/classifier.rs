@@ -1,5 +1,5 @@
-//! `lenet16` on a device of 64 KiB of flash and 16 KiB of RAM (`firmware/images/classifier`), emulated: what it takes, and
-//! 200 USPS digits whose answers have to be the host's, bit for bit.
+//! `lenet16` on an emulated device with 64 KiB of flash and 16 KiB of RAM (`firmware/images/classifier`): what it takes of
+//! both, and that its answers to 200 USPS digits are the host's, bit for bit.
 
 use sirocco::image::Network;
 use sirocco::layer::kernel::Portable;
@@ -45,7 +45,7 @@ fn digits_are_classified_within_64_kib_of_flash_and_16_of_ram() {
     line.read_exact(&mut hello).unwrap();
     assert_eq!(hello, [0, 1, 10, 1], "256 bytes, 10 classes, format 1");
 
-    // The real digits where they are, else those inside the program.
+    // The whole test set, if it was downloaded, otherwise the digits that are part of the program.
     let real = dataset::find("usps").unwrap().load(&Folder::named(None), Split::Test);
     let (images, which) = match real {
         Ok(images) => (images, "usps"),
@@ -75,6 +75,6 @@ fn digits_are_classified_within_64_kib_of_flash_and_16_of_ram() {
         bytes.len(),
         sizes.ram
     );
-    // Some paint is left, so the stack met no variable.
+    // Part of the painted stack is untouched, so the stack never reached the variables.
     assert!(stack < sizes.stack && ram <= RAM, "{} bytes of variables, {stack} of stack", sizes.ram);
 }

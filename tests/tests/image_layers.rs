@@ -157,7 +157,7 @@ fn deep() -> Folded {
     widths.into_iter().fold(net, |net, width| net.conv(width, Window::square(3, 1, 1), true)).global_average().logits(4)
 }
 
-/// How a network is exported within a budget: what is taken, and the operations.
+/// Exports a network within a budget; returns also its operations.
 fn within(folded: &Folded, budget: Budget) -> Result<(ExportedImage, String), ImageExportError> {
     let exported = export_random(folded, 3, Transformed::Within(budget))?;
     let model = Model::open(&exported.bytes).unwrap();
@@ -174,7 +174,7 @@ fn a_budget_decides_which_convolutions_are_transformed() {
     let all = within(&folded, Budget { flash: usize::MAX, ram: usize::MAX }).unwrap();
     assert_eq!((all.1.as_str(), all.0.transformed), ("conv winograd winograd winograd average logits", 3));
     assert!(all.0.instructions[0] * 10 < direct.instructions[0] * 7, "{:?}", all.0.instructions);
-    // The same logits, by another way.
+    // Transformed convolutions give the same logits.
     let logits = |file: &[u8]| {
         let model = Model::open(file).unwrap();
         let network = Network::open(&model).unwrap();
@@ -182,7 +182,7 @@ fn a_budget_decides_which_convolutions_are_transformed() {
         network.logits::<Portable>(&image, &mut vec![0; network.arena()]).unwrap()
     };
     assert_eq!(logits(&all.0.bytes), logits(&direct.bytes));
-    // Flash for the one that saves most for a byte, RAM for those that read 16 channels, or for none.
+    // Flash for the one convolution that saves the most for each byte; RAM for those that read 16 channels.
     let some = Budget { flash: direct.bytes.len() + 25_000, ram: usize::MAX };
     let little = Budget { flash: usize::MAX, ram: all.0.arena - 1 };
     for (budget, wanted) in [(some, "conv conv conv winograd"), (little, "conv winograd winograd conv")] {
@@ -207,7 +207,7 @@ fn quantisation_stays_near_the_network_it_came_from() {
         let folded = network(seed);
         let exported = export_random(&folded, seed, Transformed::Never).unwrap();
         let largest = folded.logits(&noise(folded.input, seed)).unwrap().iter().fold(1.0f32, |m, l| m.max(l.abs()));
-        // A dozen roundings of 1/255 of a range each.
+        // About a dozen roundings, each by at most 1/255 of a range.
         let relative = exported.max_difference / f64::from(largest);
         assert!(relative < 0.08, "seed {seed}: {relative}");
     }

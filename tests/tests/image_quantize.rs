@@ -1,4 +1,4 @@
-//! Image networks to 8-bit integers through the command line, on the digits inside the program.
+//! Quantizes image networks to 8-bit integers through the command line, on the digits that are part of the program.
 
 use sirocco::image::Network;
 use sirocco::image::golden::Golden;
@@ -26,19 +26,19 @@ fn a_network_becomes_a_file_that_a_device_reads() {
     let before = json(&image("evaluate", &[&[float.as_str()], &digits[..]].concat()));
 
     let few = ["--calibration", "64", "--out", &integers];
-    let quantised = json(&image("quantize", &[&[float.as_str()], &digits[..], &few[..]].concat()));
-    assert_eq!(quantised["accuracy_before"], before["accuracy"], "folded and on the workstation's kernels");
-    assert_eq!((&before["evaluator"], number(&quantised, "test_images")), (&"f32".into(), 400.0));
-    let (f32_, int8) = (number(&quantised, "accuracy_before"), number(&quantised, "accuracy_after"));
-    assert!(f32_ > 75.0 && int8 >= f32_ - 0.5, "{quantised}");
-    assert!(number(&quantised, "agreement") >= 98.0, "{quantised}");
-    assert_eq!(number(&quantised, "bytes"), std::fs::metadata(&integers).unwrap().len() as f64);
-    assert_eq!(quantised["file"], integers.as_str());
+    let quantized = json(&image("quantize", &[&[float.as_str()], &digits[..], &few[..]].concat()));
+    assert_eq!(quantized["accuracy_before"], before["accuracy"], "folded and on the workstation's kernels");
+    assert_eq!((&before["evaluator"], number(&quantized, "test_images")), (&"f32".into(), 400.0));
+    let (f32_, int8) = (number(&quantized, "accuracy_before"), number(&quantized, "accuracy_after"));
+    assert!(f32_ > 75.0 && int8 >= f32_ - 0.5, "{quantized}");
+    assert!(number(&quantized, "agreement") >= 98.0, "{quantized}");
+    assert_eq!(number(&quantized, "bytes"), std::fs::metadata(&integers).unwrap().len() as f64);
+    assert_eq!(quantized["file"], integers.as_str());
 
     let after = json(&image("evaluate", &[&[integers.as_str()], &digits[..]].concat()));
-    assert_eq!((&after["evaluator"], &after["accuracy"]), (&"device".into(), &quantised["accuracy"]));
-    // The threshold is in the file.
-    assert!((number(&after, "withheld") - number(&quantised, "withheld")).abs() < 1e-9, "{after} {quantised}");
+    assert_eq!((&after["evaluator"], &after["accuracy"]), (&"device".into(), &quantized["accuracy"]));
+    // The file holds the threshold.
+    assert!((number(&after, "withheld") - number(&quantized, "withheld")).abs() < 1e-9, "{after} {quantized}");
     assert!(number(&after, "accuracy_answered") >= int8, "{after}");
 
     // Another shift, other ranges, no threshold.
@@ -62,7 +62,7 @@ fn a_network_becomes_a_file_that_a_device_reads() {
     assert_eq!(model.entry("quantised.shift"), Some("brightness:0.1"));
     assert_eq!(model.entry("accuracy"), Some(format!("{:.2}", number(&shifted, "accuracy")).as_str()));
 
-    // A board's room: nothing to transform here, but enough.
+    // A budget of flash and RAM: this network fits, and has no convolution to transform.
     let room = ["--flash", "64K", "--ram", "16K", "--out", &again];
     let fitting = json(&image("quantize", &[&[float.as_str()], &digits[..], &room[..]].concat()));
     assert_eq!(number(&fitting, "transformed"), 0.0);
@@ -78,7 +78,7 @@ fn a_network_becomes_a_file_that_a_device_reads() {
     assert_fails(&quantize(&float, &["--dataset", "fixture-usps", "--flash", "12Q"]), 2, "as `64K` and `1M`");
 }
 
-/// The committed file that firmware and tools are tested with; `tests/data/README.md` tells how it was made.
+/// The committed file that firmware and tools are tested with. `tests/data/README.md` says how it was made.
 #[test]
 fn the_committed_digits_are_read() {
     let file: PathBuf = root().join("tests/data/digits-int8.safetensors");

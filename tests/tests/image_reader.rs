@@ -63,7 +63,7 @@ fn every_truncation_and_every_flipped_bit_is_an_error() {
 }
 
 #[test]
-fn metadata_that_make_no_sense_are_named() {
+fn bad_metadata_are_named() {
     assert_eq!(set(Key::Format, "2"), Err(ModelError::Version { supported: 1 }));
     for (key, bad) in [
         (Key::Kind, "bundle"),

@@ -4,7 +4,7 @@ use sirocco_tests::program::{assert_fails, json, train};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 
-/// Serves 404 for everything, a thread for every connection.
+/// Starts a server that answers every request with status 404.
 fn without_files() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

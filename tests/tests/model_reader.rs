@@ -76,7 +76,7 @@ fn every_flipped_bit_is_an_error() {
 }
 
 #[test]
-fn trailing_bytes_are_an_error_for_a_file_and_none_for_a_slot() {
+fn trailing_bytes_are_an_error_for_a_file_but_not_for_a_slot() {
     let file = untrained(Form::Reduced, Scheme::F32, &[4]);
     let slot = changed(&file, |f| f.extend_from_slice(&[0xff; 64]));
     assert_eq!(Bundle::open(&slot).unwrap_err(), ModelError::Trailing(64));
@@ -110,7 +110,7 @@ fn a_long_header_is_refused_before_it_is_read() {
 }
 
 #[test]
-fn metadata_that_make_no_sense_are_named() {
+fn bad_metadata_are_named() {
     for version in [(FORMAT_VERSION - 1).to_string(), (FORMAT_VERSION + 1).to_string(), "two".to_owned()] {
         assert_eq!(set(Key::Format, &version), Err(ModelError::Version { supported: FORMAT_VERSION }));
     }
@@ -187,7 +187,7 @@ fn weights_that_are_not_finite_are_refused() {
     }
 }
 
-/// A file from a header's text, without a checksum: everything before that check is tried here.
+/// Opens a file made of a header's text, without a checksum. What comes before that check is tested with it.
 fn with_header(json: &str, data: usize) -> Result<(), ModelError> {
     let padding = json.len().next_multiple_of(8) - json.len();
     let mut file = ModelBytes::new(8);
@@ -199,7 +199,7 @@ fn with_header(json: &str, data: usize) -> Result<(), ModelError> {
 }
 
 #[test]
-fn headers_that_are_no_safetensors_header() {
+fn headers_that_are_not_safetensors_are_refused() {
     let checksum = ModelError::Checksum { stated: 0, computed: 0 };
     assert_eq!(with_header("{}", 0), Err(checksum));
     for bad in [

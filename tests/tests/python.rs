@@ -1,5 +1,5 @@
 //! Python's `safetensors` opens the exported file. Needs a Python with `safetensors` and `numpy`: `tests/run` makes one
-//! in `target/python`; elsewhere `python3` of the path is tried, and without it the test says that it was skipped.
+//! in `target/python`; otherwise `python3` is tried, and without these packages the test says that it was skipped.
 
 use sirocco::bundle::Bundle;
 use sirocco::network::Scheme;
@@ -9,7 +9,7 @@ use sirocco_trainer::bundle::problem::Form;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Opens the file, evaluates the network with numpy, prints the metadata's form and the output at the centre.
+/// Opens the file, evaluates the network with numpy, prints the metadata's form and the output at the center.
 const SCRIPT: &str = r#"
 import sys, numpy as np
 from safetensors import safe_open

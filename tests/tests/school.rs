@@ -1,5 +1,5 @@
-//! The influenza of 1978 in a boarding school, calibrated through a bundle: trained, exported, and fitted to the counts
-//! by its own exact derivatives, beside the same fit by Runge-Kutta.
+//! Influenza in a boarding school in 1978: a bundle is trained, exported, and fitted to the counts with its own exact
+//! derivatives. A fit through Runge-Kutta has to find the same rates.
 
 use sirocco::bundle::Bundle;
 use sirocco::calibrate::{Calibration, Forward, Free, Numerical, Observation, Task, calibrate};
@@ -11,7 +11,7 @@ use sirocco_trainer::host::model_file;
 /// Boys in the school.
 const BOYS: f32 = 763.0;
 
-/// The counts as shares, one day after the first infection.
+/// The counts as shares of the school. The first count is one day after the first infection.
 fn counts() -> Vec<Observation> {
     let text = std::fs::read_to_string(root().join("tests/data/influenza-boarding-school-1978.csv")).unwrap();
     let rows = text.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit()));
@@ -45,7 +45,7 @@ fn a_bundle_finds_the_rates_that_runge_kutta_finds() {
     assert!(ours.converged && theirs.converged);
     for ((a, b), (value, error)) in ours.estimates.iter().zip(&theirs.estimates).zip([(1.669, 0.026), (0.443, 0.016)]) {
         assert!((b.value - value).abs() < 1e-3 && (b.standard_error - error).abs() < 1e-3, "{b:?}");
-        // A tenth of what the data leave open.
+        // Within a tenth of the uncertainty that the data leave.
         assert!((a.value - b.value).abs() < 0.1 * b.standard_error, "{a:?} {b:?}");
         assert!((a.standard_error / b.standard_error - 1.0).abs() < 0.05, "{a:?} {b:?}");
         assert!(a.identified && !a.at_bound, "{a:?}");

@@ -1,8 +1,8 @@
 //! The user's story, on an emulated board over a real pty: a small bundle is trained, pushed, asked and calibrated; then
-//! a network for digits classifies images of another domain, withholds what it does not know, notices the drift and keeps
-//! the most entropic images; these are fetched, labelled and learnt from; the new network is pushed, and knows more.
+//! a network for digits classifies images of another domain, withholds uncertain answers, notices the drift and keeps the
+//! most entropic images; these are fetched, labeled and learned from; the new network is pushed, and is more accurate.
 //!
-//! All data are the digits inside the program. Skipped, with a message, without QEMU or the board's Rust target.
+//! All data are the digits that are part of the program. Skipped, with a message, without QEMU or the board's Rust target.
 #![cfg(unix)]
 
 use sirocco_tests::program::{emulates, json, sirocco, train};
@@ -76,7 +76,7 @@ fn from_training_to_the_field_and_back_and_better() {
     quantize(&mnist, &first);
     device(&["push", "--model", &first]);
 
-    // In the field it sees USPS.
+    // In the field its images come from USPS.
     let set = dataset::find("fixture-usps").unwrap();
     let load = |split| set.load(&Folder::named(None), split).unwrap();
     let (seen, test) = (load(Split::Train), load(Split::Test));
@@ -97,14 +97,14 @@ fn from_training_to_the_field_and_back_and_better() {
     assert!(answers["first_alarm"].as_u64().is_some(), "no drift noticed");
     assert!(answers["abstained"].as_u64() > quiet["abstained"].as_u64());
 
-    // What it was least sure of is brought home and labelled: here by who knows the truth.
+    // The images with the least certain answers are fetched and labeled, here with the true labels.
     let samples = path("samples");
     let fetched = device(&["samples", "fetch", "--out", &samples]);
     let numbers: Vec<u64> =
         answers["answers"].as_array().unwrap().iter().map(|a| a["number"].as_u64().unwrap()).collect();
     let table = Path::new(&samples).join(sample_files::TABLE);
     let rows = std::fs::read_to_string(&table).unwrap();
-    let labelled: Vec<String> = (rows.lines().enumerate())
+    let labeled: Vec<String> = (rows.lines().enumerate())
         .map(|(k, row)| {
             if k == 0 {
                 return row.to_owned();
@@ -114,9 +114,9 @@ fn from_training_to_the_field_and_back_and_better() {
             format!("{row}{}", seen.labels[index])
         })
         .collect();
-    std::fs::write(&table, labelled.join("\n")).unwrap();
+    std::fs::write(&table, labeled.join("\n")).unwrap();
 
-    // Learnt from, without forgetting, and sent back.
+    // The network is finetuned on them, with MNIST replayed against forgetting, and pushed.
     let (better, second) = (path("better.safetensors"), path("better-int8.safetensors"));
     let finetune = ["image", "finetune", "--from", &mnist, "--samples", &samples, "--replay", "fixture-mnist"];
     let report = learn(&[&finetune[..], &["--steps", "300", "--target", "fixture-usps", "--out", &better]].concat());

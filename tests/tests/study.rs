@@ -1,4 +1,4 @@
-//! The studies through the command line: what they leave, that finished work is kept, and every way to ask wrongly.
+//! The studies through the command line: the files they write, that finished work is kept, and every kind of wrong request.
 
 use serde_json::Value;
 use sirocco::network::Scheme;
@@ -31,7 +31,7 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     entries.into_iter().filter(|p| p.extension().is_some_and(|e| e == ending)).collect()
 }
 
-/// Every row as long as the head, every number finite, at least one of them.
+/// Panics unless every row is as long as the head, every number is finite, and there is at least one.
 fn assert_table(file: &Path) {
     let text = std::fs::read_to_string(file).unwrap();
     let mut lines = text.lines().map(cells);
@@ -113,7 +113,7 @@ fn a_killed_run_goes_on_where_it_was_and_other_options_start_afresh() {
 
     let resumed = json(&run("finetune", folder.path(), &["--seeds", "2"]));
     let done = &studies(&resumed)[0];
-    // Of the pieces found, at least those of two seeds' first move are among what this run needs.
+    // This run needs at least those of the pieces that two seeds' first move left.
     assert!(count(done, "pieces") - count(done, "trained") >= 4, "{done}");
     assert!(count(done, "trained") > 0, "{done}");
     let unbroken = TempDir::new().unwrap();
@@ -131,7 +131,7 @@ fn a_killed_run_goes_on_where_it_was_and_other_options_start_afresh() {
     assert_eq!(count(&studies(&repaired)[0], "trained"), 1);
     assert_eq!(losses(&repaired), losses(&whole));
 
-    // Other seeds, and another form, meet no old pieces.
+    // Other seeds, and another form, use none of the old pieces.
     for other in [&["--seeds", "1", "--seed", "7"][..], &["--seeds", "1", "--form", "generic"]] {
         let result = json(&run("finetune", unbroken.path(), other));
         let done = &studies(&result)[0];

@@ -1,6 +1,6 @@
 //! Every system of the list: the reference against solutions known otherwise, then training, export, evaluation,
-//! calibration and an emulated board through the command lines. A new system is under these tests without a line here;
-//! what is known about its solutions can be added to [`violation`].
+//! calibration and an emulated board through the command lines. A new system is tested without a line here; what is known
+//! about its solutions can be added to [`violation`].
 
 use serde_json::Value;
 use sirocco::bundle::Bundle;
@@ -29,7 +29,7 @@ fn problems(ode: Ode, count: u64) -> impl Iterator<Item = (f64, State<f64>, Rate
     })
 }
 
-/// What is known of the state y(t) of a problem that starts at y0: by how much does `y` violate it?
+/// By how much `y` violates what is known of the state at time t of a problem that starts at y0.
 fn violation(ode: Ode, t: f64, y0: &State<f64>, p: &Rates<f64>, y: &State<f64>) -> f64 {
     // d ln S = -beta I dt and dR = gamma I dt, so S exp(beta R / gamma) is constant.
     let contact = |s0: f64, r0: f64, s: f64, r: f64, ratio: f64| s - s0 * (-ratio * (r - r0)).exp();
@@ -41,7 +41,7 @@ fn violation(ode: Ode, t: f64, y0: &State<f64>, p: &Rates<f64>, y: &State<f64>) 
             let v = |y: &State<f64>| p[3] * y[0] - p[2] * y[0].ln() + p[1] * y[1] - p[0] * y[1].ln();
             v(y) - v(y0)
         }
-        // Known without infections, springs that do not harden: below.
+        // Closed solutions of special cases are tested below.
         _ => 0.0,
     };
     let sum = |y: &State<f64>| y.iter().sum::<f64>();
@@ -56,7 +56,7 @@ fn the_reference_solves_every_system() {
             let y = reference::state(ode, &initial, &rates, t);
             let violated = violation(ode, t, &y0, &rates, &y);
             assert!(violated < 1e-11, "{} {t} {initial:?} {rates:?}: {violated:e}", ode.name());
-            // Another method altogether.
+            // An independent method agrees.
             let other = rk4::integrate(ode, &initial, &rates, t, 2000);
             for (a, b) in y.iter().zip(other) {
                 assert!((a - b).abs() < 1e-9, "{} {t} {initial:?} {rates:?}: {y:?} {other:?}", ode.name());
@@ -68,7 +68,7 @@ fn the_reference_solves_every_system() {
     }
 }
 
-/// a, then b, at rates p and q: what began as a, and is b by now.
+/// The amount of b at time t, where a decays to b at rate p, and b decays at rate q.
 fn chain(a: f64, b: f64, p: f64, q: f64, t: f64) -> f64 {
     b * (-q * t).exp() + a * p * ((-p * t).exp() - (-q * t).exp()) / (q - p)
 }
@@ -153,7 +153,7 @@ fn boards() -> Vec<Board> {
 fn every_system_goes_from_training_to_a_board() {
     let folder = TempDir::new().unwrap();
     let boards = boards();
-    // Four boards for a system, others for the next one.
+    // Each system takes the next boards in turn.
     let mut turns = boards.iter().cycle();
     for ode in Ode::ALL.iter().copied() {
         let (files, [report, rounded]) = trained(ode, &folder);

@@ -1,4 +1,4 @@
-//! The trainer through its command line: train, resume, finetune, evaluate, quantise, and every way to fail.
+//! The trainer through its command line: train, resume, finetune, evaluate, quantize, and every way to fail.
 
 use sirocco_tests::program::{assert_fails, json, train};
 use sirocco_tests::tolerance as tol;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use tempfile::TempDir;
 
-/// A folder that goes away with the test, and paths in it.
+/// A folder that is removed after the test, and paths in it.
 struct Folder(TempDir);
 
 impl Folder {
@@ -58,15 +58,15 @@ fn a_bundle_goes_the_whole_way() {
     let measured = json(&bundle("evaluate", &[&full, "--json"]));
     assert_eq!(measured["max_error"], trained["max_error"], "the same bytes, the same queries");
 
-    let quantised = json(&bundle("quantize", &[&full, "--scheme", "i16", "--out", &integers, "--json"]));
-    let (before, after) = (number(&quantised, "max_error_before"), number(&quantised, "max_error_after"));
+    let quantized = json(&bundle("quantize", &[&full, "--scheme", "i16", "--out", &integers, "--json"]));
+    let (before, after) = (number(&quantized, "max_error_before"), number(&quantized, "max_error_after"));
     assert_eq!(before, number(&trained, "max_error"));
-    assert!(after <= 3.0 * before + tol::I16_EXTRA, "{quantised}");
-    assert!(number(&quantised, "bytes") > 0.0);
+    assert!(after <= 3.0 * before + tol::I16_EXTRA, "{quantized}");
+    assert!(number(&quantized, "bytes") > 0.0);
 
-    let quantised = json(&bundle("quantize", &[&full, "--scheme", "i8i16", "--out", &integers, "--json", "--quiet"]));
-    assert!(number(&quantised, "max_error_after") <= 3.0 * before + tol::I16_EXTRA, "{quantised}");
-    assert!(number(&quantised, "bytes") < number(&quantised, "bytes_before") - 200.0, "{quantised}");
+    let quantized = json(&bundle("quantize", &[&full, "--scheme", "i8i16", "--out", &integers, "--json", "--quiet"]));
+    assert!(number(&quantized, "max_error_after") <= 3.0 * before + tol::I16_EXTRA, "{quantized}");
+    assert!(number(&quantized, "bytes") < number(&quantized, "bytes_before") - 200.0, "{quantized}");
 
     let few = ["--preset", "sir-full-shifted", "--iterations", "10", "--json", "--quiet"];
     let finetuned = json(&bundle("finetune", &[&few[..], &["--from", &full, "--out", &shifted]].concat()));
@@ -78,7 +78,7 @@ fn a_bundle_goes_the_whole_way() {
 fn certificates_hold_inside_and_outside_the_domain() {
     let folder = Folder::new();
     let out = folder.text("full.safetensors");
-    // Few iterations: an error well above rounding, so that the certificate has something to say.
+    // Few iterations leave an error well above rounding, for the certificate to estimate.
     bundle("train", &["--preset", "sir-full", "--iterations", "40", "--quiet", "--out", &out]);
     let measured = json(&bundle("evaluate", &[&out, "--queries", "2000", "--json"]));
     for certificate in [&measured["certificate"], &measured["certificate"]["outside"]] {
@@ -109,7 +109,7 @@ fn certificates_are_tight_where_the_error_is_rounding() {
 }
 
 #[test]
-fn the_generic_form_learns_and_conserves() {
+fn the_generic_form_learns_and_conserves_the_total() {
     let folder = Folder::new();
     let out = folder.text("generic.safetensors");
     let options = ["--preset", "sir-full", "--form", "generic", "--hidden", "12,12", "--iterations", "60"];
@@ -170,7 +170,7 @@ fn ctrl_c_keeps_the_best_weights() {
     use std::time::{Duration, Instant};
     let folder = Folder::new();
     let (out, checkpoint) = (folder.text("out.safetensors"), folder.path("checkpoint"));
-    // A run far longer than the test; interrupted as soon as its first checkpoint is there.
+    // A run far longer than the test, interrupted as soon as it has written its first checkpoint.
     let options = ["--preset", "sir-field", "--seconds", "600", "--quiet", "--json", "--out", &out, "--checkpoint"];
     let program = sirocco_tests::program::trainer();
     let mut child = std::process::Command::new(program)

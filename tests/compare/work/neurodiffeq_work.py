@@ -1,4 +1,4 @@
-"""neurodiffeq as its documentation uses it: Solver1D and BundleSolver1D, its own nets, generators, optimiser, loss."""
+"""neurodiffeq as its documentation uses it: Solver1D and BundleSolver1D, its own nets, generators, optimizer, loss."""
 
 import time
 

@@ -32,7 +32,7 @@ def thesis(out, seed, steps, budget):
     (_, horizon), (i0, _), (r0, _), (beta, _), (gamma, _) = problem.DOMAINS["sir-single"]
     start = torch.tensor([[1.0 - i0 - r0, i0, r0]])
     net = mlp(1)
-    optimiser = torch.optim.Adam(net.parameters(), lr=8e-4)
+    optimizer = torch.optim.Adam(net.parameters(), lr=8e-4)
     grid, spacing = torch.linspace(0.0, horizon, 2_000).reshape(-1, 1), horizon / 2_000
     best, best_loss = None, math.inf
     snapshots = Snapshots(200, lambda: layers(net))
@@ -52,9 +52,9 @@ def thesis(out, seed, steps, budget):
                 + (di - infections + recoveries).square().mean()
                 + (dr - recoveries).square().mean()
             )
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             total += loss.item()
         if epoch >= 0.8 * epochs and total < best_loss:
             best, best_loss = copy.deepcopy(net.state_dict()), total
@@ -92,11 +92,11 @@ def full_batch(preset, points, rate):
         middle, half = 0.5 * (first + last), 0.5 * (last - first)
         du = torch.zeros(1, len(free))
         du[0, 0] = 1.0 / half[0]
-        optimiser = torch.optim.Adam(net.parameters(), lr=rate)
+        optimizer = torch.optim.Adam(net.parameters(), lr=rate)
         snapshots = Snapshots(20 if steps else 200, lambda: layers(net))
         step, spent = 0, 0.0
         while spent < 1.0:
-            optimiser.param_groups[0]["lr"] = rate * 0.5 * (1.0 + math.cos(math.pi * spent))
+            optimizer.param_groups[0]["lr"] = rate * 0.5 * (1.0 + math.cos(math.pi * spent))
             q = lo + (hi - lo) * torch.rand(points, 5)
             t, i0, r0, beta, gamma = q.split(1, dim=1)
             nn, dnn = hand_tangent(net, (q[:, free] - middle) / half, du)
@@ -106,9 +106,9 @@ def full_batch(preset, points, rate):
             infections, recoveries = beta * z[:, :1] * z[:, 1:2], gamma * z[:, 1:2]
             g = torch.cat([-infections, infections - recoveries, recoveries], 1)
             loss = (dz - g).square().sum() / points
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             step += 1
             snapshots.see(step)
             spent = step / steps if steps else (time.process_time() - snapshots.begin) / budget
