@@ -2,6 +2,7 @@
 
 mod classifier;
 mod cost;
+mod dependencies;
 mod image_layers;
 mod image_quantize;
 mod image_reader;
