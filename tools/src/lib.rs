@@ -14,6 +14,7 @@ pub mod input;
 pub mod output;
 pub mod port;
 pub mod push;
+pub mod repository;
 pub mod solver;
 
 pub use error::Error;

@@ -4,6 +4,7 @@
 
 use sirocco_tools::device::board::Board;
 use sirocco_tools::device::cargo;
+use sirocco_tools::repository;
 use std::collections::BTreeSet;
 
 /// The program that links if no panic can be reached, and one that never does.
@@ -31,7 +32,7 @@ const ENTRIES: [&str; 15] = [
 
 /// Whether the program links with these functions, and what they reach, in it.
 fn links(program: &str, target: &str, entries: &[&str]) -> bool {
-    let mut command = cargo::command("cargo", &cargo::firmware().unwrap());
+    let mut command = cargo::command("cargo", &repository::firmware().unwrap());
     command.args(["rustc", "--quiet", "--locked", "--release", "--package", "sirocco-no-panic"]);
     command.args(["--bin", program, "--target", target, "--"]);
     for entry in entries {

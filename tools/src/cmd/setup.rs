@@ -4,6 +4,7 @@ use crate::Error;
 use crate::device::board::Board;
 use crate::device::{cargo, program, qemu};
 use crate::output::Output;
+use crate::repository;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -88,7 +89,7 @@ fn is_root() -> bool {
 
 fn execute(words: &[&str], remedy: &'static str, ran: &mut Vec<String>, output: Output) -> Result<(), Error> {
     let [program, rest @ ..] = words else { return Ok(()) };
-    let mut command = cargo::command(program, &cargo::firmware()?);
+    let mut command = cargo::command(program, &repository::firmware()?);
     command.args(rest);
     ran.push(program::execute(command, remedy, output)?);
     Ok(())

@@ -1,7 +1,7 @@
 //! Boards: each folder of `firmware/boards` with a `board.toml` is one, by the folder's name.
 
 use crate::Error;
-use crate::device::cargo;
+use crate::repository::firmware;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -62,7 +62,7 @@ impl Board {
     /// # Errors
     /// [`Error::NoRepository`], [`Error::File`] or [`Error::BoardFile`].
     pub fn all() -> Result<Vec<Board>, Error> {
-        discover(&cargo::firmware()?.join("boards"))
+        discover(&firmware()?.join("boards"))
     }
 
     /// The board of that name.

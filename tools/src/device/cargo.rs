@@ -1,4 +1,4 @@
-//! The one place that spawns cargo, and finds the firmware it builds.
+//! The one place that spawns cargo.
 //!
 //! Firmware is a workspace of its own. A nested cargo would inherit the toolchain, flags and target folder of the
 //! cargo that runs us, so these are cleared; the target is always explicit.
@@ -6,6 +6,7 @@
 use crate::Error;
 use crate::device::board::Board;
 use crate::output::Output;
+use crate::repository::firmware;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -23,18 +24,6 @@ const CLEARED: [&str; 8] = [
 /// Families of such variables.
 const CLEARED_PREFIXES: [&str; 6] =
     ["CARGO_BUILD_", "CARGO_TARGET_", "CARGO_PROFILE_", "CARGO_UNSTABLE_", "CARGO_PKG_", "CARGO_MANIFEST_"];
-
-/// The folder `firmware` of the repository: where these tools were built, else here or above.
-///
-/// # Errors
-/// [`Error::NoRepository`].
-pub fn firmware() -> Result<PathBuf, Error> {
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned);
-    let here = std::env::current_dir().ok();
-    let above = here.iter().flat_map(|path| path.ancestors()).map(Path::to_owned);
-    let mut candidates = built.into_iter().chain(above).map(|root| root.join("firmware"));
-    candidates.find(|firmware| firmware.join("boards").is_dir()).ok_or(Error::NoRepository)
-}
 
 /// A command that runs in the firmware's workspace, with a clean environment.
 pub fn command(program: &str, firmware: &Path) -> Command {
