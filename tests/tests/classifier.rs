@@ -5,7 +5,7 @@ use sirocco::image::Network;
 use sirocco::layer::kernel::Portable;
 use sirocco::model::Model;
 use sirocco_tests::program::{emulates, root};
-use sirocco_tools::cmd::bench;
+use sirocco_tools::device::bench;
 use sirocco_tools::device::board::Board;
 use sirocco_tools::device::cargo;
 use sirocco_tools::device::elf::Firmware;

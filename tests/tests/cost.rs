@@ -10,7 +10,7 @@ use sirocco::image::cost::{self, KINDS, OPERATIONS, Processor};
 use sirocco::layer::kernel::Portable;
 use sirocco::model::Model;
 use sirocco_tests::program::{emulates, root};
-use sirocco_tools::cmd::bench;
+use sirocco_tools::device::bench;
 use sirocco_tools::device::board::Board;
 use sirocco_tools::output::Output;
 use sirocco_trainer::host::model_file::{self, ModelBytes};

@@ -5,7 +5,7 @@
 use sirocco::network::Scheme;
 use sirocco_tests::fixture::untrained;
 use sirocco_tests::program;
-use sirocco_tools::cmd::bench::{self, Report, Rk4, Row};
+use sirocco_tools::device::bench::{self, Report, Rk4, Row};
 use sirocco_tools::device::board::Board;
 use sirocco_tools::output::Output;
 use sirocco_tools::repository;

@@ -1,5 +1,6 @@
 //! Boards, emulated and real: what they are, how their firmware is built, written, started and read.
 
+pub mod bench;
 pub mod board;
 pub mod cargo;
 pub mod device_log;

@@ -1,7 +1,7 @@
 //! `sirocco bench --compare`: networks against Runge-Kutta of order four, at equal error.
 
-use super::{BOARD, Report, SMALL_BOARD, count};
 use crate::Error;
+use crate::device::bench::{BOARD, Report, SMALL_BOARD, count};
 use crate::input::model_file::ModelFile;
 use crate::output::Output;
 use serde::Serialize;
