@@ -16,5 +16,6 @@ pub mod port;
 pub mod push;
 pub mod repository;
 pub mod solver;
+pub mod table;
 
 pub use error::Error;

@@ -6,6 +6,7 @@ use crate::input::quantities::system;
 use crate::input::quantities::{self, Named, QuantityOptions};
 use crate::output::{Output, map};
 use crate::port::{HELP, PortArguments};
+use crate::table;
 use serde::Serialize;
 use sirocco::bundle::Certificate;
 use sirocco::ode::Ode;
@@ -138,16 +139,14 @@ fn many(client: &mut Client, ode: Ode, queries: &[Query], by: &Arguments, output
     }
     output.result(&Rows { answers: rows }, |rows| {
         let states = ode.state_names().iter().copied();
-        let columns = ode.quantity_names().chain(states).chain(CSV_COLUMNS);
-        println!("{}", columns.collect::<Vec<_>>().join(","));
-        for row in &rows.answers {
-            println!("{}", csv(ode, row));
-        }
+        let columns = ode.quantity_names().chain(states).chain(CSV_COLUMNS).map(str::to_owned).collect();
+        let lines = rows.answers.iter().map(|row| fields(ode, row));
+        print!("{}", table::text(std::iter::once(columns).chain(lines)));
     });
     Ok(())
 }
 
-fn csv(ode: Ode, row: &Row) -> String {
+fn fields(ode: Ode, row: &Row) -> Vec<String> {
     let mut fields: Vec<String> = row.query.iter().map(|(_, value)| value.to_string()).collect();
     match &row.answer {
         Some(answer) => {
@@ -159,7 +158,7 @@ fn csv(ode: Ode, row: &Row) -> String {
         None => fields.extend(std::iter::repeat_n(String::new(), ode.state_names().len() + CSV_COLUMNS.len() - 1)),
     }
     fields.push(row.error.clone().unwrap_or_default());
-    fields.join(",")
+    fields
 }
 
 /// Names a system's components, as JSON keys.

@@ -4,6 +4,7 @@ use crate::Error;
 use crate::input::quantities::{self, Named, system};
 use crate::output::{Output, map};
 use crate::port::{HELP, PortArguments};
+use crate::table;
 use serde::Serialize;
 use sirocco::limits::MAX_TRAJECTORY;
 use sirocco::trajectory::Trajectory;
@@ -68,11 +69,13 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         plausible: point.plausible,
     });
     output.result(&Rows { points: rows.collect() }, |rows| {
-        println!("t,{},in_domain,plausible", ode.state_names().join(","));
+        let columns = ["t"].iter().chain(ode.state_names()).chain(&["in_domain", "plausible"]);
+        let mut lines = vec![columns.map(ToString::to_string).collect::<Vec<_>>()];
         for Row { t, state, in_domain, plausible } in &rows.points {
-            let state: Vec<String> = state.iter().map(|(_, value)| value.to_string()).collect();
-            println!("{t},{},{in_domain},{plausible}", state.join(","));
+            let numbers = std::iter::once(t).chain(state.iter().map(|(_, value)| value)).map(f32::to_string);
+            lines.push(numbers.chain([in_domain, plausible].map(bool::to_string)).collect());
         }
+        print!("{}", table::text(lines));
     });
     Ok(())
 }

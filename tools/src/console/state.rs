@@ -2,6 +2,7 @@
 
 use crate::input::problem::ProblemOptions;
 use crate::input::quantities;
+use crate::table;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use sirocco::bundle::Certificate;
 use sirocco::calibrate::{Calibration, Forecast, Observation, Task, Uncertain};
@@ -377,12 +378,12 @@ impl State {
     /// The observations as a CSV file that `--observations` reads.
     fn csv(&self) -> String {
         let value = if self.settings.population.is_some() { "count" } else { "value" };
-        let mut text = format!("t,component,{value}\n");
+        let mut rows = vec![["t", "component", value].map(str::to_owned)];
         for o in &self.observations {
             let name = self.settings.ode.state_names().get(usize::from(o.component)).copied().unwrap_or("?");
-            text.push_str(&format!("{},{name},{}\n", o.t, self.shown(o.value)));
+            rows.push([o.t.to_string(), name.to_owned(), self.shown(o.value).to_string()]);
         }
-        text
+        table::text(rows)
     }
 }
 

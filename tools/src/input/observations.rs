@@ -1,6 +1,7 @@
 //! Observations in a CSV file: `t,component,value[,sigma]`, or `t,component,count` of a population.
 
 use crate::Error;
+use crate::table::Table;
 use sirocco::calibrate::Observation;
 use sirocco::ode::Ode;
 use std::path::Path;
@@ -39,40 +40,35 @@ pub struct Observed {
 /// [`Error::File`], or [`Error::Usage`] with the line that is wrong.
 pub fn read(path: &Path, ode: Ode, options: ObservationOptions) -> Result<Observed, Error> {
     let ObservationOptions { sigma, population } = options;
-    let text = std::fs::read_to_string(path).map_err(Error::file(path))?;
-    let wrong = |line: usize, what: String| {
-        Error::Usage(format!("{}:{}: {what}; columns are t,component,value[,sigma]", path.display(), line + 1))
-    };
-    let lines = text.lines().enumerate().map(|(number, line)| (number, line.trim()));
-    let mut lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-    let (number, header) = lines.next().ok_or_else(|| wrong(0, "no observations".into()))?;
-    let columns: Vec<&str> = header.split(',').map(str::trim).collect();
-    let column = |names: &[&str]| columns.iter().position(|column| names.contains(column));
-    let need = |names: &[&str]| column(names).ok_or_else(|| wrong(number, format!("no column `{}`", names[0])));
+    let table = Table::read(path, "columns are t,component,value[,sigma]")?;
+    if table.columns.is_empty() {
+        return Err(table.wrong(table.header, "no observations"));
+    }
+    let column = |names: &[&str]| table.columns.iter().position(|column| names.contains(&column.as_str()));
+    let need =
+        |names: &[&str]| column(names).ok_or_else(|| table.wrong(table.header, format!("no column `{}`", names[0])));
     let (t, component, value) = (need(&["t"])?, need(&["component"])?, need(&["value", "count"])?);
     let sigma_column = column(&["sigma"]);
-    let unit = match (columns[value], population) {
+    let unit = match (table.columns[value].as_str(), population) {
         ("count", None) => return Err(Error::Usage("counts need --population".into())),
         (_, population) => population.unwrap_or(1.0),
     };
     let mut observations = Vec::new();
-    for (number, line) in lines {
-        let fields: Vec<&str> = line.split(',').map(str::trim).collect();
-        if fields.len() != columns.len() {
-            return Err(wrong(number, format!("{} fields, not {}", fields.len(), columns.len())));
-        }
-        let parse = |at: usize| {
-            let field = fields.get(at).copied().unwrap_or_default();
-            field.parse::<f32>().map_err(|_| wrong(number, format!("`{field}` is not a number")))
-        };
-        let name = fields[component];
+    for row in &table.rows {
+        let name = row.field(component);
         let known = ode.state_names().iter().zip(0u8..).find(|(known, _)| known.eq_ignore_ascii_case(name));
-        let (_, component) = known.ok_or_else(|| wrong(number, format!("the system has no component `{name}`")))?;
+        let unknown = || table.wrong(row.line, format!("the system has no component `{name}`"));
+        let (_, component) = known.ok_or_else(unknown)?;
         let sigma = match sigma_column {
-            Some(at) => parse(at)? / unit,
+            Some(at) => table.number(row, at)? / unit,
             None => sigma.unwrap_or(1.0),
         };
-        observations.push(Observation { t: parse(t)?, component, value: parse(value)? / unit, sigma });
+        observations.push(Observation {
+            t: table.number(row, t)?,
+            component,
+            value: table.number(row, value)? / unit,
+            sigma,
+        });
     }
     Ok(Observed { observations, relative: sigma_column.is_none() && sigma.is_none() })
 }

@@ -2,6 +2,7 @@
 //! `t=10,I0=0.3,R0=0.2,beta=0.6,gamma=0.5`, or columns of a CSV file.
 
 use crate::Error;
+use crate::table::{Row, Table};
 use clap::{Arg, ArgMatches, Command, value_parser};
 use sirocco::ode::Ode;
 use sirocco::query::Query;
@@ -131,24 +132,12 @@ pub fn text(ode: Ode, query: &Query) -> String {
 /// # Errors
 /// [`Error::File`], or [`Error::Usage`] with the line that is wrong.
 pub fn read_csv(path: &Path) -> Result<Vec<Named>, Error> {
-    let text = std::fs::read_to_string(path).map_err(Error::file(path))?;
-    let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let header: Vec<&str> = lines.next().map(|(_, line)| line.split(',').map(str::trim).collect()).unwrap_or_default();
-    let wrong = |line: usize, what: String| {
-        Error::Usage(format!("{}:{}: {what}; name the quantities in the first line", path.display(), line + 1))
+    let table = Table::read(path, "name the quantities in the first line")?;
+    let named = |row: &Row| {
+        let columns = table.columns.iter().enumerate();
+        columns.map(|(column, name)| Ok((name.clone(), table.number(row, column)?))).collect()
     };
-    let row = |(number, line): (usize, &str)| {
-        let fields: Vec<&str> = line.split(',').map(str::trim).collect();
-        if fields.len() != header.len() {
-            return Err(wrong(number, format!("{} fields, not {}", fields.len(), header.len())));
-        }
-        let value = |(name, field): (&&str, &str)| match field.parse() {
-            Ok(value) => Ok(((*name).to_owned(), value)),
-            Err(_) => Err(wrong(number, format!("`{field}` is not a number"))),
-        };
-        header.iter().zip(fields).map(value).collect()
-    };
-    lines.map(row).collect()
+    table.rows.iter().map(named).collect()
 }
 
 #[cfg(test)]

@@ -2,15 +2,17 @@
 
 use crate::Error;
 use crate::input::picture::Picture;
+use crate::table;
 use safetensors::tensor::{Dtype, TensorView};
 use sirocco::retain::Sample;
 use std::collections::HashMap;
-use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::Write;
 use std::path::Path;
 
 /// The table, one row per image.
 pub const TABLE: &str = "samples.csv";
+/// The table's columns.
+const COLUMNS: [&str; 6] = ["file", "number", "class", "entropy", "abstained", "label"];
 /// The pixels, in the order of the table's rows.
 pub const TENSORS: &str = "samples.safetensors";
 
@@ -42,25 +44,19 @@ pub fn write(folder: &Path, fetched: &Fetched<'_>) -> Result<(), Error> {
         return Err(Error::Samples(table));
     }
     let [height, width, channels] = fetched.shape;
-    let mut rows = String::from("file,number,class,entropy,abstained,label\n");
+    let mut rows = vec![COLUMNS.map(str::to_owned)];
     for (sample, image) in fetched.samples.iter().zip(fetched.images) {
         let file = format!("image-{:06}.png", sample.number);
-        let class = fetched.classes.get(usize::from(sample.class)).map_or("", String::as_str);
-        let Sample { number, entropy, abstained, .. } = sample;
-        // Writing to a string cannot fail.
-        let _ = writeln!(rows, "{file},{number},{},{entropy},{abstained},", quoted(class));
+        let class = fetched.classes.get(usize::from(sample.class)).cloned().unwrap_or_default();
         let picture = Picture { height, width, channels, bytes: image.clone() };
         let picture = picture.png().map_err(|e| std::io::Error::other(e.to_string()));
         save(&folder.join(&file), &picture.map_err(Error::file(folder.join(&file)))?)?;
+        let Sample { number, entropy, abstained, .. } = sample;
+        rows.push([file, number.to_string(), class, entropy.to_string(), abstained.to_string(), String::new()]);
     }
     save(&folder.join(TENSORS), &tensors(fetched).map_err(Error::file(folder.join(TENSORS)))?)?;
     // The table last: where it is, all of it is.
-    save(&table, rows.as_bytes())
-}
-
-/// A field of a CSV file.
-fn quoted(text: &str) -> String {
-    if text.contains(['"', ',', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into() }
+    save(&table, table::text(rows).as_bytes())
 }
 
 fn tensors(fetched: &Fetched<'_>) -> std::io::Result<Vec<u8>> {
