@@ -1,6 +1,7 @@
-//! A model file in memory, at a multiple of 8 as the reader wants it.
+//! A model file in memory, at an address that is a multiple of 8, as its reader requires.
 
 use crate::Error;
+use aligned_vec::{AVec, ConstAlign};
 use sirocco::bundle::Bundle;
 use sirocco::held::Held;
 use sirocco::model::Model;
@@ -10,15 +11,14 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone)]
 pub struct ModelFile {
     path: PathBuf,
-    words: Vec<u64>,
-    length: usize,
+    bytes: AVec<u8, ConstAlign<8>>,
 }
 
 impl ModelFile {
     /// Reads a file; nothing is checked yet.
     ///
     /// # Errors
-    /// [`Error::File`].
+    /// [`Error::File`] if it cannot be read.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let bytes = std::fs::read(path).map_err(Error::file(path))?;
         Ok(Self::from_bytes(path, &bytes))
@@ -26,11 +26,7 @@ impl ModelFile {
 
     /// A file that exists in memory only; `path` is its name in messages.
     pub fn from_bytes(path: &Path, bytes: &[u8]) -> Self {
-        let mut words = vec![0u64; bytes.len().div_ceil(8)];
-        if let Some(start) = bytemuck::cast_slice_mut(&mut words).get_mut(..bytes.len()) {
-            start.copy_from_slice(bytes);
-        }
-        ModelFile { path: path.to_owned(), words, length: bytes.len() }
+        ModelFile { path: path.to_owned(), bytes: AVec::from_slice(8, bytes) }
     }
 
     /// Where it was read from.
@@ -38,9 +34,9 @@ impl ModelFile {
         &self.path
     }
 
-    /// The bytes, at a multiple of 8.
+    /// The bytes, at an address that is a multiple of 8.
     pub fn bytes(&self) -> &[u8] {
-        bytemuck::cast_slice(&self.words).get(..self.length).unwrap_or_default()
+        &self.bytes
     }
 
     /// The checked file.

@@ -117,41 +117,51 @@ fn unpacked(path: &Path) -> Result<Vec<u8>, Error> {
     Ok(content)
 }
 
-/// The images of an IDX file (magic number 2051: count, rows, columns, then bytes), perhaps packed with gzip.
-///
-/// # Errors
-/// [`Error::File`] or [`Error::Picture`].
-pub fn idx_images(path: &Path) -> Result<Vec<Picture>, Error> {
+/// Reads an IDX file of bytes in `N` dimensions, perhaps packed with gzip: the number 2048 + N, the `N` sizes, then the
+/// bytes. The trainer reads data sets of this format with a reader of its own, as the tools do not depend on it.
+fn idx<const N: usize>(path: &Path, what: &str) -> Result<([usize; N], Vec<u8>), Error> {
     let content = unpacked(path)?;
-    let word = |k: usize| -> Option<usize> {
-        Some(u32::from_be_bytes(content.get(4 * k..4 * k + 4)?.try_into().ok()?) as usize)
+    let (words, _) = content.as_chunks::<4>();
+    let mut numbers = words.iter().map(|word| u32::from_be_bytes(*word) as usize);
+    let kind = 2048 + N;
+    if numbers.next() != Some(kind) {
+        return Err(bad(path, format!("is not an IDX file of {what}: its first number is not {kind}")));
+    }
+    let mut sizes = [0; N];
+    for size in &mut sizes {
+        *size = numbers.next().ok_or_else(|| bad(path, "ends within its header"))?;
+    }
+    let length = sizes.iter().fold(1, |product: usize, size| product.saturating_mul(*size));
+    let header = 4 + 4 * N;
+    let Some(bytes) = content.get(header..).and_then(|rest| rest.get(..length)) else {
+        let shape: Vec<String> = sizes.iter().skip(1).map(usize::to_string).collect();
+        let of = if shape.is_empty() { "" } else { " of " };
+        let (has, count, needs) = (content.len(), sizes[0], length.saturating_add(header));
+        return Err(bad(path, format!("has {has} bytes, {count} {what}{of}{} take {needs}", shape.join("x"))));
     };
-    let header = (word(0), word(1), word(2), word(3));
-    let (Some(2051), Some(count), Some(height), Some(width)) = header else {
-        return Err(bad(path, "is no IDX file of images: the first number is not 2051"));
-    };
-    let size = height * width;
-    let bytes = content.get(16..).and_then(|rest| rest.get(..count.checked_mul(size)?)).filter(|_| size > 0);
-    let Some(bytes) = bytes else {
-        let needs = count.saturating_mul(size).saturating_add(16);
-        return Err(bad(path, format!("has {} bytes, {count} images of {height}x{width} take {needs}", content.len())));
-    };
-    let picture = |bytes: &[u8]| Picture { height, width, channels: 1, bytes: bytes.to_vec() };
-    Ok(bytes.chunks_exact(size).map(picture).collect())
+    Ok((sizes, bytes.to_vec()))
 }
 
-/// The labels of an IDX file (magic number 2049: count, then bytes), perhaps packed with gzip.
+/// The images of an IDX file: their number, rows, columns, then the bytes.
 ///
 /// # Errors
-/// [`Error::File`] or [`Error::Picture`].
-pub fn idx_labels(path: &Path) -> Result<Vec<u8>, Error> {
-    let content = unpacked(path)?;
-    match content.split_first_chunk::<8>() {
-        Some(([0, 0, 8, 1, count @ ..], labels)) if labels.len() >= u32::from_be_bytes(*count) as usize => {
-            Ok(labels.get(..u32::from_be_bytes(*count) as usize).unwrap_or_default().to_vec())
-        }
-        _ => Err(bad(path, "is no whole IDX file of labels: the first number is not 2049, or bytes are missing")),
+/// [`Error::File`] if the file cannot be read, [`Error::Picture`] if it holds something else or is cut off.
+pub fn idx_images(path: &Path) -> Result<Vec<Picture>, Error> {
+    let ([_, height, width], bytes) = idx(path, "images")?;
+    if height * width == 0 {
+        return Err(bad(path, "holds images without pixels"));
     }
+    let picture = |bytes: &[u8]| Picture { height, width, channels: 1, bytes: bytes.to_vec() };
+    Ok(bytes.chunks_exact(height * width).map(picture).collect())
+}
+
+/// The labels of an IDX file: their number, then the bytes.
+///
+/// # Errors
+/// As for [`idx_images`].
+pub fn idx_labels(path: &Path) -> Result<Vec<u8>, Error> {
+    let ([_], labels) = idx(path, "labels")?;
+    Ok(labels)
 }
 
 #[cfg(test)]
