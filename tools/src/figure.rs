@@ -1,6 +1,6 @@
 //! Figures of what a model answers: a certified trajectory, a calibration, the images that were kept.
 
-use crate::course::{Certified, Fit, spans};
+use crate::curve::{Certified, Fit, spans};
 use sirocco::drift::Reference;
 use sirocco::ode::Ode;
 use sirocco::retain::Sample;
@@ -91,8 +91,8 @@ pub fn trajectory(title: &str, points: &[Certified], units: Units) -> Figure {
     let shade = |label: &'static str| {
         move |(from, to): (f32, f32)| Ground::Span { x: (from.into(), to.into()), label: label.to_owned() }
     };
-    let shades: Vec<Ground> = outside.into_iter().map(shade("outside the domain")).collect();
-    let shades: Vec<Ground> = shades.into_iter().chain(doubtful.into_iter().map(shade("not trusted"))).collect();
+    let mut shades: Vec<Ground> = outside.into_iter().map(shade("outside the domain")).collect();
+    shades.extend(doubtful.into_iter().map(shade("not trusted")));
     ground.extend(shades.iter().cloned());
     let certificate = |name: &str, value: fn(&Certified) -> Option<f32>| {
         let points = points.iter().map(|p| (f64::from(p.t), value(p).map_or(f64::NAN, f64::from)));
@@ -140,18 +140,17 @@ pub fn calibration(title: &str, fit: &Fit, units: Units) -> Figure {
             continue;
         }
         let index = usize::from(component);
-        let course = fit.course.iter().filter_map(|(t, state)| Some((f64::from(*t), state.get(index)?)));
+        let curve = fit.curve.iter().filter_map(|(t, state)| Some((f64::from(*t), state.get(index)?)));
         lines.push(Line::solid(
             format!("{name} fitted"),
             index,
-            course.clone().map(|(t, u)| (t, units.scaled(u.value))).collect(),
+            curve.clone().map(|(t, u)| (t, units.scaled(u.value))).collect(),
         ));
-        let band = course.map(|(t, u)| {
+        let band = curve.map(|(t, u)| {
             let reach = 2.0 * units.scaled(u.standard_error);
             (t, units.scaled(u.value) - reach, units.scaled(u.value) + reach)
         });
-        let points = band.collect();
-        ground.push(Ground::Band { name: "two standard errors".to_owned(), colour: index, points });
+        ground.push(Ground::Band { name: "two standard errors".to_owned(), colour: index, points: band.collect() });
         for (observation, _) in seen.clone() {
             let Some(sigma) = unit.map(|unit| unit * observation.sigma) else { continue };
             let ends = [observation.value - sigma, observation.value + sigma];
@@ -159,15 +158,15 @@ pub fn calibration(title: &str, fit: &Fit, units: Units) -> Figure {
             lines.push(Line { name: String::new(), points, colour: index, stroke: Stroke::Faint });
         }
         let dots = |name: String, points| Line { name, points, colour: index, stroke: Stroke::Dots };
-        let points = seen.clone().map(|(o, _)| (f64::from(o.t), units.scaled(o.value)));
-        lines.push(dots(format!("{name} observed"), points.collect()));
+        let observed = seen.clone().map(|(o, _)| (f64::from(o.t), units.scaled(o.value)));
+        lines.push(dots(format!("{name} observed"), observed.collect()));
         let off = seen.map(|(o, fitted)| {
             let fitted = fitted.get(index).copied().unwrap_or(f32::NAN);
             (f64::from(o.t), f64::from((o.value - fitted) / (o.sigma * unit.unwrap_or(1.0))))
         });
         residuals.push(dots((*name).to_owned(), off.collect()));
     }
-    let end = fit.course.last().map_or(1.0, |(t, _)| f64::from(*t));
+    let end = fit.curve.last().map_or(1.0, |(t, _)| f64::from(*t));
     let x = |label: &str| Axis::linear(label).over(0.0, end);
     let mut panel = Panel::new(330, x(""), Axis::linear(units.state()), Content::Lines(lines)).on(ground);
     let peak = fit.outlook.outlook.as_ref().and_then(|outlook| outlook.peak_time).filter(|peak| peak.value > 0.0);

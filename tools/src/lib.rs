@@ -6,7 +6,7 @@ pub mod cli;
 pub mod client;
 pub mod cmd;
 pub mod console;
-pub mod course;
+pub mod curve;
 pub mod device;
 pub mod error;
 pub mod figure;

@@ -67,7 +67,7 @@ fn answered(state: &mut State, effect: Option<Effect>) {
     ask.send(question(effect)).unwrap();
     let worker = std::thread::spawn(move || work(solver(), &questions, &tell, || unreachable!("nothing is lost")));
     // Once with the figures, once more with the curve; or once with the reason why there are none.
-    while state.waits() || state.answer.as_ref().is_some_and(|answer| answer.course.is_empty()) {
+    while state.waits() || state.answer.as_ref().is_some_and(|answer| answer.curve.is_empty()) {
         let event = events.recv_timeout(Duration::from_secs(60)).unwrap();
         assert_eq!(state.handle(event), None);
     }
@@ -254,7 +254,7 @@ fn a_lost_device_is_found_again_and_asked_the_same() {
     let worker = std::thread::spawn(move || work(gone, &questions, &tell, reconnect));
     ask.send(question(last)).unwrap();
     let mut news = Vec::new();
-    while state.waits() || state.answer.as_ref().is_none_or(|answer| answer.course.is_empty()) {
+    while state.waits() || state.answer.as_ref().is_none_or(|answer| answer.curve.is_empty()) {
         let event = events.recv_timeout(Duration::from_secs(30)).unwrap();
         news.push(match &event {
             Event::Lost(_) => 'l',

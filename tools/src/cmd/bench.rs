@@ -51,10 +51,14 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     output.result(&report, |report| {
         for kernel in &report.kernels {
             println!("{} kernel", kernel.kernel);
-            kernel.layers.iter().for_each(show);
+            for row in &kernel.layers {
+                show(row);
+            }
             show(&Row { what: "all".into(), macs: kernel.macs, instructions: kernel.instructions });
         }
-        report.bundle.iter().for_each(show);
+        for row in &report.bundle {
+            show(row);
+        }
         for Rk4 { numbers, steps, instructions } in &report.rk4 {
             show(&Row { what: format!("rk4 {numbers} {steps} steps"), macs: 0, instructions: *instructions });
         }

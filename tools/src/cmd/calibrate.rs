@@ -208,8 +208,7 @@ impl Report {
         let values = (0u8..).zip(c.problem.quantities(ode)).take(names.len()).skip(1);
         let unknowns = 0..c.estimates.len();
         let row = |i: usize| unknowns.clone().map(|j| finite(c.covariance.entry(i, j))).collect();
-        let state = ode.state_names().iter().zip(forecast.state);
-        let mut derived: Vec<_> = state.map(|(name, u)| (name.to_lowercase(), Some(u.into()))).collect();
+        let mut derived = quantities::state(ode, forecast.state.map(|u| Some(Derived::from(u))));
         if let Some(outlook) = &forecast.outlook {
             derived.extend([
                 ("basic_reproduction_number".to_owned(), Some(outlook.basic.into())),

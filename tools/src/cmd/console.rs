@@ -6,6 +6,7 @@ use crate::console::state::{Effect, Settings, State};
 use crate::console::{self, work};
 use crate::input::observations::{self, ObservationOptions};
 use crate::input::problem::ProblemOptions;
+use crate::input::quantities;
 use crate::output::Output;
 use crate::port::{HELP, SolverArguments};
 use serde::Serialize;
@@ -112,11 +113,8 @@ impl Arguments {
         let ObservationOptions { sigma, population } = self.observed;
         // The infected of SIR; the first component of other systems.
         let usual = if ode == sirocco::ode::Ode::Sir { "I" } else { ode.state_names().first().copied().unwrap_or("") };
-        let name = self.component.as_deref().unwrap_or(usual);
-        let found = ode.state_names().iter().zip(0u8..).find(|(known, _)| known.eq_ignore_ascii_case(name));
-        let unknown =
-            || Error::Usage(format!("no component is called `{name}`; there are {}", ode.state_names().join(", ")));
-        let component = found.ok_or_else(unknown)?.1;
+        let component = self.component.as_deref().unwrap_or(usual);
+        let component = quantities::component(ode, component).map_err(Error::Usage)?;
         Ok(Settings { ode, domain: domain.to_vec(), population, sigma, component })
     }
 }
@@ -125,7 +123,7 @@ fn report(state: &State) -> Report {
     let ode = state.settings.ode;
     let seen = |o: &sirocco::calibrate::Observation| Seen {
         t: o.t,
-        component: ode.state_names().get(usize::from(o.component)).map(|name| name.to_lowercase()).unwrap_or_default(),
+        component: quantities::state_name(ode, o.component),
         value: state.shown(o.value),
     };
     let calibration =

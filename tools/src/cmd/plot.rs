@@ -1,7 +1,8 @@
 //! `sirocco plot`
 
 use crate::Error;
-use crate::course::{Certified, Fit, certified, fit};
+use crate::cmd::samples;
+use crate::curve::{Certified, Fit, certified, fit};
 use crate::figure::{self, Units};
 use crate::input::observations::{self, ObservationOptions};
 use crate::input::problem::ProblemOptions;
@@ -12,7 +13,6 @@ use crate::solver::Solver;
 use serde::Serialize;
 use sirocco::limits::MAX_TRAJECTORY;
 use sirocco::ode::Ode;
-use sirocco::retain::Sample;
 use sirocco::trajectory::Trajectory;
 use sirocco_plot::Figure;
 use std::path::{Path, PathBuf};
@@ -132,19 +132,11 @@ struct SamplesReport {
     kind: &'static str,
     answered_by: String,
     out: Option<PathBuf>,
-    samples: Vec<Kept>,
+    samples: Vec<samples::Row>,
     images: u32,
     threshold: Option<f32>,
     drift_score: Option<f32>,
     drift_alarm: bool,
-}
-
-#[derive(Serialize)]
-struct Kept {
-    number: u32,
-    class: String,
-    entropy: f32,
-    abstained: bool,
 }
 
 /// What kind of file to write.
@@ -220,17 +212,11 @@ impl Arguments {
         if let Some((path, format)) = file {
             format.write(path, &figure)?;
         }
-        let row = |sample: &Sample| Kept {
-            number: sample.number,
-            class: classes.get(usize::from(sample.class)).cloned().unwrap_or_default(),
-            entropy: sample.entropy,
-            abstained: sample.abstained,
-        };
         let report = SamplesReport {
             kind: "samples",
             answered_by: format!("{} on {}", info.board, client.port()),
             out: file.map(|(path, _)| path.to_owned()),
-            samples: samples.iter().map(row).collect(),
+            samples: samples.iter().map(|sample| samples::Row::of(sample, &classes)).collect(),
             images: description.images,
             threshold: description.threshold,
             drift_score: description.drift.score.and_then(finite),
@@ -245,11 +231,8 @@ impl Arguments {
     }
 
     fn trajectory(&self, solver: &mut Solver, units: Units, output: Output) -> Result<(Figure, Report), Error> {
-        let mut named = self.query.clone().unwrap_or_default();
-        if !named.iter().any(|(name, _)| name == "t") {
-            named.push(("t".to_owned(), 0.0));
-        }
-        let problem = quantities::query(units.ode, solver.domain(), &named)?;
+        let named = self.query.clone().unwrap_or_default();
+        let problem = quantities::problem(units.ode, solver.domain(), &named)?;
         let trajectory = Trajectory { problem, until: self.until(solver), points: self.points };
         let bar = output.bar(u64::from(self.points));
         let points = certified(solver, &trajectory, |done| bar.set(u64::from(done)))?;
@@ -301,10 +284,6 @@ impl Report {
     }
 }
 
-fn named(ode: Ode, values: impl IntoIterator<Item = f32>) -> Vec<(String, Option<f32>)> {
-    ode.state_names().iter().map(|name| name.to_lowercase()).zip(values.into_iter().map(finite)).collect()
-}
-
 fn certified_row(ode: Ode, point: &Certified) -> Row {
     let (state, certificate, error) = match &point.answer {
         Ok(c) => {
@@ -315,7 +294,7 @@ fn certified_row(ode: Ode, point: &Certified) -> Row {
                 in_domain: c.prediction.in_domain,
                 plausible: c.prediction.plausible,
             };
-            (named(ode, c.prediction.state), Some(trust), None)
+            (quantities::state(ode, c.prediction.state.map(finite)), Some(trust), None)
         }
         Err(error) => (Vec::new(), None, Some(error.to_string())),
     };
@@ -325,20 +304,19 @@ fn certified_row(ode: Ode, point: &Certified) -> Row {
 fn fit_rows(ode: Ode, fit: &Fit) -> Vec<Row> {
     let row = |(t, state): &(f32, [sirocco::calibrate::Uncertain; sirocco::limits::MAX_STATE])| Row {
         t: *t,
-        state: named(ode, state.map(|u| u.value)),
+        state: quantities::state(ode, state.map(|u| finite(u.value))),
         certificate: None,
-        standard_error: named(ode, state.map(|u| u.standard_error)),
+        standard_error: quantities::state(ode, state.map(|u| finite(u.standard_error))),
         error: None,
     };
-    fit.course.iter().map(row).collect()
+    fit.curve.iter().map(row).collect()
 }
 
 fn seen(ode: Ode, fit: &Fit) -> Vec<Seen> {
     let pairs = fit.observations.iter().zip(&fit.fitted);
     let row = |(o, fitted): (&sirocco::calibrate::Observation, &[f32; sirocco::limits::MAX_STATE])| {
-        let index = usize::from(o.component);
-        let component = ode.state_names().get(index).map(|name| name.to_lowercase()).unwrap_or_default();
-        let fitted = fitted.get(index).copied().unwrap_or(f32::NAN);
+        let component = quantities::state_name(ode, o.component);
+        let fitted = fitted.get(usize::from(o.component)).copied().unwrap_or(f32::NAN);
         Seen { t: o.t, component, value: o.value, sigma: o.sigma, fitted }
     };
     pairs.map(row).collect()

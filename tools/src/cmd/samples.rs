@@ -54,12 +54,22 @@ struct Report {
     cleared: bool,
 }
 
+/// A kept image.
 #[derive(Serialize)]
-struct Row {
+pub(crate) struct Row {
     number: u32,
     class: String,
     entropy: f32,
     abstained: bool,
+}
+
+impl Row {
+    /// What is known about a kept image, with its class by name.
+    pub(crate) fn of(sample: &Sample, classes: &[String]) -> Self {
+        let Sample { number, class, entropy, abstained } = *sample;
+        let class = classes.get(usize::from(class)).cloned().unwrap_or_default();
+        Row { number, class, entropy, abstained }
+    }
 }
 
 /// Does it.
@@ -94,14 +104,8 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         (Action::Clear, _) => client.clear_samples()?,
         _ => {}
     }
-    let row = |sample: &Sample| Row {
-        number: sample.number,
-        class: classes.get(usize::from(sample.class)).cloned().unwrap_or_default(),
-        entropy: sample.entropy,
-        abstained: sample.abstained,
-    };
     let report = Report {
-        samples: samples.iter().map(row).collect(),
+        samples: samples.iter().map(|sample| Row::of(sample, &classes)).collect(),
         room: description.samples_room,
         images: description.images,
         abstained: description.abstained,

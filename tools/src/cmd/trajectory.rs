@@ -1,7 +1,7 @@
 //! `sirocco trajectory`
 
 use crate::Error;
-use crate::input::quantities::{self, Named, system};
+use crate::input::quantities::{self, system};
 use crate::output::{Output, map};
 use crate::port::{HELP, PortArguments};
 use crate::table;
@@ -54,17 +54,13 @@ struct Rows {
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let (mut client, info) = arguments.port.connect(output)?;
     let ode = system(&info.model)?;
-    let mut named: Named = arguments.at.clone();
-    if !named.iter().any(|(name, _)| name == "t") {
-        named.push(("t".to_owned(), 0.0));
-    }
-    let problem = quantities::query(ode, &info.model.domain, &named)?;
+    let problem = quantities::problem(ode, &info.model.domain, &arguments.at)?;
     let trajectory = Trajectory { problem, until: arguments.until, points: arguments.points };
     let points = client.trajectory(&trajectory)?;
     let times = (0..arguments.points).filter_map(|k| trajectory.query(k)).map(|query| query.t);
     let rows = times.zip(points).map(|(t, point)| Row {
         t,
-        state: ode.state_names().iter().map(|name| name.to_lowercase()).zip(point.state).collect(),
+        state: quantities::state(ode, point.state),
         in_domain: point.in_domain,
         plausible: point.plausible,
     });

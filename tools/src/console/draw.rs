@@ -96,11 +96,11 @@ impl Curve {
 
 /// A component's fit, two standard errors around it, and its observations.
 fn component_curves(state: &State, index: usize) -> [Curve; 4] {
-    let course = state.answer.as_ref().map(|answer| answer.course.as_slice()).unwrap_or_default();
+    let curve = state.answer.as_ref().map(|answer| answer.curve.as_slice()).unwrap_or_default();
     let scaled = |share: f32| f64::from(state.shown(share));
     let at = |reach: f32| {
         let value = move |u: &Uncertain| u.value + reach * u.standard_error;
-        let points = course.iter().filter_map(|(t, s)| Some((f64::from(*t), scaled(value(s.get(index)?)))));
+        let points = curve.iter().filter_map(|(t, s)| Some((f64::from(*t), scaled(value(s.get(index)?)))));
         points.filter(|(_, y)| y.is_finite()).collect::<Vec<_>>()
     };
     let seen = state.observations.iter().filter(|o| usize::from(o.component) == index);

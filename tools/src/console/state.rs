@@ -55,7 +55,7 @@ pub struct Answer {
     /// How far the model can be trusted at the end of the forecast.
     pub certificate: Result<Certificate, QueryError>,
     /// States over time; empty as long as they are being asked for.
-    pub course: Vec<(f32, [Uncertain; MAX_STATE])>,
+    pub curve: Vec<(f32, [Uncertain; MAX_STATE])>,
 }
 
 /// Something that happened.
@@ -316,13 +316,7 @@ impl State {
         let (t, given) = (number(day).map_err(|_| unknown(day))?, number(value)?);
         let component = match component {
             None => *usual,
-            Some(name) => {
-                let found = ode.state_names().iter().zip(0u8..).find(|(known, _)| known.eq_ignore_ascii_case(name));
-                let names = ode.state_names().join(", ");
-                found
-                    .map(|(_, index)| index)
-                    .ok_or_else(|| format!("there is no component `{name}`; there are {names}"))?
-            }
+            Some(name) => quantities::component(*ode, name)?,
         };
         let (first, last) = domain.first().copied().unwrap_or((0.0, f32::MAX));
         if !(first..=last).contains(&t) {

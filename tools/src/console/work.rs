@@ -105,7 +105,7 @@ fn answer(
         }
     };
     let certificate = solver.certify(&end)?;
-    let mut answer = Answer { calibration, forecast, certificate, course: Vec::new() };
+    let mut answer = Answer { calibration, forecast, certificate, curve: Vec::new() };
     say(Ok(Box::new(answer.clone())));
     let times = Trajectory { problem: Query { t: 0.0, ..end }, until: question.until, points: POINTS };
     for query in (0..POINTS).map_while(|k| times.query(k)) {
@@ -113,7 +113,7 @@ fn answer(
             return Ok(Some(newer));
         }
         if let Ok(forecast) = solver.forecast(&answer.calibration, question.now, query.t)? {
-            answer.course.push((query.t, forecast.state));
+            answer.curve.push((query.t, forecast.state));
         }
     }
     say(Ok(Box::new(answer)));

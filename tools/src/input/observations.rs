@@ -1,6 +1,7 @@
 //! Observations in a CSV file: `t,component,value[,sigma]`, or `t,component,count` of a population.
 
 use crate::Error;
+use crate::input::quantities;
 use crate::table::Table;
 use sirocco::calibrate::Observation;
 use sirocco::ode::Ode;
@@ -55,10 +56,8 @@ pub fn read(path: &Path, ode: Ode, options: ObservationOptions) -> Result<Observ
     };
     let mut observations = Vec::new();
     for row in &table.rows {
-        let name = row.field(component);
-        let known = ode.state_names().iter().zip(0u8..).find(|(known, _)| known.eq_ignore_ascii_case(name));
-        let unknown = || table.wrong(row.line, format!("the system has no component `{name}`"));
-        let (_, component) = known.ok_or_else(unknown)?;
+        let known = quantities::component(ode, row.field(component));
+        let component = known.map_err(|unknown| table.wrong(row.line, unknown))?;
         let sigma = match sigma_column {
             Some(at) => table.number(row, at)? / unit,
             None => sigma.unwrap_or(1.0),

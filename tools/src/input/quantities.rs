@@ -117,6 +117,38 @@ pub fn query(ode: Ode, domain: &[(f32, f32)], named: &Named) -> Result<Query, Er
     Ok(Query::from_quantities(ode, &values))
 }
 
+/// The problem that a curve belongs to, by name: its first time is 0 unless `t` is given.
+///
+/// # Errors
+/// As for [`query`].
+pub fn problem(ode: Ode, domain: &[(f32, f32)], named: &Named) -> Result<Query, Error> {
+    let mut named = named.clone();
+    if !named.iter().any(|(name, _)| name == "t") {
+        named.push(("t".to_owned(), 0.0));
+    }
+    query(ode, domain, &named)
+}
+
+/// The index of a component of the state, whose name may be in either case.
+///
+/// # Errors
+/// The names there are, if this is none of them.
+pub fn component(ode: Ode, name: &str) -> Result<u8, String> {
+    let found = ode.state_names().iter().zip(0u8..).find(|(known, _)| known.eq_ignore_ascii_case(name));
+    let unknown = || format!("the system has no component `{name}`; it has {}", ode.state_names().join(", "));
+    found.map(|(_, index)| index).ok_or_else(unknown)
+}
+
+/// Values of the state's components with their names, in lower case as JSON has them.
+pub fn state<T>(ode: Ode, values: impl IntoIterator<Item = T>) -> Vec<(String, T)> {
+    ode.state_names().iter().map(|name| name.to_lowercase()).zip(values).collect()
+}
+
+/// The name of a component of the state, in lower case as JSON has it.
+pub fn state_name(ode: Ode, component: u8) -> String {
+    ode.state_names().get(usize::from(component)).map(|name| name.to_lowercase()).unwrap_or_default()
+}
+
 fn template(names: &[&str]) -> String {
     names.iter().map(|name| format!("{name}=...")).collect::<Vec<_>>().join(",")
 }

@@ -63,7 +63,7 @@ pub struct Fit {
     /// The state at each observation, in their order.
     pub fitted: Vec<[f32; sirocco::limits::MAX_STATE]>,
     /// The state at equally spaced times, with its standard errors.
-    pub course: Vec<(f32, [Uncertain; sirocco::limits::MAX_STATE])>,
+    pub curve: Vec<(f32, [Uncertain; sirocco::limits::MAX_STATE])>,
     /// What it means at the last observation (reproduction number) and at the end of the course (state).
     pub outlook: Forecast,
 }
@@ -89,9 +89,9 @@ pub fn fit(
         forecast.map_err(|source| solver.unanswered(&query, source))
     };
     let times = Trajectory { problem: Query { t: 0.0, ..calibration.problem }, until, points };
-    let mut course = Vec::new();
+    let mut curve = Vec::new();
     for (k, query) in (0..points).map_while(|k| Some((k, times.query(k)?))) {
-        course.push((query.t, at(query.t)?.state));
+        curve.push((query.t, at(query.t)?.state));
         done(k + 1);
     }
     let mut fitted = Vec::new();
@@ -99,7 +99,7 @@ pub fn fit(
         fitted.push(at(observation.t)?.state.map(|u| u.value));
     }
     let outlook = at(until)?;
-    Ok(Fit { observations: observations.to_vec(), calibration, fitted, course, outlook })
+    Ok(Fit { observations: observations.to_vec(), calibration, fitted, curve, outlook })
 }
 
 #[cfg(test)]
