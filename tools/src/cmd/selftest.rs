@@ -12,7 +12,7 @@ use sirocco::held::{Classifier, Held};
 use sirocco::layer::kernel::Portable;
 use sirocco::query::Prediction;
 
-/// A certificate costs as much as 33 predictions, so it is compared for one query in so many.
+/// One query in so many also has its certificate compared: a certificate costs as much as 145 predictions.
 const CERTIFY_EVERY: usize = 16;
 
 /// Check that a device computes the same bits as everyone else
