@@ -1,6 +1,6 @@
 //! Prints the bits of a bundle's answers to reproducible queries, to compare machines, profiles and target CPUs.
 //!
-//! `cargo run -p sirocco --example bits -- model.safetensors 1000`
+//! `cargo run -p sirocco-bits -- model.safetensors 1000`
 
 use sirocco::bundle::Bundle;
 use std::io::Write;
@@ -10,7 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = arguments.next().ok_or("usage: bits FILE [QUERIES]")?;
     let queries: usize = arguments.next().map_or(Ok(1000), |n| n.parse())?;
     let file = std::fs::read(&path)?;
-    // Model files are read in place and want 8-byte alignment.
+    // Model files are read in place, so their bytes must be aligned to 8.
     let mut words = vec![0u64; file.len().div_ceil(8)];
     let bytes = bytemuck::cast_slice_mut::<u64, u8>(&mut words);
     bytes[..file.len()].copy_from_slice(&file);
