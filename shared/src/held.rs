@@ -6,13 +6,8 @@ use crate::error::{Key, ModelError};
 use crate::image::golden::Golden;
 use crate::image::{ImageError, Network};
 use crate::layer::kernel::Kernel;
-use crate::limits::MAX_QUANTITIES;
 use crate::model::Model;
-use crate::wire::{ModelInfo, Name, SelfTest};
-use core::fmt::Write;
-
-/// What stands in [`ModelInfo::ode`] of an image network.
-pub const IMAGE: &str = "image";
+use crate::summary::{Content, ModelInfo, ModelKind, SelfTest, name};
 
 /// Evaluates an image network with the board's inner loops: [`Network::logits`] for some kernel.
 pub type Evaluate = for<'n> fn(&Network<'n>, &[u8], &mut [u32]) -> Result<crate::classify::Logits, ImageError>;
@@ -63,8 +58,9 @@ impl<'a> Held<'a> {
     // These are not inlined into each other, here and below: their temporaries would share one frame on a small stack.
     #[inline(never)]
     pub fn from_model(model: &Model<'a>) -> Result<Self, ModelError> {
-        match model.require(Key::Kind)? {
-            IMAGE => Ok(Held::Image(Classifier::from_model(model)?)),
+        match ModelKind::from_name(model.require(Key::Kind)?) {
+            Some(ModelKind::Image) => Ok(Held::Image(Classifier::from_model(model)?)),
+            // Which also refuses an unknown kind.
             _ => Ok(Held::Bundle(Bundle::from_model(model)?)),
         }
     }
@@ -167,23 +163,15 @@ impl<'a> Classifier<'a> {
     }
 
     fn model_info(&self, from_slot: bool) -> ModelInfo {
-        let name = |text: &str| Name::try_from(text).unwrap_or_default();
-        let shape = self.network.image();
-        let mut form = Name::new();
-        // Three numbers of at most four digits fit.
-        let _ = write!(form, "{}x{}x{}", shape.height, shape.width, shape.channels);
         ModelInfo {
             from_slot,
-            ode: name(IMAGE),
-            form,
             scheme: name("i8"),
             bytes: self.bytes,
             crc32: self.crc32,
             parameters: self.network.parameters(),
             macs: self.network.macs(),
-            max_error: 0.0,
-            domain: [(0.0, 0.0); MAX_QUANTITIES],
             golden: self.golden(),
+            content: Content::Image(self.network.image()),
         }
     }
 }

@@ -28,6 +28,7 @@ pub mod query;
 pub mod retain;
 pub mod rk4;
 pub mod scalar;
+pub mod summary;
 pub(crate) mod text;
 pub mod trajectory;
 pub mod wire;

@@ -2,17 +2,19 @@
 
 use sirocco::calibrate::{Free, Observation, Task};
 use sirocco::drift::{Reference, State};
-use sirocco::limits::MAX_FRAME;
+use sirocco::layer::shape::Shape;
+use sirocco::limits::{MAX_FRAME, MAX_QUANTITIES};
 use sirocco::query::{Query, QueryError};
 use sirocco::retain::Sample;
+use sirocco::summary::{BundleInfo, Content, ModelInfo, ModelKind, SelfTest, name};
 use sirocco::trajectory::{Point, Trajectory};
 use sirocco::wire::image::{
     Classified, ImageAnswer, ImageRefusal, ImageRequest, SampleAnswer, SampleRequest, Threshold,
 };
 use sirocco::wire::store::{ModelAnswer, ModelRequest, Origin, StoreError};
 use sirocco::wire::{
-    self, DeviceError, FrameError, Hello, Memory, Message, ModelKind, PROTOCOL_VERSION, REQUESTS, Request, Response,
-    SelfTest, Statistics,
+    self, DeviceError, FrameError, Hello, Info, Memory, Message, PROTOCOL_VERSION, REQUESTS, Request, Response,
+    Statistics,
 };
 
 const DOCUMENT: &str = include_str!("../docs/protocol.md");
@@ -63,7 +65,41 @@ fn requests() -> Vec<String> {
     ]
 }
 
+/// A bundle built into the firmware, and an image network from the slot.
+fn models() -> [ModelInfo; 2] {
+    let mut domain = [(0.0, 0.0); MAX_QUANTITIES];
+    domain[..2].copy_from_slice(&[(0.0, 20.0), (0.2, 0.4)]);
+    let (ode, form) = (name("sir"), name("reduced"));
+    let bundle = ModelInfo {
+        from_slot: false,
+        scheme: name("f32"),
+        bytes: 4000,
+        crc32: 0x0A12_459B,
+        parameters: 353,
+        macs: 320,
+        golden: 16,
+        content: Content::Bundle(BundleInfo { ode, form, max_error: 1e-5, domain }),
+    };
+    let image = ModelInfo {
+        from_slot: true,
+        scheme: name("i8"),
+        bytes: 12_000,
+        parameters: 8234,
+        macs: 123_456,
+        golden: 4,
+        content: Content::Image(Shape { height: 16, width: 16, channels: 1 }),
+        ..bundle
+    };
+    [bundle, image]
+}
+
+fn info(model: ModelInfo) -> Response {
+    let (board, firmware) = (name("nrf52840-dk"), name("0.1.0"));
+    Response::Info(Info { board, firmware, model, slot_error: None, stack_high_water: Some(31_788) })
+}
+
 fn answers() -> Vec<String> {
+    let [bundle, image] = models();
     let point = Point { state: [0.5, 0.3, 0.2, 0.0], in_domain: true, plausible: true };
     let memory = Memory { ram: 65536, statics: 20, stack_high_water: 31788 };
     let statistics =
@@ -83,12 +119,15 @@ fn answers() -> Vec<String> {
     };
     let samples = [Sample { number, entropy, class, abstained: true }].into_iter().collect();
     vec![
+        row("Info Bundle", info(bundle)),
+        row("Info Image", info(image.clone())),
         row("SelfTest", Response::SelfTest(SelfTest { queries: 16, mismatches: 0, first_mismatch: None })),
         row("Observations", Response::Observations { kept: 1 }),
         row("Hello", Response::Hello(Hello { requests: REQUESTS, frame: 512, chunk: 256 })),
         row("Trajectory", Response::Trajectory { first: 0, points: [point].into_iter().collect() }),
         row("Statistics", Response::Statistics(statistics)),
         row("Model Receiving", Response::Model(ModelAnswer::Receiving { slot: 1, next: 256 })),
+        row("Model Checked", Response::Model(ModelAnswer::Checked { slot: 1, model: image })),
         row("Model Activated", Response::Model(ModelAnswer::Activated(Origin::Slot(1)))),
         row("Model Aborted", Response::Model(ModelAnswer::Aborted)),
         row("Image Receiving", Response::Image(ImageAnswer::Receiving { next: 256 })),

@@ -7,19 +7,21 @@ use sirocco::calibrate::{
 };
 use sirocco::drift::{Reference, State};
 use sirocco::error::{Key, ModelError, TensorKind};
+use sirocco::layer::shape::Shape;
 use sirocco::limits::{
     MAX_CHUNK, MAX_FRAME, MAX_QUANTITIES, MAX_UNKNOWNS, PROBABILITIES, SAMPLES_PER_FRAME, TRAJECTORY_POINTS,
 };
 use sirocco::query::{Prediction, Query, QueryError};
 use sirocco::retain::Sample;
+use sirocco::summary::{BundleInfo, Content, ModelInfo, ModelKind, Name, SelfTest};
 use sirocco::trajectory::{Point, Trajectory};
 use sirocco::wire::image::{
     Classified, Description, ImageAnswer, ImageRefusal, ImageRequest, SampleAnswer, SampleRequest, Threshold,
 };
 use sirocco::wire::store::{ModelAnswer, ModelList, ModelRequest, Origin, SlotContent, StoreError};
 use sirocco::wire::{
-    self, DeviceError, FrameBuffer, FrameError, Hello, Info, Memory, Message, ModelInfo, ModelKind, Name,
-    PROTOCOL_VERSION, REQUESTS, Request, Response, SelfTest, Statistics,
+    self, DeviceError, FrameBuffer, FrameError, Hello, Info, Memory, Message, PROTOCOL_VERSION, REQUESTS, Request,
+    Response, Statistics,
 };
 
 /// Feeds bytes and collects what comes out.
@@ -164,26 +166,33 @@ fn the_longest_answers_about_images_fit_one_frame_and_survive_the_journey() {
 
 /// The longest answer there is: every name full, every number at its longest encoding.
 fn longest_info() -> Info {
-    let name = wire::Name::try_from("x".repeat(32).as_str()).unwrap();
+    let name = Name::try_from("x".repeat(32).as_str()).unwrap();
     Info {
         board: name.clone(),
         firmware: name.clone(),
         model: ModelInfo {
             from_slot: true,
-            ode: name.clone(),
-            form: name.clone(),
-            scheme: name,
+            scheme: name.clone(),
             bytes: u32::MAX,
             crc32: u32::MAX,
             parameters: u32::MAX,
             macs: u32::MAX,
-            max_error: f32::MAX,
-            domain: [(f32::MIN, f32::MAX); MAX_QUANTITIES],
             golden: u16::MAX,
+            content: Content::Bundle(BundleInfo {
+                ode: name.clone(),
+                form: name,
+                max_error: f32::MAX,
+                domain: [(f32::MIN, f32::MAX); MAX_QUANTITIES],
+            }),
         },
         slot_error: Some(ModelError::Checksum { stated: u32::MAX, computed: u32::MAX }),
         stack_high_water: Some(u32::MAX),
     }
+}
+
+/// What a device says of an image network.
+fn image_network() -> ModelInfo {
+    ModelInfo { content: Content::Image(Shape { height: 16, width: 28, channels: 3 }), ..longest_info().model }
 }
 
 #[test]
@@ -241,15 +250,15 @@ fn the_longest_chunk_and_the_longest_piece_of_a_trajectory_fit_one_frame() {
 }
 
 #[test]
-fn as_many_requests_are_known_as_stated() {
-    // The last kind is about samples, and the first question about samples has one number.
-    let known = |kind: u8| {
-        let mut frame = frame_of(1, (kind, 0u8, 0u16));
-        frame.pop();
-        wire::decode::<Request>(&mut frame).is_ok()
-    };
-    assert!(known(REQUESTS - 1));
-    assert!(!known(REQUESTS));
+fn the_kinds_of_requests_are_those_stated_and_no_others() {
+    // Larger kinds would take two bytes.
+    for kind in 0..0x80 {
+        // Zeros are a valid content of every kind: false, no elements, the first of a list.
+        let mut bytes = [0; 64];
+        bytes[0] = kind;
+        let request = postcard::take_from_bytes::<Request>(&bytes).ok().map(|(request, _)| request);
+        assert_eq!(request.as_ref().map(Request::kind), (kind < REQUESTS).then_some(kind), "{request:?}");
+    }
 }
 
 #[test]
@@ -266,6 +275,7 @@ fn every_kind_of_answer_survives_the_journey() {
         Response::Info(longest_info()),
         Response::Info(Info { slot_error: Some(model_error), ..longest_info() }),
         Response::Info(Info { slot_error: Some(ModelError::Metadata(Key::Domain)), ..longest_info() }),
+        Response::Info(Info { model: image_network(), ..longest_info() }),
         Response::Prediction(prediction),
         Response::SelfTest(SelfTest { queries: 64, mismatches: 1, first_mismatch: Some(63) }),
         Response::Error(DeviceError::Frame(FrameError::Checksum)),

@@ -30,8 +30,8 @@ impl Solver {
     /// # Errors
     /// [`Error::Usage`] if its model is no solution bundle of a known system.
     pub fn device(client: Client, info: &Info) -> Result<Self, Error> {
-        let ode = system(&info.model)?;
-        let domain = info.model.domain.iter().copied().take(ode.quantity_names().count()).collect();
+        let (ode, domain) = system(&info.model)?;
+        let domain = domain.to_vec();
         let name = format!("{} on {}", info.board, client.port());
         Ok(Solver { place: Place::Device(Box::new(client)), ode, domain, name })
     }

@@ -2,9 +2,8 @@
 
 use sirocco::limits::MAX_FRAME;
 use sirocco::query::{Query, QueryError};
-use sirocco::wire::{
-    self, DeviceError, FrameBuffer, FrameError, Message, PROTOCOL_VERSION, Request, Response, SelfTest,
-};
+use sirocco::summary::SelfTest;
+use sirocco::wire::{self, DeviceError, FrameBuffer, FrameError, Message, PROTOCOL_VERSION, Request, Response};
 use sirocco_tools::client::transport::Transport;
 use sirocco_tools::client::{Client, ClientError, Patience, answered};
 use std::io::{self, ErrorKind};

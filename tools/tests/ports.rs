@@ -5,9 +5,8 @@ mod common;
 use common::{built_in, failure, json};
 use serde_json::Value;
 use sirocco::limits::MAX_FRAME;
-use sirocco::wire::{
-    self, DeviceError, FrameBuffer, Info, Message, Name, PROTOCOL_VERSION, Request, Response, Statistics,
-};
+use sirocco::summary::name;
+use sirocco::wire::{self, DeviceError, FrameBuffer, Info, Message, PROTOCOL_VERSION, Request, Response, Statistics};
 use sirocco_tools::client::discover::{Missing, Port, VARIABLE, find};
 use sirocco_tools::device::board::Board;
 use sirocco_tools::device::cargo;
@@ -45,8 +44,8 @@ fn line(device: Device) -> String {
 fn answer(board: &str, request: Request) -> Response {
     match request {
         Request::Info => Response::Info(Info {
-            board: Name::try_from(board).unwrap(),
-            firmware: Name::try_from("0.1.0").unwrap(),
+            board: name(board),
+            firmware: name("0.1.0"),
             model: ModelFile::read(&built_in()).unwrap().bundle().unwrap().model_info(false),
             slot_error: None,
             stack_high_water: None,

@@ -8,7 +8,7 @@ use sirocco::held::{Classifier, Held};
 use sirocco::image::Network;
 use sirocco::limits::{MAX_CHUNK, collect};
 use sirocco::retain::{Retained, Sample};
-use sirocco::wire::Name;
+use sirocco::summary::Name;
 use sirocco::wire::image::{
     Classified, Description, ImageAnswer, ImageRefusal, ImageRequest, SampleAnswer, SampleRequest, Threshold,
 };

@@ -4,7 +4,7 @@ use crate::flash::{Area, Failure, is_blank};
 use crate::records;
 use sirocco::held::{Evaluate, Held};
 use sirocco::limits::MAX_CHUNK;
-use sirocco::wire::ModelInfo;
+use sirocco::summary::{self, ModelInfo};
 use sirocco::wire::store::{Chunk, ModelAnswer, ModelList, ModelRequest, Origin, SLOTS, SlotContent, StoreError};
 
 /// What surrounds the model that answers: the flash that may change while it does.
@@ -203,8 +203,9 @@ fn content(area: &[u8]) -> SlotContent {
     match Held::open_prefix(area) {
         Err(error) => SlotContent::Refused(error),
         Ok(held) => {
-            let ModelInfo { ode, scheme, bytes, crc32, .. } = held.model_info(true);
-            SlotContent::Model { ode, scheme, bytes, crc32 }
+            let model = held.model_info(true);
+            let ode = summary::name(model.subject());
+            SlotContent::Model { ode, scheme: model.scheme, bytes: model.bytes, crc32: model.crc32 }
         }
     }
 }

@@ -9,11 +9,12 @@ use sirocco::calibrate::{Calibration, Observation, Observations, Task, calibrate
 use sirocco::error::ModelError;
 use sirocco::held::Held;
 use sirocco::limits::{MAX_CHUNK, MAX_FRAME, TRAJECTORY_POINTS};
+use sirocco::summary::{ModelInfo, ModelKind, name};
 use sirocco::trajectory::Trajectory;
 use sirocco::wire::store::{ModelRequest, Origin};
 use sirocco::wire::{
-    self, DeviceError, FrameBuffer, FrameError, Hello, Info, Message, ModelInfo, ModelKind, Name, PROTOCOL_VERSION,
-    REQUESTS, Request, Response, Statistics,
+    self, DeviceError, FrameBuffer, FrameError, Hello, Info, Message, PROTOCOL_VERSION, REQUESTS, Request, Response,
+    Statistics,
 };
 
 /// What lasts when another model takes over: the half-received frame, the observations, the counters.
@@ -292,8 +293,8 @@ impl<'a> App<'a> {
 
     fn info(&self) -> Info {
         Info {
-            board: Name::try_from(self.board.name).unwrap_or_default(),
-            firmware: Name::try_from(env!("CARGO_PKG_VERSION")).unwrap_or_default(),
+            board: name(self.board.name),
+            firmware: name(env!("CARGO_PKG_VERSION")),
             model: self.model(),
             slot_error: self.opened.slot_error,
             stack_high_water: (self.board.memory)().map(|memory| memory.stack_high_water),

@@ -7,8 +7,9 @@ use crate::request::{App, Conversation, Received, Reply};
 use crate::store::Store;
 use embedded_io::{Read, Write};
 use sirocco::error::ModelError;
+use sirocco::summary::ModelInfo;
 use sirocco::wire::store::ModelAnswer;
-use sirocco::wire::{DeviceError, ModelInfo, Response};
+use sirocco::wire::{DeviceError, Response};
 
 /// Something for the log.
 #[derive(Debug, Clone, Copy)]

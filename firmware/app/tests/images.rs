@@ -7,12 +7,13 @@ use sirocco::held::{Evaluate, Held};
 use sirocco::layer::kernel::Portable;
 use sirocco::limits::{DRIFT_WINDOW, MAX_CHUNK, MAX_FRAME};
 use sirocco::query::Query;
+use sirocco::summary::{ModelKind, SelfTest, name};
 use sirocco::trajectory::Trajectory;
 use sirocco::wire::image::{
     Classified, Description, ImageAnswer, ImageRefusal, ImageRequest, SampleAnswer, SampleRequest, Threshold,
 };
 use sirocco::wire::store::{ModelAnswer, ModelRequest, Origin, StoreError};
-use sirocco::wire::{self, DeviceError, Message, ModelKind, PROTOCOL_VERSION, Request, Response};
+use sirocco::wire::{self, DeviceError, Message, PROTOCOL_VERSION, Request, Response};
 use sirocco_firmware::flash::ReadOnly;
 use sirocco_firmware::{App, Arena, Bench, Board, Conversation, Opened, Received, Store, built_in};
 
@@ -131,7 +132,7 @@ fn an_answer_has_the_evaluators_bits_and_comes_again_when_asked_again() {
     assert_eq!(values.len(), 7);
     assert_eq!(
         ask(&mut app, Request::SelfTest),
-        Response::SelfTest(wire::SelfTest { queries: 4, mismatches: 0, first_mismatch: None })
+        Response::SelfTest(SelfTest { queries: 4, mismatches: 0, first_mismatch: None })
     );
 }
 
@@ -230,7 +231,7 @@ fn the_most_entropic_images_are_kept_and_can_be_fetched_whole() {
 #[test]
 fn names_of_classes() {
     let mut app = digits();
-    let name = sirocco::wire::Name::try_from("7").unwrap();
+    let name = name("7");
     assert_eq!(image(&mut app, ImageRequest::Class(7)), Ok(ImageAnswer::Class(name)));
     assert_eq!(image(&mut app, ImageRequest::Class(10)), Err(ImageRefusal::NoClass { class: 10, classes: 10 }));
     let first = ImageRequest::Probabilities { first: 10 };
@@ -262,7 +263,7 @@ fn questions_for_the_other_kind_of_model_are_refused() {
     }
     let Response::Info(info) = ask(&mut digits, Request::Info) else { panic!() };
     assert_eq!(
-        (info.model.kind(), info.model.form.as_str(), info.model.parameters),
+        (info.model.kind(), info.model.form().as_str(), info.model.parameters),
         (ModelKind::Image, "16x16x1", 8234)
     );
 }

@@ -8,7 +8,7 @@ use sirocco::held::Evaluate;
 use sirocco::layer::kernel::Portable;
 use sirocco::limits::MAX_CHUNK;
 use sirocco::model::{CRC_DIGITS, Model, crc_of};
-use sirocco::wire::ModelInfo;
+use sirocco::summary::ModelInfo;
 use sirocco::wire::store::{ModelAnswer, ModelRequest, Origin, SlotContent, StoreError};
 use sirocco_firmware::flash::{Area, ReadOnly};
 use sirocco_firmware::{Bench, Opened, Push, Store, built_in};

@@ -8,7 +8,7 @@ use crate::limits::MAX_GOLDEN;
 use crate::model::Model;
 use crate::ode::Ode;
 use crate::query::{Prediction, Query};
-use crate::wire::SelfTest;
+use crate::summary::SelfTest;
 
 /// Name of the queries' tensor.
 pub const QUERIES: &str = "golden.queries";

@@ -24,7 +24,7 @@ use crate::ode::sir::Reduced;
 use crate::ode::sir::fixed::FixedReduced;
 use crate::ode::{Ode, State};
 use crate::query::{Prediction, Query, QueryError};
-use crate::wire::{ModelInfo, Name, SelfTest};
+use crate::summary::{BundleInfo, Content, ModelInfo, ModelKind, SelfTest, name};
 use domain::{parse_inputs, parse_ranges};
 use heapless::Vec;
 
@@ -78,7 +78,7 @@ impl<'a> Bundle<'a> {
         if model.require(Key::Format)?.parse() != Ok(FORMAT_VERSION) {
             return Err(ModelError::Version { supported: FORMAT_VERSION });
         }
-        if model.require(Key::Kind)? != "bundle" {
+        if model.require(Key::Kind)? != ModelKind::Bundle.name() {
             return Err(ModelError::Metadata(Key::Kind));
         }
         let ode = Ode::from_name(model.require(Key::Ode)?).ok_or(ModelError::Metadata(Key::Ode))?;
@@ -271,19 +271,16 @@ impl<'a> Bundle<'a> {
         for (to, from) in domain.iter_mut().zip(&self.domain) {
             *to = (from.lo, from.hi);
         }
-        let name = |text: &str| Name::try_from(text).unwrap_or_default();
+        let (ode, form) = (name(self.ode.name()), name(self.form.name()));
         ModelInfo {
             from_slot,
-            ode: name(self.ode.name()),
-            form: name(self.form.name()),
             scheme: name(self.network.scheme().name()),
             bytes: self.bytes,
             crc32: self.crc32,
             parameters: self.network.parameters(),
             macs: self.network.macs(),
-            max_error: self.max_error,
-            domain,
             golden: self.golden.len() as u16,
+            content: Content::Bundle(BundleInfo { ode, form, max_error: self.max_error, domain }),
         }
     }
 }

@@ -179,8 +179,8 @@ impl Architecture {
     }
 }
 
-/// `28x28x1`.
-fn parse_image(text: &str) -> Option<Shape> {
+/// The shape of an image within the limits, such as `28x28x1`.
+pub(crate) fn parse_image(text: &str) -> Option<Shape> {
     let mut parts = split(text, b'x').map(|part| part.parse::<usize>().ok());
     let (height, width, channels) = (parts.next()??, parts.next()??, parts.next()??);
     let sides = 1..=MAX_SIDE;

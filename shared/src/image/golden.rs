@@ -6,7 +6,7 @@ use crate::error::ModelError;
 use crate::layer::kernel::Kernel;
 use crate::limits::MAX_GOLDEN;
 use crate::model::{Model, Tensor};
-use crate::wire::SelfTest;
+use crate::summary::SelfTest;
 
 /// Tensor of the images: (n, rows, columns, channels) `U8`.
 pub const IMAGES: &str = "golden.images";

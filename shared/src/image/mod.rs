@@ -39,6 +39,7 @@ use crate::layer::shape::Shape;
 use crate::layer::winograd::Winograd;
 use crate::limits::MAX_NODES;
 use crate::model::Model;
+use crate::summary::ModelKind;
 use crate::text::{number, split};
 use architecture::{Architecture, Operation, Step};
 use core::ops::Range;
@@ -145,7 +146,7 @@ impl<'a> Network<'a> {
         if model.require(Key::Format)?.parse() != Ok(FORMAT_VERSION) {
             return Err(ModelError::Version { supported: FORMAT_VERSION });
         }
-        if model.require(Key::Kind)? != "image" {
+        if model.require(Key::Kind)? != ModelKind::Image.name() {
             return Err(ModelError::Metadata(Key::Kind));
         }
         // Looked at where it was parsed: moved out of the result it would lie on the stack twice.

@@ -4,11 +4,11 @@
 //! Asked again, the same answer comes again and nothing is counted twice; a chunk at offset 0 begins another image.
 //! Threshold, drift window and kept samples belong to the model: they begin anew when a model is opened.
 
-use super::Name;
 use super::store::Chunk;
 use crate::drift::{Reference, State};
 use crate::limits::{MAX_CHUNK, PROBABILITIES, SAMPLES_PER_FRAME};
 use crate::retain::Sample;
+use crate::summary::Name;
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
 

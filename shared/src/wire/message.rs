@@ -7,13 +7,17 @@ use super::store::{ModelAnswer, ModelRequest, StoreError};
 use crate::bundle::Certificate;
 use crate::calibrate::{Calibration, CalibrationError, Forecast, Observation, Task};
 use crate::error::ModelError;
-use crate::limits::{MAX_OBSERVATIONS, MAX_QUANTITIES, MAX_TRAJECTORY, TRAJECTORY_POINTS};
+use crate::limits::{MAX_OBSERVATIONS, MAX_TRAJECTORY, TRAJECTORY_POINTS};
 use crate::query::{Prediction, Query, QueryError};
+use crate::summary::{ModelInfo, ModelKind, Name, SelfTest};
 use crate::trajectory::{Point, Trajectory};
 use serde::{Deserialize, Serialize};
 
-/// How many kinds of requests there are.
-pub const REQUESTS: u8 = 14;
+/// How many kinds of requests there are: one more than the last one's place.
+pub const REQUESTS: u8 = {
+    const LAST: &Request = &Request::Samples(SampleRequest::Clear);
+    LAST.kind() + 1
+};
 
 /// What the host asks.
 #[allow(clippy::large_enum_variant, reason = "there is no heap to put a chunk on")]
@@ -62,6 +66,28 @@ pub enum Request {
     Image(ImageRequest),
     /// About the images that are kept.
     Samples(SampleRequest),
+}
+
+impl Request {
+    /// Its place in the list, which stands for it on the wire.
+    pub const fn kind(&self) -> u8 {
+        match self {
+            Request::Info => 0,
+            Request::Predict(_) => 1,
+            Request::SelfTest => 2,
+            Request::Certify(_) => 3,
+            Request::ObservationAdd { .. } => 4,
+            Request::ObservationsClear => 5,
+            Request::Calibrate(_) => 6,
+            Request::Forecast { .. } => 7,
+            Request::Hello => 8,
+            Request::Trajectory { .. } => 9,
+            Request::Statistics => 10,
+            Request::Model(_) => 11,
+            Request::Image(_) => 12,
+            Request::Samples(_) => 13,
+        }
+    }
 }
 
 /// What the device answers.
@@ -156,9 +182,6 @@ impl Memory {
     }
 }
 
-/// Short text on the wire.
-pub type Name = heapless::String<32>;
-
 /// A device and its model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Info {
@@ -167,68 +190,12 @@ pub struct Info {
     /// Version of the firmware.
     pub firmware: Name,
     /// The model in use.
+    #[serde(with = "super::flat")]
     pub model: ModelInfo,
     /// Why the model in the slot was refused, if one was found there and refused.
     pub slot_error: Option<ModelError>,
     /// Bytes of stack used at most since reset, where the board measures it.
     pub stack_high_water: Option<u32>,
-}
-
-/// What a model is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-pub enum ModelKind {
-    /// Answers queries about a differential equation.
-    #[error("a solution bundle")]
-    Bundle,
-    /// Classifies images.
-    #[error("an image network")]
-    Image,
-}
-
-/// A model held by a device. Of an image network `ode` is [`IMAGE`](crate::held::IMAGE), `form` the image's shape as
-/// `16x16x1`, `max_error` and `domain` are zeros; [`ImageRequest::Describe`] tells the rest.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ModelInfo {
-    /// Whether the model came from the model slot (else it is the one built into the firmware).
-    pub from_slot: bool,
-    /// Name of the ODE system, or `image`.
-    pub ode: Name,
-    /// Form of the trial solution, or shape of an image.
-    pub form: Name,
-    /// Number format of the weights.
-    pub scheme: Name,
-    /// Bytes of the file.
-    pub bytes: u32,
-    /// The file's checksum.
-    pub crc32: u32,
-    /// Weights and biases.
-    pub parameters: u32,
-    /// Multiply-accumulates of one evaluation.
-    pub macs: u32,
-    /// Maximum error stated in the file.
-    pub max_error: f32,
-    /// The domain: (lo, hi) per quantity, padded with zeros.
-    pub domain: [(f32, f32); MAX_QUANTITIES],
-    /// Golden queries, or images, in the file.
-    pub golden: u16,
-}
-
-impl ModelInfo {
-    /// What the model is.
-    pub fn kind(&self) -> ModelKind {
-        if self.ode == crate::held::IMAGE { ModelKind::Image } else { ModelKind::Bundle }
-    }
-}
-
-/// Result of a replay of golden queries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SelfTest {
-    /// Queries replayed.
-    pub queries: u16,
-    /// Answers whose bits differ from the file's.
-    pub mismatches: u16,
-    /// The first of them.
-    pub first_mismatch: Option<u16>,
 }
 
 /// Why a device could not do what was asked.

@@ -4,9 +4,9 @@
 //! replays its golden queries), [`ModelRequest::Activate`] (one atomic write). Until then the old model answers, and
 //! whatever interrupts the push, a working model is left.
 
-use super::{ModelInfo, Name};
 use crate::error::ModelError;
 use crate::limits::MAX_CHUNK;
+use crate::summary::{ModelInfo, Name};
 use serde::{Deserialize, Serialize};
 
 /// Slots for models.
@@ -69,6 +69,7 @@ pub enum ModelAnswer {
         /// The slot that holds it.
         slot: u8,
         /// The model.
+        #[serde(with = "super::flat")]
         model: ModelInfo,
     },
     /// To [`ModelRequest::Activate`].

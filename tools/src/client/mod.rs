@@ -11,11 +11,11 @@ use sirocco::bundle::Certificate;
 use sirocco::calibrate::{Calibration, Forecast, Observation, Task};
 use sirocco::limits::MAX_FRAME;
 use sirocco::query::{Prediction, Query, QueryError};
+use sirocco::summary::{ModelKind, SelfTest};
 use sirocco::trajectory::{Point, Trajectory};
 use sirocco::wire::store::{ModelAnswer, ModelRequest};
 use sirocco::wire::{
-    self, DeviceError, FrameBuffer, FrameError, Info, Message, ModelKind, PROTOCOL_VERSION, Request, Response,
-    SelfTest, Statistics,
+    self, DeviceError, FrameBuffer, FrameError, Info, Message, PROTOCOL_VERSION, Request, Response, Statistics,
 };
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -218,7 +218,7 @@ impl Report {
         answers: Vec<Answer>,
         before: &Description,
         spent: Duration,
-        (board, model): (&str, &sirocco::wire::ModelInfo),
+        (board, model): (&str, &sirocco::summary::ModelInfo),
     ) -> Result<Self, Error> {
         let after = client.describe()?;
         let right = |a: &&Answer| a.label == Some(a.index);

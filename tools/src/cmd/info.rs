@@ -5,8 +5,9 @@ use crate::input::quantities::system;
 use crate::output::{Output, finite};
 use crate::port::{HELP, PortArguments};
 use serde::Serialize;
+use sirocco::summary::{Content, ModelKind};
 use sirocco::wire::image::Description;
-use sirocco::wire::{Info, Memory, ModelKind};
+use sirocco::wire::{Info, Memory};
 
 /// Ask a device who it is and which model it holds
 #[derive(Debug, clap::Args)]
@@ -155,24 +156,28 @@ impl Image {
 
 fn report(info: &Info, image: Option<(Description, Vec<String>)>, memory: Option<Memory>) -> Result<Report, Error> {
     let model = &info.model;
-    let names: Vec<String> = match model.kind() {
-        ModelKind::Bundle => system(model)?.quantity_names().map(str::to_owned).collect(),
-        ModelKind::Image => Vec::new(),
+    let (max_error, domain) = match &model.content {
+        Content::Bundle(bundle) => {
+            let (ode, domain) = system(model)?;
+            let names = ode.quantity_names().map(str::to_owned);
+            (bundle.max_error, names.zip(domain.iter().copied()).collect())
+        }
+        Content::Image(_) => (0.0, Vec::new()),
     };
     Ok(Report {
         board: info.board.to_string(),
         firmware: info.firmware.to_string(),
         model: Model {
             from_slot: model.from_slot,
-            ode: model.ode.to_string(),
-            form: model.form.to_string(),
+            ode: model.subject().to_owned(),
+            form: model.form().to_string(),
             scheme: model.scheme.to_string(),
             bytes: model.bytes,
             crc32: format!("{:08x}", model.crc32),
             parameters: model.parameters,
             macs: model.macs,
-            max_error: finite(model.max_error),
-            domain: names.into_iter().zip(model.domain).collect(),
+            max_error: finite(max_error),
+            domain,
             golden: model.golden,
         },
         image: image.map(|(description, classes)| Image::of(description, classes)),

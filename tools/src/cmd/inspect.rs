@@ -10,6 +10,7 @@ use sirocco::bundle::Bundle;
 use sirocco::error::Key;
 use sirocco::limits::MAX_WIDTH;
 use sirocco::model::{Dtype, Tensor};
+use sirocco::summary::ModelKind;
 use std::path::PathBuf;
 
 /// Show what a model file holds and what it will cost a device; verifies it completely
@@ -121,10 +122,9 @@ fn show(bundle: &BundleReport) {
 fn report(file: &ModelFile) -> Result<Report, Error> {
     let model = file.model()?;
     let data: usize = model.tensors().iter().map(|t| t.bytes.len()).sum();
-    let content = if model.entry(Key::Kind.key()) == Some("image") {
-        Content::Image(image::report(file, &model)?)
-    } else {
-        Content::Bundle(bundle(file)?)
+    let content = match model.entry(Key::Kind.key()).and_then(ModelKind::from_name) {
+        Some(ModelKind::Image) => Content::Image(image::report(file, &model)?),
+        _ => Content::Bundle(bundle(file)?),
     };
     Ok(Report {
         file: file.path().to_owned(),

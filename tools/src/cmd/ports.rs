@@ -68,7 +68,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
             match answer {
                 Answer::Board(found) => {
                     row.board = Some(found.0.board.to_string());
-                    row.model = Some(found.0.model.ode.to_string());
+                    row.model = Some(found.0.model.subject().to_owned());
                 }
                 Answer::Unusable(error) => row.silent = Some(error.to_string()),
                 Answer::Nobody(why) => row.silent = Some(why),

@@ -98,13 +98,13 @@ impl Arguments {
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let rows = arguments.queries.as_ref().map(|path| quantities::read_csv(path)).transpose()?;
     let (mut client, info) = arguments.port.connect(output)?;
-    let ode = system(&info.model)?;
+    let (ode, domain) = system(&info.model)?;
     if let Some(rows) = rows {
-        let named = rows.iter().map(|named| quantities::query(ode, &info.model.domain, named));
+        let named = rows.iter().map(|named| quantities::query(ode, domain, named));
         let queries = named.collect::<Result<Vec<_>, _>>()?;
         return many(&mut client, ode, &queries, arguments, output);
     }
-    let query = quantities::query(ode, &info.model.domain, &arguments.named())?;
+    let query = quantities::query(ode, domain, &arguments.named())?;
     let answer = arguments.ask(&mut client, ode, &query)?;
     output.result(&answer, |answer| {
         for (name, value) in ode.state_names().iter().zip(&answer.state).map(|(name, (_, value))| (name, value)) {

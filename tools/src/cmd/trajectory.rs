@@ -53,8 +53,8 @@ struct Rows {
 /// See [`Error`].
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let (mut client, info) = arguments.port.connect(output)?;
-    let ode = system(&info.model)?;
-    let problem = quantities::problem(ode, &info.model.domain, &arguments.at)?;
+    let (ode, domain) = system(&info.model)?;
+    let problem = quantities::problem(ode, domain, &arguments.at)?;
     let trajectory = Trajectory { problem, until: arguments.until, points: arguments.points };
     let points = client.trajectory(&trajectory)?;
     let times = (0..arguments.points).filter_map(|k| trajectory.query(k)).map(|query| query.t);

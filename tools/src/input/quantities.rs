@@ -6,7 +6,7 @@ use crate::table::{Row, Table};
 use clap::{Arg, ArgMatches, Command, value_parser};
 use sirocco::ode::Ode;
 use sirocco::query::Query;
-use sirocco::wire::{ModelInfo, ModelKind};
+use sirocco::summary::{Content, ModelInfo};
 use std::path::Path;
 
 /// Values by name, in the order they were given.
@@ -79,16 +79,15 @@ impl clap::Args for QuantityOptions {
     }
 }
 
-/// The system of a device's model.
+/// The system of a device's model, and its domain: (lo, hi) per quantity of the system.
 ///
 /// # Errors
 /// [`Error::NoBundle`] if the model is an image network, [`Error::Usage`] if these tools do not know the system.
-pub fn system(model: &ModelInfo) -> Result<Ode, Error> {
-    if model.kind() == ModelKind::Image {
-        return Err(Error::NoBundle);
-    }
-    let unknown = || Error::Usage(format!("the device's system `{}` is unknown; update these tools", model.ode));
-    Ode::from_name(&model.ode).ok_or_else(unknown)
+pub fn system(model: &ModelInfo) -> Result<(Ode, &[(f32, f32)]), Error> {
+    let Content::Bundle(bundle) = &model.content else { return Err(Error::NoBundle) };
+    let unknown = || Error::Usage(format!("the device's system `{}` is unknown; update these tools", bundle.ode));
+    let ode = Ode::from_name(&bundle.ode).ok_or_else(unknown)?;
+    Ok((ode, bundle.domain.get(..ode.quantity_names().count()).unwrap_or(&bundle.domain)))
 }
 
 /// A query of all the quantities of a model of that domain. What the model holds fixed need not be named.

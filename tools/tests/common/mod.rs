@@ -54,7 +54,8 @@ pub fn variant() -> Vec<u8> {
 
 /// A device with the model of `like` that never answers again once it has said who it is.
 pub fn device_that_goes_away(like: &sirocco_tools::solver::Solver) -> sirocco_tools::solver::Solver {
-    use sirocco::wire::{Info, Name};
+    use sirocco::summary::Name;
+    use sirocco::wire::Info;
     use sirocco_tools::client::{Client, Patience};
     struct Gone;
     impl sirocco_tools::client::transport::Transport for Gone {

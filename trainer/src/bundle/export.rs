@@ -15,6 +15,7 @@ use sirocco::bundle::{Bundle, FORMAT_VERSION, golden};
 use sirocco::error::{Key, ModelError};
 use sirocco::network::Scheme;
 use sirocco::query::Query;
+use sirocco::summary::ModelKind;
 use std::path::Path;
 
 /// Golden queries put into a file.
@@ -142,7 +143,7 @@ impl Candidate<'_> {
         let mut metadata = self.provenance.clone();
         let mut set = |key: Key, value: String| metadata.insert(key.key().into(), value);
         set(Key::Format, FORMAT_VERSION.to_string());
-        set(Key::Kind, "bundle".into());
+        set(Key::Kind, ModelKind::Bundle.name().into());
         set(Key::Ode, self.problem.ode.name().into());
         set(Key::Form, self.problem.form.name().into());
         set(Key::Domain, domain.join(","));

@@ -21,6 +21,7 @@ use sirocco::image::plan::Plan;
 use sirocco::image::{self, FORMAT_VERSION, ImageError, Network};
 use sirocco::layer::kernel::Portable;
 use sirocco::model::Model;
+use sirocco::summary::ModelKind;
 
 /// Golden images put into a file.
 const GOLDEN: usize = 4;
@@ -341,7 +342,7 @@ fn metadata(quantised: &Quantised, plan: &Plan, options: &Options) -> Metadata {
     let Quantised { input, values, classes, .. } = quantised;
     let (image, nodes) = described(quantised);
     set(Key::Format, FORMAT_VERSION.to_string());
-    set(Key::Kind, "image".into());
+    set(Key::Kind, ModelKind::Image.name().into());
     set(Key::Image, image);
     set(Key::Nodes, nodes);
     set(Key::Arena, plan.bytes().to_string());

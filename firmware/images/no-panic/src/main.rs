@@ -17,7 +17,7 @@ use sirocco::held::Held;
 use sirocco::image::{ImageError, Network};
 use sirocco::layer::kernel::Portable;
 use sirocco::query::{Prediction, Query, QueryError};
-use sirocco::wire::SelfTest;
+use sirocco::summary::SelfTest;
 use sirocco::wire::store::{Chunk, ModelAnswer, ModelRequest, Origin, StoreError};
 use sirocco_firmware::flash::{Area, Failure};
 use sirocco_firmware::records::{self, Record};

@@ -3,9 +3,10 @@
 use sirocco::calibrate::CalibrationError;
 use sirocco::error::ModelError;
 use sirocco::query::QueryError;
+use sirocco::summary::ModelInfo;
 use sirocco::wire::image::ImageRefusal;
 use sirocco::wire::store::StoreError;
-use sirocco::wire::{DeviceError, FrameError, ModelInfo};
+use sirocco::wire::{DeviceError, FrameError};
 
 /// Says which model answers.
 pub fn opened(model: &ModelInfo) {
@@ -13,8 +14,8 @@ pub fn opened(model: &ModelInfo) {
     defmt::info!(
         "model from the {=str}: {=str} ({=str}, {=str}), {=u32} bytes, crc32 {=u32:08x}",
         origin,
-        model.ode.as_str(),
-        model.form.as_str(),
+        model.subject(),
+        model.form().as_str(),
         model.scheme.as_str(),
         model.bytes,
         model.crc32

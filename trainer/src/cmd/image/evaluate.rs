@@ -15,6 +15,7 @@ use sirocco::error::Key;
 use sirocco::image::Network;
 use sirocco::layer::shape::Shape;
 use sirocco::model::Model;
+use sirocco::summary::ModelKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -62,7 +63,7 @@ impl Args {
     /// Files that cannot be read.
     pub fn run(self) -> Result<ExitCode, Error> {
         let kind = Contents::read(&self.file)?.metadata.remove(Key::Kind.key());
-        if kind.as_deref() == Some("image") {
+        if kind.as_deref().and_then(ModelKind::from_name) == Some(ModelKind::Image) {
             return self.as_a_device_would();
         }
         let model = ImageModel::load(&self.file, &Device::Cpu)?;
