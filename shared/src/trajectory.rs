@@ -1,9 +1,8 @@
 //! Many states of one problem: at equal steps of time, computed one by one.
 
-use crate::bundle::Bundle;
 use crate::limits::MAX_TRAJECTORY;
 use crate::ode::State;
-use crate::query::{Query, QueryError};
+use crate::query::{Prediction, Query};
 use serde::{Deserialize, Serialize};
 
 /// Which problem, and which times: `points` of them from the problem's own `t` to `until`, both included.
@@ -42,14 +41,11 @@ impl Trajectory {
         let t = if k == last && last > 0 { self.until } else { self.problem.t + (self.until - self.problem.t) * share };
         Some(Query { t, initial: self.problem.initial, rates: self.problem.rates })
     }
+}
 
-    /// Point k, by a bundle. Cost: one prediction.
-    ///
-    /// # Errors
-    /// As for [`Bundle::predict`]; `None` if there is no such point.
-    pub fn point(&self, k: u16, bundle: &Bundle<'_>) -> Option<Result<Point, QueryError>> {
-        let query = self.query(k)?;
-        Some(bundle.predict(&query).map(|p| Point { state: p.state, in_domain: p.in_domain, plausible: p.plausible }))
+impl From<Prediction> for Point {
+    fn from(Prediction { state, in_domain, plausible, .. }: Prediction) -> Self {
+        Point { state, in_domain, plausible }
     }
 }
 

@@ -84,7 +84,7 @@ impl Solver {
             Place::Device(client) => answered(client.trajectory(trajectory))?,
             Place::Here(file) => {
                 let bundle = file.bundle()?;
-                (0..trajectory.points).map_while(|k| trajectory.point(k, &bundle)).collect()
+                (0..trajectory.points).map_while(|k| bundle.point(trajectory, k)).collect()
             }
         };
         points.map_err(|source| self.unanswered(&trajectory.problem, source))

@@ -178,7 +178,7 @@ fn a_trajectory_has_the_bits_of_its_predictions() {
         let points = talk(stream).trajectory(&trajectory).unwrap();
         assert_eq!(points.len(), 200);
         for (k, point) in (0u16..).zip(points) {
-            assert_eq!(point, trajectory.point(k, &bundle).unwrap().unwrap(), "{} at point {k}", board.name);
+            assert_eq!(point, bundle.point(&trajectory, k).unwrap().unwrap(), "{} at point {k}", board.name);
         }
     }
 }

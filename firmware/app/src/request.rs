@@ -175,7 +175,7 @@ impl<'a> App<'a> {
         let mut points = heapless::Vec::<_, TRAJECTORY_POINTS>::new();
         let mut next = first;
         while !points.is_full() {
-            let Some(point) = trajectory.point(next, bundle) else { break };
+            let Some(point) = bundle.point(&trajectory, next) else { break };
             match point {
                 Ok(point) => {
                     // There is room: the vector is not full.

@@ -13,6 +13,7 @@ pub(crate) mod sensitivity;
 pub use certificate::Certificate;
 pub use domain::{Form, Input, Range, Source};
 pub use probe::Probes;
+pub use sensitivity::{Free, Gradient};
 
 use crate::error::{Key, ModelError};
 use crate::layer::kernel::Kernel;
@@ -25,6 +26,7 @@ use crate::ode::sir::fixed::FixedReduced;
 use crate::ode::{Ode, State};
 use crate::query::{Prediction, Query, QueryError};
 use crate::summary::{BundleInfo, Content, ModelInfo, ModelKind, SelfTest, name};
+use crate::trajectory::{Point, Trajectory};
 use domain::{parse_inputs, parse_ranges};
 use heapless::Vec;
 
@@ -154,6 +156,14 @@ impl<'a> Bundle<'a> {
         let initial = self.ode.initial(&query.initial);
         let plausible = self.ode.plausible(&initial, &query.rates, &state, PLAUSIBLE_SLACK);
         Ok(Prediction { state, derivative, residual, in_domain: self.in_domain(query), plausible })
+    }
+
+    /// Point `k` of a trajectory, or `None` if it has no such point. Cost: one prediction.
+    ///
+    /// # Errors
+    /// As for [`Self::predict`].
+    pub fn point(&self, trajectory: &Trajectory, k: u16) -> Option<Result<Point, QueryError>> {
+        Some(self.predict(&trajectory.query(k)?).map(Point::from))
     }
 
     /// Only the state, to the same bits as [`Self::predict`]'s, at a third of the cost. `sir-full`: 1,760 instructions on a

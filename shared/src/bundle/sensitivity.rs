@@ -10,7 +10,6 @@
 //! three in the reduced form, up to eight in the generic ones.
 
 use super::{Bundle, Form, Source};
-use crate::calibrate::{Free, Gradient};
 use crate::limits::{MAX_RATES, MAX_STATE, MAX_UNKNOWNS, collect};
 use crate::math::exp;
 use crate::network::{Inputs, Slopes, Tape};
@@ -19,6 +18,48 @@ use crate::ode::{Ode, Rates, State};
 use crate::query::{Query, QueryError};
 use crate::scalar::{Dual, Scalar};
 use heapless::Vec;
+use serde::{Deserialize, Serialize};
+
+/// Derivatives with respect to the free quantities in their order, padded with zeros.
+pub type Gradient = [f32; MAX_UNKNOWNS];
+
+/// Which quantities are unknown: bit k stands for quantity k in the system's order ([`Ode::quantity_names`]).
+/// Quantity 0 is time, and never free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Free(pub u16);
+
+impl Free {
+    /// The set of the named quantities, or `None` if the system has no such initial coordinate or rate.
+    ///
+    /// ```
+    /// use sirocco::{bundle::Free, ode::Ode};
+    /// assert_eq!(Free::of(Ode::Sir, &["beta", "gamma"]), Some(Free(0b11000)));
+    /// assert_eq!(Free::of(Ode::Sir, &["t"]), None);
+    /// ```
+    pub fn of(ode: Ode, names: &[&str]) -> Option<Self> {
+        let mut bits = 0;
+        for name in names {
+            let (index, _) = (0u32..).zip(ode.quantity_names()).skip(1).find(|(_, known)| known == name)?;
+            bits |= 1u16.checked_shl(index)?;
+        }
+        Some(Free(bits))
+    }
+
+    /// Whether a quantity is in the set.
+    pub fn contains(self, index: u8) -> bool {
+        self.0.checked_shr(index.into()).is_some_and(|bits| bits & 1 == 1)
+    }
+
+    /// The quantities in the set, ascending.
+    pub fn indices(self) -> impl Iterator<Item = u8> {
+        (0..u16::BITS as u8).filter(move |index| self.contains(*index))
+    }
+
+    /// How many there are.
+    pub fn count(self) -> usize {
+        self.0.count_ones() as usize
+    }
+}
 
 /// The reduced form has one output.
 static FIRST: State<f32> = {
@@ -28,7 +69,7 @@ static FIRST: State<f32> = {
 };
 
 /// A problem that moves along its free quantities.
-pub(crate) struct Course<'b, 'a> {
+pub(crate) struct Linearization<'b, 'a> {
     bundle: &'b Bundle<'a>,
     problem: Query,
     free: Free,
@@ -49,14 +90,14 @@ impl<'a> Bundle<'a> {
     /// As for [`Bundle::predict`].
     pub fn sensitivity(&self, query: &Query, component: usize, free: Free) -> Result<(f32, Gradient), QueryError> {
         query.check(self.ode)?;
-        self.course(query, free)?.at(query.t, component, &mut Tape::default())
+        self.linearize(query, free)?.at(query.t, component, &mut Tape::default())
     }
 
-    /// What [`Course::at`] answers about; the time of `problem` is not looked at.
+    /// What [`Linearization::at`] answers about; the time of `problem` is not looked at.
     ///
     /// # Errors
     /// As for [`Bundle::predict`].
-    pub(crate) fn course(&self, problem: &Query, free: Free) -> Result<Course<'_, 'a>, QueryError> {
+    pub(crate) fn linearize(&self, problem: &Query, free: Free) -> Result<Linearization<'_, 'a>, QueryError> {
         Query { t: 0.0, ..*problem }.check(self.ode)?;
         let reduced = (self.form == Form::Reduced).then(|| {
             let reduced = Reduced::new(&problem.initial, &problem.rates);
@@ -66,11 +107,11 @@ impl<'a> Bundle<'a> {
             Some((reduced, _)) => self.scale(|source| source.of_reduced(reduced, 0.0)),
             None => self.scale(|source| source.of_query(problem)),
         };
-        Ok(Course { bundle: self, problem: *problem, free, input, reduced })
+        Ok(Linearization { bundle: self, problem: *problem, free, input, reduced })
     }
 }
 
-impl Course<'_, '_> {
+impl Linearization<'_, '_> {
     /// As [`Bundle::sensitivity`], at time `t`; `tape` may hold anything.
     ///
     /// # Errors
@@ -110,18 +151,18 @@ impl Course<'_, '_> {
     }
 
     fn of_generic(&self, (t, component): (f32, usize), nn: State<f32>, slopes: &Slopes) -> (f32, Gradient) {
-        let Course { bundle, problem, free, .. } = self;
+        let Linearization { bundle, problem, free, .. } = self;
         let f = 1.0 - exp(-t);
         let value = at(&bundle.ode.initial(&problem.initial), component) + f * at(&bundle.expand(nn), component);
         let mut gradient = Gradient::default();
         for (entry, index) in gradient.iter_mut().zip(free.indices()) {
-            let moving = Moving::new(bundle.ode, problem, index);
-            let initial = at(&bundle.ode.initial(&moving.initial), component).derivative;
+            let seeded = SeededProblem::new(bundle.ode, problem, index);
+            let initial = at(&bundle.ode.initial(&seeded.initial), component).derivative;
             let mut through = 0.0;
             for (input, slope) in bundle.inputs.iter().zip(slopes) {
                 let direction = match input.source() {
-                    Source::Initial(i) => at(&moving.initial, i.into()).derivative,
-                    Source::Rate(i) => at(&moving.rates, i.into()).derivative,
+                    Source::Initial(i) => at(&seeded.initial, i.into()).derivative,
+                    Source::Rate(i) => at(&seeded.rates, i.into()).derivative,
                     _ => 0.0,
                 };
                 through += slope * input.slope() * direction;
@@ -176,27 +217,27 @@ impl Bundle<'_> {
 }
 
 /// A problem with one quantity seeded: duals whose derivative is with respect to that quantity.
-pub(crate) struct Moving {
+pub(crate) struct SeededProblem {
     /// Free initial coordinates.
     pub initial: State<Dual<f32>>,
     /// Rates.
     pub rates: Rates<Dual<f32>>,
 }
 
-impl Moving {
+impl SeededProblem {
     /// The problem of `query`, moving along quantity `index` (in the system's order, time is 0).
     pub fn new(ode: Ode, query: &Query, index: u8) -> Self {
         let still = |value| Dual { value, derivative: 0.0 };
-        let mut moving = Moving { initial: query.initial.map(still), rates: query.rates.map(still) };
+        let mut seeded = SeededProblem { initial: query.initial.map(still), rates: query.rates.map(still) };
         let coordinates = ode.initial_names().len();
         if let Some(index) = usize::from(index).checked_sub(1) {
-            let initial = moving.initial.iter_mut().take(coordinates.min(MAX_STATE));
-            let rates = moving.rates.iter_mut().take(ode.rate_names().len().min(MAX_RATES));
+            let initial = seeded.initial.iter_mut().take(coordinates.min(MAX_STATE));
+            let rates = seeded.rates.iter_mut().take(ode.rate_names().len().min(MAX_RATES));
             if let Some(dual) = initial.chain(rates).nth(index) {
                 dual.derivative = 1.0;
             }
         }
-        moving
+        seeded
     }
 }
 

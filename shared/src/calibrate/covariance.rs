@@ -1,7 +1,7 @@
 //! What the information matrix says about the unknowns: covariance, condition, and what it leaves open.
 
-use super::Gradient;
 use super::matrix::{self, Matrix};
+use crate::bundle::Gradient;
 use crate::limits::MAX_UNKNOWNS;
 use crate::math::{abs, sqrt};
 use heapless::Vec;

@@ -1,7 +1,8 @@
 //! What a calibrated problem will do, with the uncertainty of its estimates.
 
-use super::{Calibration, Forward, Gradient};
-use crate::calibrate::outlook::{Outlook, outlook};
+use super::outlook::{Outlook, outlook};
+use super::{Calibration, Forward};
+use crate::bundle::Gradient;
 use crate::limits::MAX_STATE;
 use crate::ode::Ode;
 use crate::query::{Query, QueryError};

@@ -1,8 +1,8 @@
 //! What a calibration fits: a model that answers at the observations and says how its answers move with the unknowns.
 
+use super::Observation;
 use super::jet::Jet;
-use super::{Free, Gradient, Observation};
-use crate::bundle::{Bundle, Range};
+use crate::bundle::{Bundle, Free, Gradient, Range};
 use crate::limits::{MAX_QUANTITIES, MAX_RATES, MAX_STATE, MAX_UNKNOWNS};
 use crate::network::Tape;
 use crate::ode::{Ode, Rates, State};
@@ -60,9 +60,9 @@ impl Forward for Bundle<'_> {
         free: Free,
         mut sink: impl FnMut(&Observation, f32, &Gradient),
     ) -> Result<(), QueryError> {
-        let (mut course, mut tape) = (self.course(problem, free)?, Tape::default());
+        let (mut linear, mut tape) = (self.linearize(problem, free)?, Tape::default());
         for observation in observations {
-            let (value, gradient) = course.at(observation.t, observation.component.into(), &mut tape)?;
+            let (value, gradient) = linear.at(observation.t, observation.component.into(), &mut tape)?;
             sink(observation, value, &gradient);
         }
         Ok(())

@@ -25,19 +25,16 @@ mod matrix;
 pub mod outlook;
 mod solve;
 
+pub use crate::bundle::Free;
 pub use covariance::Covariance;
 pub use forecast::{Forecast, Uncertain, forecast};
 pub use forward::{Forward, Numerical};
 pub use solve::calibrate;
 
 use crate::limits::{MAX_OBSERVATIONS, MAX_UNKNOWNS};
-use crate::ode::Ode;
 use crate::query::{Query, QueryError};
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
-
-/// Derivatives with respect to the free quantities in their order, padded with zeros.
-pub type Gradient = [f32; MAX_UNKNOWNS];
 
 /// One observed value of one component of the state.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -54,44 +51,6 @@ pub struct Observation {
 
 /// The observations a device keeps.
 pub type Observations = Vec<Observation, MAX_OBSERVATIONS>;
-
-/// Which quantities are unknown: bit k stands for quantity k in the system's order ([`Ode::quantity_names`]).
-/// Quantity 0 is time, and never free.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Free(pub u16);
-
-impl Free {
-    /// The set of the named quantities, or `None` if the system has no such initial coordinate or rate.
-    ///
-    /// ```
-    /// use sirocco::{calibrate::Free, ode::Ode};
-    /// assert_eq!(Free::of(Ode::Sir, &["beta", "gamma"]), Some(Free(0b11000)));
-    /// assert_eq!(Free::of(Ode::Sir, &["t"]), None);
-    /// ```
-    pub fn of(ode: Ode, names: &[&str]) -> Option<Self> {
-        let mut bits = 0;
-        for name in names {
-            let (index, _) = (0u32..).zip(ode.quantity_names()).skip(1).find(|(_, known)| known == name)?;
-            bits |= 1u16.checked_shl(index)?;
-        }
-        Some(Free(bits))
-    }
-
-    /// Whether a quantity is in the set.
-    pub fn contains(self, index: u8) -> bool {
-        self.0.checked_shr(index.into()).is_some_and(|bits| bits & 1 == 1)
-    }
-
-    /// The quantities in the set, ascending.
-    pub fn indices(self) -> impl Iterator<Item = u8> {
-        (0..u16::BITS as u8).filter(move |index| self.contains(*index))
-    }
-
-    /// How many there are.
-    pub fn count(self) -> usize {
-        self.0.count_ones() as usize
-    }
-}
 
 /// What a calibration is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -8,8 +8,9 @@
 //! Standard errors are first order: the covariance of the estimates times the exact gradients, those of the closed
 //! forms by dual numbers, those of the roots by the implicit function theorem, those of S(t) through the model.
 
-use crate::bundle::sensitivity::Moving;
-use crate::calibrate::{Calibration, Forward, Gradient, Uncertain};
+use super::{Calibration, Forward, Uncertain};
+use crate::bundle::Gradient;
+use crate::bundle::sensitivity::SeededProblem;
 use crate::math::{abs, ln};
 use crate::ode::Ode;
 use crate::query::{Query, QueryError};
@@ -56,7 +57,7 @@ pub fn outlook<F: Forward>(model: &F, calibration: &Calibration, now: f32) -> Re
     if !(gamma > 0.0 && (beta / gamma).is_finite()) {
         return Err(QueryError::Overflow);
     }
-    let ratio = |m: &Moving| m.rates[0] / m.rates[1];
+    let ratio = |m: &SeededProblem| m.rates[0] / m.rates[1];
     let basic = closed(calibration, ratio);
 
     let free = calibration.free();
@@ -76,18 +77,18 @@ pub fn outlook<F: Forward>(model: &F, calibration: &Calibration, now: f32) -> Re
 
 /// d (beta / gamma) / d quantity.
 fn basic_slope(problem: &Query, index: u8) -> f32 {
-    let moving = Moving::new(Ode::Sir, problem, index);
-    (moving.rates[0] / moving.rates[1]).derivative
+    let seeded = SeededProblem::new(Ode::Sir, problem, index);
+    (seeded.rates[0] / seeded.rates[1]).derivative
 }
 
 /// A closed formula with its standard error.
-fn closed(calibration: &Calibration, formula: impl Fn(&Moving) -> Dual<f32>) -> Uncertain {
+fn closed(calibration: &Calibration, formula: impl Fn(&SeededProblem) -> Dual<f32>) -> Uncertain {
     let mut gradient = Gradient::default();
     for (slope, index) in gradient.iter_mut().zip(calibration.free().indices()) {
-        *slope = formula(&Moving::new(Ode::Sir, &calibration.problem, index)).derivative;
+        *slope = formula(&SeededProblem::new(Ode::Sir, &calibration.problem, index)).derivative;
     }
     // Quantity 0 is time: no formula moves with it.
-    let value = formula(&Moving::new(Ode::Sir, &calibration.problem, 0)).value;
+    let value = formula(&SeededProblem::new(Ode::Sir, &calibration.problem, 0)).value;
     calibration.uncertain(value, &gradient)
 }
 
@@ -97,7 +98,7 @@ fn threshold(problem: &Query) -> f32 {
     if beta > 0.0 { gamma / beta } else { f32::INFINITY }
 }
 
-fn peak_height(m: &Moving) -> Dual<f32> {
+fn peak_height(m: &SeededProblem) -> Dual<f32> {
     let [s0, i0, ..] = Ode::Sir.initial(&m.initial);
     let [beta, gamma, ..] = m.rates;
     if s0.value * beta.value <= gamma.value {
@@ -145,8 +146,8 @@ fn peak_time<F: Forward>(model: &F, calibration: &Calibration) -> Result<Option<
     }
     // S(t*; q) = rho(q), so dt* = (d rho - dS) / S'.
     for (slope, index) in slopes.iter_mut().zip(free.indices()) {
-        let moving = Moving::new(Ode::Sir, problem, index);
-        *slope = ((moving.rates[1] / moving.rates[0]).derivative - *slope) / fall;
+        let seeded = SeededProblem::new(Ode::Sir, problem, index);
+        *slope = ((seeded.rates[1] / seeded.rates[0]).derivative - *slope) / fall;
     }
     Ok(Some(calibration.uncertain(t, &slopes)))
 }
@@ -171,7 +172,7 @@ fn never_infected(calibration: &Calibration) -> Uncertain {
         }
         s -= step;
     }
-    let step = |m: &Moving| {
+    let step = |m: &SeededProblem| {
         let (f, slope) = remaining(&m.initial, &m.rates, Dual { value: s, derivative: 0.0 });
         // One step of Newton's method from the root has the root's derivative.
         Dual { value: s, derivative: 0.0 } - f / slope

@@ -9,7 +9,8 @@
 
 use super::covariance::{self, Reading};
 use super::matrix::{self, Matrix, Vector};
-use super::{Calibration, CalibrationError, Estimate, Forward, Free, Observation, Task};
+use super::{Calibration, CalibrationError, Estimate, Forward, Observation, Task};
+use crate::bundle::Free;
 use crate::limits::MAX_UNKNOWNS;
 use crate::math::{abs, sqrt};
 use crate::query::{Query, QueryError};
