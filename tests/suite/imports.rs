@@ -106,7 +106,7 @@ pub fn knots(imports: &Imports) -> Vec<BTreeSet<String>> {
     knots.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Whether `file` lies in the module of `outer`: `layer/conv.rs` does in that of `layer/mod.rs` or `layer.rs`.
+/// Whether `file` lies in the module of `outer`, as `layer/conv.rs` does in that of `layer/mod.rs`.
 pub fn lies_in(file: &str, outer: &str) -> bool {
     let front = ["/mod.rs", "/lib.rs", "/main.rs", ".rs"].iter().find_map(|end| outer.strip_suffix(end));
     front.is_some_and(|front| file.strip_prefix(front).is_some_and(|rest| rest.starts_with('/')))

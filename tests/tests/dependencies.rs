@@ -48,7 +48,7 @@ fn packages() -> Vec<Value> {
     WORKSPACES.into_iter().flat_map(of).collect()
 }
 
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+fn field<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_default()
 }
 
@@ -74,14 +74,14 @@ fn licenses_and_sources_are_allowed() {
     let exceptions = rules["licenses"]["exceptions"].as_array().unwrap();
     let (mut wrong, mut used) = (BTreeSet::new(), BTreeSet::new());
     for package in packages() {
-        let (name, license) = (text(&package, "name"), text(&package, "license"));
+        let (name, license) = (field(&package, "name"), field(&package, "license"));
         let mut allowed = allowed.clone();
         for exception in exceptions.iter().filter(|exception| exception["crate"].as_str() == Some(name)) {
             allowed.extend(names(exception, "allow"));
             used.insert(name.to_owned());
         }
         wrong.extend(refused(license, &allowed).map(|reason| format!("{name}: {reason}")));
-        let source = text(&package, "source");
+        let source = field(&package, "source");
         if !source.is_empty() && source != "registry+https://github.com/rust-lang/crates.io-index" {
             wrong.insert(format!("{name} comes from {source}"));
         }
@@ -116,19 +116,20 @@ fn tensors_stay_in_the_trainer() {
     let depends: BTreeMap<&str, Vec<&str>> = nodes
         .iter()
         .map(|node| {
-            (text(node, "id"), node["dependencies"].as_array().unwrap().iter().filter_map(Value::as_str).collect())
+            (field(node, "id"), node["dependencies"].as_array().unwrap().iter().filter_map(Value::as_str).collect())
         })
         .collect();
-    for package in metadata["packages"].as_array().unwrap().iter().filter(|package| text(package, "source").is_empty())
+    for package in
+        metadata["packages"].as_array().unwrap().iter().filter(|package| field(package, "source").is_empty())
     {
-        let (mut seen, mut open) = (BTreeSet::new(), vec![text(package, "id")]);
+        let (mut seen, mut open) = (BTreeSet::new(), vec![field(package, "id")]);
         while let Some(id) = open.pop() {
             if seen.insert(id) {
                 open.extend(&depends[id]);
             }
         }
         let candle = seen.iter().any(|id| id.contains("candle-core"));
-        assert_eq!(candle, TENSORS.contains(&text(package, "name")), "{}", text(package, "name"));
+        assert_eq!(candle, TENSORS.contains(&field(package, "name")), "{}", field(package, "name"));
     }
 }
 
@@ -143,9 +144,9 @@ fn crates_named(text: &str) -> BTreeSet<String> {
 /// Dependencies of a package that none of its sources names.
 fn unused(package: &Value, named: &BTreeSet<String>) -> Vec<String> {
     let dependencies = package["dependencies"].as_array().into_iter().flatten();
-    let names = dependencies.map(|of| of["rename"].as_str().unwrap_or(text(of, "name")));
+    let names = dependencies.map(|of| of["rename"].as_str().unwrap_or(field(of, "name")));
     let missing = names.filter(|name| !named.contains(&name.replace('-', "_")));
-    missing.map(|name| format!("{} does not use {name}", text(package, "name"))).collect()
+    missing.map(|name| format!("{} does not use {name}", field(package, "name"))).collect()
 }
 
 #[test]
@@ -154,8 +155,8 @@ fn every_dependency_is_used() {
     let packages = packages();
     let own: Vec<(&Value, &Path)> = packages
         .iter()
-        .filter(|package| text(package, "source").is_empty())
-        .map(|package| (package, Path::new(text(package, "manifest_path")).parent().unwrap()))
+        .filter(|package| field(package, "source").is_empty())
+        .map(|package| (package, Path::new(field(package, "manifest_path")).parent().unwrap()))
         .collect();
     assert!(own.len() > 15, "{} packages of ours", own.len());
     let mut found = BTreeSet::new();
@@ -176,6 +177,28 @@ fn every_dependency_is_used() {
     let excused = |line: &String| UNNAMED.iter().any(|(of, name)| *line == format!("{of} does not use {name}"));
     found.retain(|line| !excused(line));
     assert!(files.is_empty() || found.is_empty(), "{found:#?}");
+}
+
+/// The table "Why each dependency is there" of ARCHITECTURE.md has all of them, and no other.
+#[test]
+fn every_dependency_has_a_reason() {
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let (_, table) = text.split_once("## Why each dependency is there").unwrap();
+    let cells = table.lines().filter_map(|line| line.strip_prefix("| ")?.split('|').next()).skip(2);
+    // What stands in brackets is a remark.
+    let names = cells.flat_map(|cell| cell.split('(').next().unwrap_or_default().split(','));
+    let stated: BTreeSet<&str> = names.map(str::trim).collect();
+    let packages = packages();
+    let own = packages.iter().filter(|package| field(package, "source").is_empty());
+    let dependencies = own.flat_map(|package| package["dependencies"].as_array().into_iter().flatten());
+    let used: BTreeSet<&str> =
+        dependencies.filter(|of| of["source"].is_string()).map(|of| field(of, "name")).collect();
+    let unstated: Vec<_> = used.difference(&stated).collect();
+    let unused: Vec<_> = stated.difference(&used).collect();
+    assert!(
+        unstated.is_empty() && unused.is_empty(),
+        "without a row: {unstated:?}; with one, but not used: {unused:?}"
+    );
 }
 
 #[test]
