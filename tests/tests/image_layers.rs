@@ -1,5 +1,5 @@
 //! Every integer image layer against plain loops in 64 bits, on networks of random shapes and weights; and against
-//! the f32 network that was quantised.
+//! the f32 network that was quantized.
 
 use proptest::prelude::*;
 use sirocco::error::Key;
@@ -140,11 +140,11 @@ proptest! {
             (0..4 * folded.input.size()).map(|_| f32::from((random.bits() >> 56) as u8) / 255.0).collect()
         };
         let images: Vec<&[f32]> = pixels.chunks_exact(folded.input.size()).collect();
-        let quantised = quantise(&folded, &ranges(&folded, &images, Range::MinMax).unwrap()).unwrap();
+        let quantized = quantise(&folded, &ranges(&folded, &images, Range::MinMax).unwrap()).unwrap();
         let image = image_bytes(&noise(folded.input, seed), folded.input.channels);
         let mut arena = vec![0xdead_beef; device.arena()];
         let logits = device.logits::<Portable>(&image, &mut arena).unwrap();
-        prop_assert_eq!(logits.values(), &plain(&quantised, &image).1[..]);
+        prop_assert_eq!(logits.values(), &plain(&quantized, &image).1[..]);
         // What was left in the arena does not matter.
         prop_assert_eq!(device.logits::<Portable>(&image, &mut arena).unwrap(), logits);
     }
@@ -202,7 +202,7 @@ fn a_budget_decides_which_convolutions_are_transformed() {
 }
 
 #[test]
-fn quantisation_stays_near_the_network_it_came_from() {
+fn quantization_stays_near_the_network_it_came_from() {
     for seed in 0..20 {
         let folded = network(seed);
         let exported = export_random(&folded, seed, Transformed::Never).unwrap();
