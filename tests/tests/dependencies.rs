@@ -119,8 +119,7 @@ fn tensors_stay_in_the_trainer() {
             (field(node, "id"), node["dependencies"].as_array().unwrap().iter().filter_map(Value::as_str).collect())
         })
         .collect();
-    for package in
-        metadata["packages"].as_array().unwrap().iter().filter(|package| field(package, "source").is_empty())
+    for package in metadata["packages"].as_array().unwrap().iter().filter(|package| field(package, "source").is_empty())
     {
         let (mut seen, mut open) = (BTreeSet::new(), vec![field(package, "id")]);
         while let Some(id) = open.pop() {
@@ -191,8 +190,7 @@ fn every_dependency_has_a_reason() {
     let packages = packages();
     let own = packages.iter().filter(|package| field(package, "source").is_empty());
     let dependencies = own.flat_map(|package| package["dependencies"].as_array().into_iter().flatten());
-    let used: BTreeSet<&str> =
-        dependencies.filter(|of| of["source"].is_string()).map(|of| field(of, "name")).collect();
+    let used: BTreeSet<&str> = dependencies.filter(|of| of["source"].is_string()).map(|of| field(of, "name")).collect();
     let unstated: Vec<_> = used.difference(&stated).collect();
     let unused: Vec<_> = stated.difference(&used).collect();
     assert!(
