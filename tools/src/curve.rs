@@ -1,5 +1,5 @@
-//! The course of a problem over time, as plots show it: each state with its certificate, or with the uncertainty that a
-//! calibration leaves.
+//! States over time, as plots show them: each with its certificate, or with the standard error that follows from a
+//! calibration.
 
 use crate::Error;
 use crate::solver::Solver;
@@ -8,18 +8,18 @@ use sirocco::calibrate::{Calibration, Forecast, Observation, Task, Uncertain};
 use sirocco::query::{Query, QueryError};
 use sirocco::trajectory::Trajectory;
 
-/// A certified state, or why there is none at this time.
+/// The certified state at a time, or why there is none.
 pub struct Certified {
-    /// When.
+    /// The time.
     pub t: f32,
-    /// The state and how far it can be trusted.
+    /// The state with its certificate.
     pub answer: Result<Certificate, QueryError>,
 }
 
-/// Asks for the certified states of a trajectory, one by one; `done` hears how many there are.
+/// Asks for the certified states of a trajectory one by one; `done` is called after each with their number so far.
 ///
 /// # Errors
-/// [`Error::Query`] if none of them has an answer, [`Error::Client`].
+/// [`Error::Query`] if none of them has an answer, [`Error::Client`] if the device fails.
 pub fn certified(
     solver: &mut Solver,
     trajectory: &Trajectory,
@@ -37,7 +37,7 @@ pub fn certified(
     }
 }
 
-/// Consecutive times of which the same is true, each range reaching halfway to the points beside it.
+/// The ranges of time in which all points hold (`true`); each reaches halfway to the points beside it.
 pub fn spans(points: &[(f32, bool)]) -> Vec<(f32, f32)> {
     let mut spans: Vec<(f32, f32)> = Vec::new();
     let mut open = false;
@@ -54,24 +54,26 @@ pub fn spans(points: &[(f32, bool)]) -> Vec<(f32, f32)> {
     spans
 }
 
-/// What a calibration says.
+/// A calibration and what follows from it.
 pub struct Fit {
     /// The observations.
     pub observations: Vec<Observation>,
     /// The estimates.
     pub calibration: Calibration,
-    /// The state at each observation, in their order.
+    /// The fitted state at the time of each observation, in the same order.
     pub fitted: Vec<[f32; sirocco::limits::MAX_STATE]>,
     /// The state at equally spaced times, with its standard errors.
     pub curve: Vec<(f32, [Uncertain; sirocco::limits::MAX_STATE])>,
-    /// What it means at the last observation (reproduction number) and at the end of the course (state).
+    /// The reproduction number at the last observation, and the state at the end of the curve.
     pub outlook: Forecast,
 }
 
-/// Calibrates and asks for the fit at `points` times from zero to `until`; `done` hears how many answers there are.
+/// Calibrates, and asks for the fitted state at `points` times from zero to `until`; `done` is called after each with
+/// their number so far.
 ///
 /// # Errors
-/// [`Error::Calibration`], [`Error::Query`], [`Error::Client`].
+/// [`Error::Calibration`] if there is no estimate, [`Error::Query`] if the fit has no answer at a time,
+/// [`Error::Client`] if the device fails.
 pub fn fit(
     solver: &mut Solver,
     observations: &[Observation],

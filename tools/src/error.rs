@@ -1,4 +1,4 @@
-//! What can go wrong, each with the thing it happened to and a remedy: the text after the semicolon.
+//! The errors of all commands. A message names what failed and why and, after a semicolon, the remedy.
 
 use crate::client::ClientError;
 use crate::client::discover::Missing;
@@ -7,10 +7,10 @@ use sirocco::error::ModelError;
 use sirocco::query::QueryError;
 use std::path::PathBuf;
 
-/// An error of a command. Displayed as one line.
+/// An error of a command, displayed as one line.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A value on the command line makes no sense; exit status 2.
+    /// A value on the command line or in a table that it names cannot be used; exit status 2.
     #[error("{0}")]
     Usage(String),
     /// A file could not be read or written.
@@ -18,92 +18,92 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: std::io::Error,
     },
-    /// A model file was refused.
+    /// A file is not a model, or is damaged.
     #[error("{}: {source}; export or copy the file again", path.display())]
     Model {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: ModelError,
     },
     /// A file of images is malformed.
-    #[error("{} {what}; convert it, or copy it again", path.display())]
+    #[error("{} {what}; convert it or copy it again", path.display())]
     Picture {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong, as a predicate of the file.
         what: String,
     },
-    /// An image has another size than the network wants.
+    /// An image does not have the size that the network takes.
     #[error(
-        "{name} has {got} pixels, the network wants {wanted}; resize it, as with `magick IN -resize {wanted}! OUT.png`"
+        "{name} has {got} pixels, but the network takes {wanted}; resize it, as with `magick IN -resize {wanted}! OUT.png`"
     )]
     PictureSize {
         /// The image.
         name: String,
         /// Its rows and columns.
         got: String,
-        /// Those the network wants.
+        /// Those that the network takes.
         wanted: String,
     },
     /// Samples were fetched to this folder before.
-    #[error("{} is there already, perhaps with labels; fetch to another folder", .0.display())]
+    #[error("{} exists already and may hold labels; fetch to another folder", .0.display())]
     Samples(PathBuf),
-    /// A query of a file has no answer.
+    /// A query has no answer.
     #[error("{}: {source}; see the domain with `sirocco info`", query)]
     Query {
         /// The query, as text.
         query: String,
-        /// Why.
+        /// The reason.
         source: QueryError,
     },
-    /// The device's model is no solution bundle.
+    /// The device's model is not a solution bundle.
     #[error("the device holds an image network; ask it with `sirocco classify`, or push a solution bundle")]
     NoBundle,
-    /// The console runs on a terminal only.
-    #[error("the console needs a terminal for its input and output; elsewhere use `sirocco calibrate`")]
+    /// The console was started without a terminal.
+    #[error("the console needs a terminal for input and output; without one, use `sirocco calibrate`")]
     NoTerminal,
-    /// The terminal failed.
+    /// The terminal cannot be read or drawn on.
     #[error("the terminal failed: {0}; try another one")]
     Terminal(std::io::Error),
     /// A plot could not be drawn.
     #[error(transparent)]
     Plot(#[from] sirocco_plot::PlotError),
     /// A calibration has no estimate.
-    #[error("{source}; see the model's domain with `sirocco inspect`, and what is observed")]
+    #[error("{source}; check the observations, and the model's domain with `sirocco inspect`")]
     Calibration {
-        /// Why.
+        /// The reason.
         source: CalibrationError,
     },
-    /// No such board.
-    #[error("no board is called `{name}`; there are: {known}")]
+    /// No board has this name.
+    #[error("no board is called `{name}`; the boards are {known}")]
     UnknownBoard {
-        /// As given.
+        /// The name as given.
         name: String,
-        /// The boards there are.
+        /// The names of all boards.
         known: String,
     },
     /// A board's description is malformed.
-    #[error("{}: {reason}; compare with another board's", path.display())]
+    #[error("{}: {reason}; compare it with the file of another board", path.display())]
     BoardFile {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The board is no emulated one.
-    #[error("`{0}` is not emulated; see `sirocco boards`")]
+    /// QEMU does not emulate the board.
+    #[error("QEMU does not emulate `{0}`; `sirocco boards` shows which boards it does")]
     NotEmulated(String),
-    /// The board is no hardware.
-    #[error("`{0}` exists only in the emulator, so nothing can be flashed; use `sirocco emulate`")]
+    /// The board exists in QEMU only.
+    #[error("`{0}` exists only in the emulator and cannot be flashed; use `sirocco emulate`")]
     NoHardware(String),
-    /// The repository was not found.
-    #[error("found no folder `firmware/boards` here or above; run this inside a checkout of the repository")]
+    /// No checkout of the repository was found.
+    #[error("there is no folder `firmware/boards` here or in a folder above; run this in a checkout of the repository")]
     NoRepository,
-    /// A firmware file does not have what it should.
+    /// A firmware file lacks something that the tools need, or has no room for a model.
     #[error("{}: {reason}; build it again with `sirocco build`", path.display())]
     Firmware {
         /// The ELF file.
@@ -111,81 +111,81 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// A program is missing.
+    /// A program cannot be started.
     #[error("cannot run `{program}`: {source}; {remedy}")]
     Program {
         /// Its name.
         program: String,
-        /// Why.
+        /// The reason.
         source: std::io::Error,
-        /// How to get it.
+        /// How to install it.
         remedy: &'static str,
     },
-    /// A program failed; its own messages stand above.
+    /// A program failed; its own messages appeared before.
     #[error("`{command}` failed ({status}); {remedy}")]
     Failed {
         /// The command line.
         command: String,
         /// How it ended.
         status: std::process::ExitStatus,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
     },
-    /// The emulator ended, or did not start.
+    /// The emulator did not start, or ended early.
     #[error("the emulator {what}; {remedy}")]
     Emulator {
-        /// What it did.
+        /// What happened, as a predicate of the emulator.
         what: String,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
     },
     /// A port could not be opened.
-    #[error("cannot open port {port}: {reason}; see `sirocco info --help` for what a port can be")]
+    #[error("cannot open port {port}: {reason}; `sirocco info --help` lists the kinds of ports")]
     Port {
-        /// As given.
+        /// The port as given.
         port: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// No board was found, or more than one.
+    /// The search for a board found none, or more than one.
     #[error(transparent)]
     Missing(#[from] Missing),
-    /// The device did not answer, or answered with an error.
+    /// The device did not answer, or its answer is an error.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// The device refused the model it was given.
+    /// The device refused the model in its slot.
     #[error("the device refused the model in its slot: {0}; check the file with `sirocco inspect`")]
     SlotRefused(ModelError),
-    /// The device holds another model than the file it is compared with.
+    /// The device does not hold the model that its answers are to be compared with.
     #[error(
-        "the device holds model {device:08x}, the file is {file:08x}; give the device this file, or the file it holds"
+        "the device holds model {device:08x}, but the file is {file:08x}; name the file of its model, or push this one"
     )]
     OtherModel {
-        /// Checksum of the device's model.
+        /// Checksum of the model on the device.
         device: u32,
         /// Checksum of the file.
         file: u32,
     },
-    /// A self-test found differences.
+    /// A self-test found answers that differ.
     #[error(
-        "self-test failed: {mismatches} of {compared} answers differ; the firmware or its model is damaged: rebuild both"
+        "self-test failed: {mismatches} of {compared} answers differ; firmware or model are damaged: build and flash both again"
     )]
     SelfTest {
-        /// Answers that differ.
+        /// Number of answers that differ.
         mismatches: usize,
-        /// Answers compared.
+        /// Number of answers compared.
         compared: usize,
     },
 }
 
 impl Error {
-    /// A file error, for `map_err`.
+    /// Makes an error of a file from an I/O error; for `map_err`.
     pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Error {
         let path = path.into();
         move |source| Error::File { path, source }
     }
 
-    /// The exit status: 2 for wrong usage, else 1.
+    /// The exit status: 2 for wrong usage, otherwise 1.
     pub fn status(&self) -> u8 {
         if matches!(self, Error::Usage(_)) { 2 } else { 1 }
     }

@@ -1,6 +1,9 @@
-//! Builds, emulates and talks to boards. Host only; depends on the evaluator, never on the trainer.
+//! The program `sirocco`: builds firmware, emulates boards, and talks to them. Runs on a workstation; depends on the
+//! evaluator, never on the trainer.
 //!
-//! [`cli`] parses and dispatches, [`cmd`] has one file per subcommand; what they share is below.
+//! [`cli`] parses the command line and calls one of the commands in [`cmd`]. They read their input with [`input`],
+//! reach a board with [`port`] and [`client`], or a model file on this machine with [`solver`], and print with
+//! [`output`]. [`device`] builds, flashes and emulates firmware.
 
 pub mod cli;
 pub mod client;

@@ -1,4 +1,4 @@
-//! The `sirocco` command; everything is in the library.
+//! The program `sirocco`; all of its code is in the library.
 
 fn main() -> std::process::ExitCode {
     sirocco_tools::cli::main()

@@ -1,4 +1,4 @@
-//! Where words go: results to stdout, progress and logs to stderr.
+//! What a command prints: results to stdout, progress and logs to stderr.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -6,26 +6,26 @@ use std::cell::OnceCell;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// How a command speaks.
+/// How a command prints; the options that every command takes.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct Output {
-    /// Print exactly one JSON object on stdout
-    #[arg(long, global = true)]
+    /// Print the result as one line of JSON on stdout, and nothing else there
+    #[arg(long, global = true, help_heading = "Output")]
     pub json: bool,
-    /// Say nothing about progress
-    #[arg(long, short, global = true)]
+    /// Print no progress on stderr, and results in their shortest form
+    #[arg(long, short, global = true, help_heading = "Output")]
     pub quiet: bool,
 }
 
 impl Output {
-    /// Says what is going on, on stderr.
+    /// Prints a line about progress on stderr, unless `--quiet` is given.
     pub fn progress(&self, message: impl std::fmt::Display) {
         if !self.quiet {
             eprintln!("{message}");
         }
     }
 
-    /// A progress bar for so many steps.
+    /// A progress bar for this number of steps.
     pub fn bar(&self, steps: u64) -> Bar {
         Bar {
             steps,
@@ -35,10 +35,10 @@ impl Output {
         }
     }
 
-    /// Prints a result: as JSON, or by `text`.
+    /// Prints a result on stdout: with `--json` as one line, otherwise by calling `text`.
     pub fn result<T: Serialize>(&self, result: &T, text: impl FnOnce(&T)) {
         if self.json {
-            // A result is made of strings, numbers and lists: nothing that JSON has not.
+            // Serialization cannot fail: results consist of strings, numbers, lists and maps with string keys.
             let line = serde_json::to_string(result).unwrap_or_else(|e| format!("{{\"error\":\"{e}\"}}"));
             let _ = writeln!(std::io::stdout(), "{line}");
         } else {
@@ -47,7 +47,7 @@ impl Output {
     }
 }
 
-/// A progress bar on stderr, where that is a terminal, once the work has taken two seconds.
+/// A progress bar on stderr. It appears only on a terminal, and only after two seconds of work.
 pub struct Bar {
     steps: u64,
     hidden: bool,
@@ -56,7 +56,7 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// So many steps are done.
+    /// Sets the number of steps that are done.
     pub fn set(&self, done: u64) {
         if !self.hidden && self.begun.elapsed() > Duration::from_secs(2) {
             let style = ProgressStyle::with_template("{wide_bar} {pos}/{len}  {eta}");
@@ -74,17 +74,17 @@ impl Drop for Bar {
     }
 }
 
-/// Whether stderr takes colours: a terminal, and `NO_COLOR` is not set.
-pub fn colours() -> bool {
+/// Whether to use color on stderr: it is a terminal, and the environment variable `NO_COLOR` is unset or empty.
+pub fn colored() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// A finite number as JSON; NaN and infinities, which JSON lacks, as null.
+/// A finite number; `None` (null in JSON) for NaN and infinities, which JSON cannot express.
 pub fn finite(value: f32) -> Option<f32> {
     value.is_finite().then_some(value)
 }
 
-/// Serialises a list of names and values as a map, in the list's order.
+/// Serializes a list of names and values as a map, in the order of the list.
 pub fn map<T: Serialize, S: serde::Serializer>(pairs: &[(String, T)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
 }

@@ -1,4 +1,4 @@
-//! Who answers: a device over a line, or this machine from a model file. The same questions, and the same bits.
+//! What answers questions: a device on a port, or this machine from a model file. Both give the same bits.
 
 use crate::Error;
 use crate::client::{Client, ClientError, answered};
@@ -11,7 +11,7 @@ use sirocco::query::{Query, QueryError};
 use sirocco::trajectory::{Point, Trajectory};
 use sirocco::wire::{DeviceError, Info};
 
-/// A solution bundle that can be asked.
+/// A solution bundle, on a device or in a file.
 pub struct Solver {
     place: Place,
     ode: Ode,
@@ -25,10 +25,10 @@ enum Place {
 }
 
 impl Solver {
-    /// A device that has said who it is.
+    /// A device, with the information it gave about itself.
     ///
     /// # Errors
-    /// [`Error::Usage`] if its model is no solution bundle of a known system.
+    /// [`Error::NoBundle`] if it holds an image network, [`Error::Usage`] if the system of its bundle is unknown here.
     pub fn device(client: Client, info: &Info) -> Result<Self, Error> {
         let (ode, domain) = system(&info.model)?;
         let domain = domain.to_vec();
@@ -36,10 +36,10 @@ impl Solver {
         Ok(Solver { place: Place::Device(Box::new(client)), ode, domain, name })
     }
 
-    /// A model file.
+    /// A model file, evaluated on this machine.
     ///
     /// # Errors
-    /// [`Error::Model`].
+    /// [`Error::Model`] if it is not a valid solution bundle.
     pub fn here(file: ModelFile) -> Result<Self, Error> {
         let (ode, domain) = {
             let bundle = file.bundle()?;
@@ -49,25 +49,25 @@ impl Solver {
         Ok(Solver { place: Place::Here(file), ode, domain, name })
     }
 
-    /// Its system.
+    /// The system of equations.
     pub fn ode(&self) -> Ode {
         self.ode
     }
 
-    /// The ranges its model was trained on, in the order of the system's quantities.
+    /// The ranges that the model was trained on, in the order of the system's quantities.
     pub fn domain(&self) -> &[(f32, f32)] {
         &self.domain
     }
 
-    /// Who answers, for people.
+    /// A name for people: the board and its port, or the file.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Finds out whether there is anybody to ask.
+    /// Checks that the device answers.
     ///
     /// # Errors
-    /// [`Error::Client`] if not.
+    /// [`Error::Client`] if it does not.
     pub fn is_there(&mut self) -> Result<(), Error> {
         match &mut self.place {
             Place::Device(client) => Ok(client.info().map(|_| ())?),
@@ -75,10 +75,10 @@ impl Solver {
         }
     }
 
-    /// States at many times.
+    /// The states of a problem at many times.
     ///
     /// # Errors
-    /// [`Error::Query`] if one of them has no answer, [`Error::Client`].
+    /// [`Error::Query`] if one of them has no answer, [`Error::Client`] if the device fails.
     pub fn trajectory(&mut self, trajectory: &Trajectory) -> Result<Vec<Point>, Error> {
         let points: Result<_, _> = match &mut self.place {
             Place::Device(client) => answered(client.trajectory(trajectory))?,
@@ -90,10 +90,10 @@ impl Solver {
         points.map_err(|source| self.unanswered(&trajectory.problem, source))
     }
 
-    /// A state with how far it can be trusted, or why it has none.
+    /// The state and its certificate, or why the query has no answer.
     ///
     /// # Errors
-    /// [`Error::Client`].
+    /// [`Error::Client`] if the device fails.
     pub fn certify(&mut self, query: &Query) -> Result<Result<Certificate, QueryError>, Error> {
         Ok(match &mut self.place {
             Place::Device(client) => answered(client.certify(query))?,
@@ -101,10 +101,11 @@ impl Solver {
         })
     }
 
-    /// Estimates from these observations, or why there are none; also how many ticks of a device's clock they took.
+    /// The estimates from these observations, or why there are none; from a device also the ticks of its clock they
+    /// took.
     ///
     /// # Errors
-    /// [`Error::Client`].
+    /// [`Error::Client`] if the device fails.
     pub fn calibrate(
         &mut self,
         observations: &[Observation],
@@ -123,10 +124,11 @@ impl Solver {
         }
     }
 
-    /// What `calibration`, the last one made here, means, or why that has no answer.
+    /// What follows from `calibration`, which must be the last one made here: the reproduction number at the time
+    /// `now`, the state at `horizon`; or why there is no answer.
     ///
     /// # Errors
-    /// [`Error::Client`].
+    /// [`Error::Client`] if the device fails.
     pub fn forecast(
         &mut self,
         calibration: &Calibration,
@@ -139,7 +141,7 @@ impl Solver {
         })
     }
 
-    /// The error for a query without an answer.
+    /// The error that reports a query without an answer.
     pub fn unanswered(&self, query: &Query, source: QueryError) -> Error {
         Error::Query { query: quantities::text(self.ode, query), source }
     }

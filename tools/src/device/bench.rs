@@ -8,36 +8,36 @@ use crate::output::Output;
 use serde::Serialize;
 use std::path::Path;
 
-/// The emulated board that instructions are counted on: a Cortex-M4F.
+/// The emulated board on which instructions are counted: a Cortex-M4F.
 pub const BOARD: &str = "qemu-mps2-an386";
-/// The other one, that bundles are compared with Runge-Kutta on as well: a Cortex-M3.
+/// A second one, for the comparison of bundles with Runge-Kutta: a Cortex-M3.
 pub const SMALL_BOARD: &str = "qemu-mps2-an385";
-/// The package that counts them.
+/// The package of the firmware image that counts them.
 const PACKAGE: &str = "sirocco-bench";
 
-/// What was counted.
+/// The counts of a model.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
-    /// Of an image network, one entry per kernel.
+    /// For an image network: one entry per kernel.
     pub kernels: Vec<KernelReport>,
-    /// Of a bundle, one entry per question.
+    /// For a bundle: one entry per question.
     pub bundle: Vec<Row>,
-    /// Runge-Kutta for a bundle's problem, where that is an epidemic.
+    /// For a bundle of epidemics: Runge-Kutta on the same problem.
     pub rk4: Vec<Rk4>,
 }
 
-/// The count of Runge-Kutta with so many steps.
+/// The count of Runge-Kutta with a number of steps.
 #[derive(Debug, Clone, Serialize)]
 pub struct Rk4 {
-    /// `f32`, `f64` or `fixed`.
+    /// The type of its numbers: `f32`, `f64` or `fixed`.
     pub numbers: String,
-    /// Steps.
+    /// Number of steps.
     pub steps: u64,
     /// Executed instructions.
     pub instructions: u64,
 }
 
-/// One kernel's counts.
+/// The counts of an image network with one kernel.
 #[derive(Debug, Clone, Serialize)]
 pub struct KernelReport {
     /// `portable` or `dsp`.
@@ -53,29 +53,30 @@ pub struct KernelReport {
 /// The count of a piece of work.
 #[derive(Debug, Clone, Serialize)]
 pub struct Row {
-    /// What was done: an operation and the shape it leaves, or a question.
+    /// The work: an operation and the shape of its output, or a question.
     pub what: String,
     /// Multiply-accumulates.
     pub macs: u64,
-    /// Executed instructions, to the nearest 40.
+    /// Executed instructions, rounded to multiples of 40.
     pub instructions: u64,
 }
 
-/// Counts the instructions of a model on a board of QEMU's.
+/// Counts the instructions of a model on an emulated board.
 ///
 /// # Errors
-/// [`Error::Program`] without cargo or QEMU, [`Error::Emulator`] if the model does not run or the kernels disagree.
+/// [`Error::Program`] without cargo or QEMU, [`Error::Emulator`] if the model does not run or the kernels' results
+/// differ.
 pub fn count(model: &Path, board: &str, output: Output) -> Result<Report, Error> {
     let board = Board { name: PACKAGE.into(), ..Board::find(board)? };
     let elf = cargo::build(&board, output)?;
     parse(&qemu::output(Image { board: &board, elf: &elf, model: Some(model), flash: None })?)
 }
 
-/// Reads the lines of `firmware/images/bench`.
+/// Parses what `firmware/images/bench` prints.
 fn parse(text: &str) -> Result<Report, Error> {
     let failed = |line: &str| Error::Emulator {
         what: format!("said `{line}`"),
-        remedy: "the model needs more memory than the bench has, or `sirocco inspect` says what is wrong with it",
+        remedy: "either the model needs more memory than the board has, or `sirocco inspect` says what is wrong with it",
     };
     let mut report = Report::default();
     for line in text.lines() {

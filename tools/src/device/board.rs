@@ -1,47 +1,47 @@
-//! Boards: each folder of `firmware/boards` with a `board.toml` is one, by the folder's name.
+//! Boards: each folder in `firmware/boards` that has a `board.toml` is a board with the folder's name.
 
 use crate::Error;
 use crate::repository::firmware;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
-/// A board that firmware is built for.
+/// A board for which firmware can be built.
 #[derive(Debug, Clone)]
 pub struct Board {
-    /// Its name: the folder's, the package's and the binary's.
+    /// Its name, which is also that of its folder, its package and its program.
     pub name: String,
     /// Its folder.
     pub folder: PathBuf,
-    /// What it is.
+    /// A description in one line.
     pub description: String,
-    /// Rust target triple.
+    /// The Rust target of its processor.
     pub target: String,
-    /// How its serial port reaches the PC.
+    /// How its serial port is connected to a computer.
     pub serial: String,
-    /// How QEMU emulates it, if it does.
+    /// How to emulate it, if QEMU can.
     pub qemu: Option<Qemu>,
-    /// How a debug probe sees it, if it is hardware.
+    /// How to flash it with a debug probe, if it is hardware.
     pub probe: Option<Probe>,
 }
 
-/// What QEMU needs to know.
+/// The section `[qemu]` of `board.toml`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Qemu {
     /// Name of the machine (`-M`).
     pub machine: String,
-    /// Frequency of the clock that the firmware counts, in Hz. With `-icount shift=0` an instruction takes a
-    /// nanosecond, so a tick is 10^9 / `clock_hz` instructions.
+    /// Frequency in Hz of the clock whose ticks the firmware counts. QEMU runs with `-icount shift=0`, where an
+    /// instruction takes a nanosecond, so a tick is 10^9 / `clock_hz` instructions.
     pub clock_hz: u32,
-    /// Size of the machine's main memory, where the models' flash lies in it: QEMU can then keep that in a file.
+    /// Size of the machine's main memory, if the models' flash is part of it, so that QEMU can keep both in a file.
     pub flash_memory: Option<String>,
 }
 
-/// What a debug probe needs to know.
+/// The section `[probe]` of `board.toml`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Probe {
-    /// The chip's name in probe-rs (`probe-rs chip list`).
+    /// The name of the chip in probe-rs (`probe-rs chip list`).
     pub chip: String,
 }
 
@@ -57,18 +57,18 @@ struct BoardFile {
 }
 
 impl Board {
-    /// Every board of the repository, by name.
+    /// All boards of the repository, sorted by name.
     ///
     /// # Errors
-    /// [`Error::NoRepository`], [`Error::File`] or [`Error::BoardFile`].
+    /// [`Error::NoRepository`] outside a checkout, and as for [`discover`].
     pub fn all() -> Result<Vec<Board>, Error> {
         discover(&firmware()?.join("boards"))
     }
 
-    /// The board of that name.
+    /// The board with this name.
     ///
     /// # Errors
-    /// As for [`Board::all`], and [`Error::UnknownBoard`].
+    /// As for [`Board::all`], and [`Error::UnknownBoard`] if there is none.
     pub fn find(name: &str) -> Result<Board, Error> {
         let boards = Self::all()?;
         let known = boards.iter().map(|b| b.name.as_str()).collect::<Vec<_>>().join(", ");
@@ -76,27 +76,27 @@ impl Board {
         found.ok_or_else(|| Error::UnknownBoard { name: name.to_owned(), known })
     }
 
-    /// How QEMU emulates it.
+    /// How to emulate it.
     ///
     /// # Errors
-    /// [`Error::NotEmulated`].
+    /// [`Error::NotEmulated`] if QEMU cannot.
     pub fn qemu(&self) -> Result<&Qemu, Error> {
         self.qemu.as_ref().ok_or_else(|| Error::NotEmulated(self.name.clone()))
     }
 
-    /// How a debug probe sees it.
+    /// How to flash it with a debug probe.
     ///
     /// # Errors
-    /// [`Error::NoHardware`].
+    /// [`Error::NoHardware`] if it exists in the emulator only.
     pub fn probe(&self) -> Result<&Probe, Error> {
         self.probe.as_ref().ok_or_else(|| Error::NoHardware(self.name.clone()))
     }
 }
 
-/// The boards in a folder, by name.
+/// The boards in a folder, sorted by name.
 ///
 /// # Errors
-/// [`Error::File`] or [`Error::BoardFile`].
+/// [`Error::File`] if the folder or a `board.toml` cannot be read, [`Error::BoardFile`] if one is malformed.
 pub fn discover(folder: &Path) -> Result<Vec<Board>, Error> {
     let mut boards = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(Error::file(folder))? {
@@ -156,7 +156,7 @@ mod tests {
     fn the_repository_has_its_boards() {
         for board in Board::all().unwrap() {
             assert!(board.target.starts_with("thumb"), "{}", board.name);
-            // A board that can neither be emulated nor flashed is of no use to anybody.
+            // A board that can neither be emulated nor flashed would be useless.
             assert!(board.qemu.is_some() || board.probe.is_some(), "{}", board.name);
         }
         for name in ["qemu-mps2-an385", "qemu-mps2-an386", "qemu-mps2-an505", "stm32f405"] {

@@ -1,7 +1,8 @@
-//! The one place that spawns cargo.
+//! Builds firmware: the only place that runs cargo.
 //!
-//! Firmware is a workspace of its own. A nested cargo would inherit the toolchain, flags and target folder of the
-//! cargo that runs us, so these are cleared; the target is always explicit.
+//! Firmware is a workspace of its own. If cargo itself started this program, as in tests, a second cargo would inherit
+//! its toolchain, flags and target folder; so the variables that carry these are removed, and the target is always
+//! explicit.
 
 use crate::Error;
 use crate::device::board::Board;
@@ -10,7 +11,7 @@ use crate::repository::firmware;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Variables that change what is built or where it goes.
+/// Environment variables that change what is built, or where it is written.
 const CLEARED: [&str; 8] = [
     "RUSTUP_TOOLCHAIN",
     "RUSTC",
@@ -21,11 +22,11 @@ const CLEARED: [&str; 8] = [
     "CARGO_ENCODED_RUSTFLAGS",
     "CARGO_ENCODED_RUSTDOCFLAGS",
 ];
-/// Families of such variables.
+/// Prefixes of further ones.
 const CLEARED_PREFIXES: [&str; 6] =
     ["CARGO_BUILD_", "CARGO_TARGET_", "CARGO_PROFILE_", "CARGO_UNSTABLE_", "CARGO_PKG_", "CARGO_MANIFEST_"];
 
-/// A command that runs in the firmware's workspace, with a clean environment.
+/// A command that runs in the firmware's workspace, without those variables.
 pub fn command(program: &str, firmware: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(firmware).stdin(Stdio::null());
@@ -38,16 +39,17 @@ pub fn command(program: &str, firmware: &Path) -> Command {
     command
 }
 
-/// The command line of a command, for messages.
+/// The command as one line, for messages.
 pub fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
-/// Builds a board's firmware, if anything changed, and returns its ELF file.
+/// Builds the firmware of a board, if anything changed, and returns its ELF file.
 ///
 /// # Errors
-/// [`Error::Program`] without cargo, [`Error::Failed`] if the build fails; its own messages are on stderr.
+/// [`Error::NoRepository`] outside a checkout, [`Error::Program`] without cargo, [`Error::Failed`] if the build fails;
+/// the compiler's messages are on stderr.
 pub fn build(board: &Board, output: Output) -> Result<PathBuf, Error> {
     let elf = firmware()?.join("target").join(&board.target).join("release").join(&board.name);
     if !elf.is_file() {
@@ -57,7 +59,7 @@ pub fn build(board: &Board, output: Output) -> Result<PathBuf, Error> {
     Ok(elf)
 }
 
-/// Checks a board's firmware with clippy; warnings are errors.
+/// Checks the firmware of a board with clippy; warnings are errors.
 ///
 /// # Errors
 /// As for [`build`].
@@ -68,7 +70,7 @@ pub fn lint(board: &Board) -> Result<(), Error> {
 fn run(subcommand: &str, board: &Board, rest: &[&str]) -> Result<(), Error> {
     let mut cargo = command("cargo", &firmware()?);
     cargo.args([subcommand, "--quiet", "--locked", "--release", "--package", &board.name, "--target", &board.target]);
-    // Without it defmt compiles all but errors out of the firmware.
+    // Without this variable, defmt leaves all messages but errors out of the firmware.
     cargo.args(rest).env("DEFMT_LOG", "info").stdout(Stdio::null());
     let remedy = "install Rust from https://rustup.rs";
     let status = cargo.status().map_err(|source| Error::Program { program: "cargo".into(), source, remedy })?;
@@ -78,7 +80,7 @@ fn run(subcommand: &str, board: &Board, rest: &[&str]) -> Result<(), Error> {
     Err(Error::Failed { command: line(&cargo), status, remedy: "if the target is missing, run `sirocco setup`" })
 }
 
-/// Whether the compiler that builds firmware has the target's libraries.
+/// Whether the compiler that builds firmware has the standard library of this target.
 pub fn has_target(target: &str) -> bool {
     let Ok(firmware) = firmware() else { return false };
     let mut rustc = command("rustc", &firmware);

@@ -1,47 +1,47 @@
-//! Decodes the defmt log of a device with the help of its ELF file.
+//! Decodes the defmt log of a device, whose message texts are stored in the ELF file of its firmware.
 
 use crate::{Error, output};
 use defmt_decoder::{DecodeError, Table};
 use std::io::Read;
 use std::path::Path;
 
-/// How bad a line is.
+/// The severity of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// For debugging, and everything without a level.
+    /// Details for debugging, and lines without a level.
     Debug,
-    /// What is going on.
+    /// Normal operation.
     Info,
-    /// A request was refused.
+    /// A refused request.
     Warn,
-    /// Something is broken.
+    /// A fault.
     Error,
 }
 
 /// A line of a device's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// How bad it is.
+    /// Its severity.
     pub level: Level,
-    /// What it says.
+    /// Its text.
     pub text: String,
 }
 
-/// What makes log lines of bytes.
+/// Turns the bytes of a log into lines.
 pub struct Decoder(Table);
 
 impl Decoder {
-    /// From the firmware that writes the log; `path` is its name in messages.
+    /// A decoder for the log of this firmware. `path` names the ELF file in messages.
     ///
     /// # Errors
-    /// [`Error::Firmware`] if it has no defmt table.
+    /// [`Error::Firmware`] if the file contains no table of defmt messages.
     pub fn new(path: &Path, elf: &[u8]) -> Result<Self, Error> {
         let bad = |reason: String| Error::Firmware { path: path.to_owned(), reason };
         let table = Table::parse(elf).map_err(|e| bad(format!("{e:#}").replace('\n', " ")))?;
         table.map(Decoder).ok_or_else(|| bad("no defmt log table".into()))
     }
 
-    /// Reads until the end of `log` and hands every line to `sink`.
+    /// Reads until the end of `log` and passes every line to `sink`.
     pub fn run(&self, mut log: impl Read, mut sink: impl FnMut(Line)) {
         let mut decoder = self.0.new_stream_decoder();
         let mut buffer = [0; 1024];
@@ -59,7 +59,7 @@ impl Decoder {
                         sink(Line { level, text: frame.display_message().to_string() });
                     }
                     Err(DecodeError::UnexpectedEof) => break,
-                    // rzCOBS finds the next frame by itself.
+                    // The framing (rzCOBS) lets the decoder continue at the next frame.
                     Err(DecodeError::Malformed) => {}
                 }
             }
@@ -69,14 +69,14 @@ impl Decoder {
 
 /// Prints a line on stderr.
 pub fn print(line: &Line) {
-    let (name, colour) = match line.level {
+    let (name, color) = match line.level {
         Level::Error => ("ERROR", "31"),
         Level::Warn => ("WARN", "33"),
         Level::Info => ("INFO", "2"),
         Level::Debug => ("DEBUG", "2"),
     };
-    if output::colours() {
-        eprintln!("\x1b[{colour}m{name:<5} {}\x1b[0m", line.text);
+    if output::colored() {
+        eprintln!("\x1b[{color}m{name:<5} {}\x1b[0m", line.text);
     } else {
         eprintln!("{name:<5} {}", line.text);
     }

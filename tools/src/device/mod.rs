@@ -1,4 +1,4 @@
-//! Boards, emulated and real: what they are, how their firmware is built, written, started and read.
+//! Boards, real and emulated: their descriptions, and how their firmware is built, flashed, run and measured.
 
 pub mod bench;
 pub mod board;

@@ -1,4 +1,5 @@
-//! Hardware through a debug probe, by the program `probe-rs`: it knows the chips' flash and decodes the log.
+//! Flashes and runs boards through a debug probe. The program `probe-rs` does the work: it knows the flash of each chip
+//! and decodes the log.
 
 use crate::Error;
 use crate::device::board::Board;
@@ -11,25 +12,25 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The program, looked for on the PATH.
+/// The program, which is searched for on the PATH.
 const PROGRAM: &str = "probe-rs";
 const INSTALL: &str = "install it as https://probe.rs/docs/getting-started/installation says";
 const CHECK: &str = "check the probe and its cable with `probe-rs list`, and that the board has power";
 
-/// What `flash` and `run` have in common.
+/// The arguments of `flash` and `run`.
 #[derive(Debug, clap::Args)]
 pub struct ProbeArguments {
-    /// The board; see `sirocco boards`
+    /// Name of the board; see `sirocco boards`
     pub board: String,
-    /// Model file for the model slot
+    /// Model file to write into the first model slot; without it, the board keeps its models
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
-    /// Which debug probe, where there are several: VID:PID or VID:PID:SERIAL, as `probe-rs list` names them
+    /// The debug probe to use if several are connected: VID:PID or VID:PID:SERIAL, as `probe-rs list` shows them
     #[arg(long, value_name = "PROBE")]
     pub probe: Option<String>,
 }
 
-/// A board within reach of a probe, with its firmware built and its model checked.
+/// A board to be flashed, with its firmware built and its model checked.
 pub struct Target<'a> {
     /// The board.
     pub board: Board,
@@ -40,20 +41,21 @@ pub struct Target<'a> {
     output: Output,
 }
 
-/// A model and where it goes.
+/// A model file and the addresses it concerns.
 struct Model<'a> {
     file: &'a Path,
-    /// Address of slot 0.
+    /// Address of the first model slot.
     slot: u64,
-    /// Addresses of the records that say which model answers. Without any, it is the one in slot 0.
+    /// Addresses of the records that tell which model answers. If they are erased, it is the one in the first slot.
     records: Range<u64>,
 }
 
 impl<'a> Target<'a> {
-    /// Builds the firmware if needed and checks that the model is one and fits its slot.
+    /// Finds the board, builds its firmware if anything changed, and checks that the model is valid and fits its slot.
     ///
     /// # Errors
-    /// Errors of the board and the build, [`Error::Model`] or [`Error::Firmware`] for the model.
+    /// As for [`Board::find`] and [`cargo::build`]; [`Error::NoHardware`] for a board of the emulator; [`Error::Model`]
+    /// or [`Error::Firmware`] for the model.
     pub fn prepare(arguments: &'a ProbeArguments, output: Output) -> Result<Self, Error> {
         let board = Board::find(&arguments.board)?;
         board.probe()?;
@@ -68,13 +70,14 @@ impl<'a> Target<'a> {
         Ok(Target { board, elf, model, selector: arguments.probe.as_deref(), output })
     }
 
-    /// Writes the model into slot 0, if there is one, and forgets which one was activated before.
+    /// Writes the model, if one is given, into the first slot, and erases the records of earlier activations. Returns
+    /// the commands that did it.
     ///
     /// # Errors
-    /// [`Error::Program`] without probe-rs, [`Error::Failed`] if it fails.
+    /// [`Error::Program`] without probe-rs, [`Error::Failed`] if probe-rs fails.
     pub fn download_model(&self) -> Result<Vec<String>, Error> {
         let Some(model) = &self.model else { return Ok(Vec::new()) };
-        // Old records first: whenever this is interrupted, the board has a model that it can trust.
+        // The records go first: whenever this is interrupted, the board falls back on a model that it can trust.
         let bytes = model.records.end.saturating_sub(model.records.start);
         let mut blank = tempfile::NamedTempFile::new().map_err(Error::file(std::env::temp_dir()))?;
         let written = blank.write_all(&vec![0xFF; bytes as usize]).and_then(|()| blank.flush());
@@ -88,7 +91,7 @@ impl<'a> Target<'a> {
         self.execute(command)
     }
 
-    /// Writes the firmware.
+    /// Writes the firmware. Returns the command that did it.
     ///
     /// # Errors
     /// As for [`Self::download_model`].
@@ -98,7 +101,7 @@ impl<'a> Target<'a> {
         self.execute(command)
     }
 
-    /// Starts what was written.
+    /// Restarts the board. Returns the command that did it.
     ///
     /// # Errors
     /// As for [`Self::download_model`].
@@ -106,7 +109,7 @@ impl<'a> Target<'a> {
         self.execute(self.command("reset")?)
     }
 
-    /// Writes the firmware, starts it and shows its log until Ctrl-C.
+    /// Writes the firmware, starts it, and shows its log until Ctrl-C. Returns the command that did it.
     ///
     /// # Errors
     /// As for [`Self::download_model`].
@@ -133,7 +136,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Where the model goes, if it fits.
+/// Finds the place of a model in the memory of the board, if it fits.
 fn place<'a>(elf: &Path, file: &'a Path) -> Result<Model<'a>, Error> {
     let bytes = std::fs::read(elf).map_err(Error::file(elf))?;
     let firmware = Firmware::parse(elf, &bytes)?;

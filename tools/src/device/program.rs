@@ -1,16 +1,16 @@
-//! Other programs that do part of the work: said before they run, with their output on stderr.
+//! Runs other programs: prints the command line first, and sends their output to stderr.
 
 use crate::Error;
 use crate::device::cargo;
 use crate::output::Output;
 use std::process::{Command, Stdio};
 
-/// Says a command, runs it to its end with its output on stderr, and returns its command line.
+/// Runs a command to its end and returns its command line.
 ///
 /// # Errors
-/// [`Error::Program`] if it cannot be started, [`Error::Failed`] if it fails; both say `remedy`.
+/// [`Error::Program`] if it cannot be started, [`Error::Failed`] if it fails; both end with `remedy`.
 pub fn execute(mut command: Command, remedy: &'static str, output: Output) -> Result<String, Error> {
-    // A password may be asked for.
+    // The program may ask for a password, as sudo does.
     command.stdin(Stdio::inherit()).stdout(std::io::stderr());
     let line = cargo::line(&command);
     output.progress(format_args!("running: {line}"));

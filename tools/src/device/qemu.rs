@@ -1,4 +1,4 @@
-//! Runs firmware in QEMU. The emulator ends with this process, whatever ends this process.
+//! Runs firmware in QEMU. On Linux, QEMU ends together with this process, even if that is killed.
 
 use crate::Error;
 use crate::client::transport::Transport;
@@ -12,64 +12,66 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// The emulator's program.
+/// The name of the program.
 pub const PROGRAM: &str = "qemu-system-arm";
 const INSTALL: &str = "install it with `sirocco setup`";
 
-/// Firmware in QEMU. Dropping it ends QEMU.
+/// A running QEMU, which dropping this ends.
 ///
-/// On Linux, QEMU also ends when the thread that started it does, even if that was killed.
+/// On Linux, QEMU also ends when the thread that started it ends, for whatever reason.
 pub struct Emulator {
     child: Child,
 }
 
-/// What to emulate.
+/// The board and files to emulate.
 #[derive(Clone, Copy)]
 pub struct Image<'a> {
     /// The board.
     pub board: &'a Board,
-    /// Its firmware.
+    /// The ELF file of its firmware.
     pub elf: &'a Path,
-    /// Loaded into the first model slot at every reset, unchecked.
+    /// A model file that is loaded into the first model slot at every reset, without checks.
     pub model: Option<&'a Path>,
-    /// The file that the models' flash is kept in; made if it is not there.
+    /// The file in which the models' flash is kept; it is created if it does not exist.
     pub flash: Option<&'a Path>,
 }
 
 impl Emulator {
-    /// Starts QEMU with UART0 on a TCP connection, and returns our end of it.
+    /// Starts QEMU with UART0 on a TCP connection, and returns this side of it. Lines of the firmware's log go to
+    /// `sink`.
     ///
-    /// QEMU connects to a listener of ours, so no port number is ever guessed.
+    /// QEMU connects to a socket that is opened here, so no free port has to be guessed.
     ///
     /// # Errors
-    /// [`Error::Program`] without QEMU, [`Error::Emulator`] if it does not start, or errors of the firmware file.
+    /// [`Error::Program`] without QEMU, [`Error::Emulator`] if it does not start, [`Error::File`] or
+    /// [`Error::Firmware`] for the firmware file, [`Error::Usage`] if this board's flash cannot be kept in a file.
     pub fn tcp(image: Image<'_>, sink: impl FnMut(Line) + Send + 'static) -> Result<(Self, TcpStream), Error> {
         let failed = |what: &str, e: io::Error| emulator(format!("{what}: {e}"));
-        let listener =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| failed("has no port to connect to", e))?;
-        let address = listener.local_addr().map_err(|e| failed("has no port to connect to", e))?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| failed("cannot be given a port", e))?;
+        let address = listener.local_addr().map_err(|e| failed("cannot be given a port", e))?;
         let mut emulator = Self::start(image, &format!("tcp:{address},nodelay=on"), |_| Ok(()), sink)?.0;
         let stream = emulator.accept(&listener)?;
-        stream.set_nodelay(true).map_err(|e| failed("broke the connection", e))?;
+        stream.set_nodelay(true).map_err(|e| failed("lost its connection", e))?;
         Ok((emulator, stream))
     }
 
-    /// Starts QEMU with UART0 on a pty, and returns the pty's path.
+    /// Starts QEMU with UART0 on a pseudo-terminal, and returns the path of that. Lines of the firmware's log go to
+    /// `sink`.
     ///
     /// # Errors
     /// As for [`Self::tcp`].
     pub fn pty(image: Image<'_>, sink: impl FnMut(Line) + Send + 'static) -> Result<(Self, PathBuf), Error> {
-        // "char device redirected to /dev/pts/7 (label serial0)", before anything the firmware logs.
+        // QEMU prints "char device redirected to /dev/pts/7 (label serial0)" before the firmware starts its log.
         let path = |log: &mut BufReader<std::process::ChildStdout>| {
             let mut line = String::new();
-            log.read_line(&mut line).map_err(|e| emulator(format!("did not name its pty: {e}")))?;
+            log.read_line(&mut line).map_err(|e| emulator(format!("did not print the path of its pty: {e}")))?;
             let path = line.split_whitespace().find(|word| word.starts_with("/dev/"));
-            path.map(PathBuf::from).ok_or_else(|| emulator("did not name its pty".into()))
+            path.map(PathBuf::from).ok_or_else(|| emulator("did not print the path of its pty".into()))
         };
         Self::start(image, "pty", path, sink)
     }
 
-    /// Starts QEMU; `first` reads what comes before the log.
+    /// Starts QEMU; `first` reads what it prints before the log.
     fn start<T>(
         image: Image<'_>,
         serial: &str,
@@ -114,12 +116,12 @@ impl Emulator {
         }
     }
 
-    /// How QEMU ended, if it did.
+    /// The exit status, if QEMU has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
 
-    /// Its process number.
+    /// The number of its process.
     pub fn process(&self) -> u32 {
         self.child.id()
     }
@@ -127,36 +129,39 @@ impl Emulator {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        // It may have ended already; then there is nothing to do.
+        // Both fail only if QEMU has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Runs firmware to its end, without a serial port, and returns what it printed through semihosting.
+/// Runs firmware without a serial port until it ends, and returns what it printed through semihosting.
 ///
 /// # Errors
-/// [`Error::Program`] without QEMU, [`Error::Emulator`] if its output is no text, or errors of the firmware file.
+/// [`Error::Program`] without QEMU, [`Error::Emulator`] if its output is not text, [`Error::File`] or
+/// [`Error::Firmware`] for the firmware file.
 pub fn output(image: Image<'_>) -> Result<String, Error> {
     let elf = std::fs::read(image.elf).map_err(Error::file(image.elf))?;
     let mut command = command(image, &Firmware::parse(image.elf, &elf)?, "none")?;
     let missing = |source| Error::Program { program: PROGRAM.into(), source, remedy: INSTALL };
     let out = command.output().map_err(missing)?;
-    String::from_utf8(out.stdout).map_err(|e| emulator(format!("printed no text: {e}")))
+    String::from_utf8(out.stdout).map_err(|e| emulator(format!("printed something other than text: {e}")))
 }
 
 fn emulator(what: String) -> Error {
-    Error::Emulator { what, remedy: "read its messages above, or run `sirocco emulate` to see the device's log" }
+    Error::Emulator { what, remedy: "see its messages above, or run `sirocco emulate` to see the log of the device" }
 }
 
 /// QEMU's command line.
 fn command(image: Image<'_>, firmware: &Firmware<'_>, serial: &str) -> Result<Command, Error> {
     let Qemu { machine, flash_memory, .. } = image.board.qemu()?;
-    let mut command = mortal();
+    let mut command = qemu();
     let machine = match image.flash {
         None => machine.clone(),
         Some(path) => {
-            let without = || Error::Usage(format!("the flash of {} cannot be kept in a file", image.board.name));
+            let without = || {
+                Error::Usage(format!("QEMU cannot keep the flash of {} in a file; leave --flash out", image.board.name))
+            };
             let size = flash_memory.as_ref().ok_or_else(without)?;
             let file = option(path);
             let memory = format!("memory-backend-file,id=flash,mem-path={file},size={size},share=on");
@@ -165,7 +170,7 @@ fn command(image: Image<'_>, firmware: &Firmware<'_>, serial: &str) -> Result<Co
         }
     };
     let machine = machine.as_str();
-    // With -icount, virtual time is the number of instructions: runs are reproducible.
+    // With -icount, time is the number of executed instructions, so that runs are reproducible.
     command.args(["-M", machine, "-icount", "shift=0", "-nographic", "-monitor", "none", "-serial", serial]);
     command.args(["-semihosting-config", "enable=on,target=native", "-kernel"]).arg(image.elf);
     if let Some(model) = image.model {
@@ -177,13 +182,14 @@ fn command(image: Image<'_>, firmware: &Firmware<'_>, serial: &str) -> Result<Co
     Ok(command)
 }
 
-/// A path within an option of QEMU. A comma separates options; a doubled one is a comma.
+/// A path as part of an option of QEMU, where a comma separates values unless it is doubled.
 fn option(path: &Path) -> String {
     path.display().to_string().replace(',', ",,")
 }
 
-/// QEMU, on Linux through `setpriv` where both are there: the kernel then ends it with its parent.
-fn mortal() -> Command {
+/// QEMU's command. On Linux it starts through `setpriv`, if that is installed, so that the kernel ends QEMU with its
+/// parent.
+fn qemu() -> Command {
     if cfg!(target_os = "linux") && version("setpriv").is_some() && version(PROGRAM).is_some() {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", PROGRAM]);
@@ -193,24 +199,24 @@ fn mortal() -> Command {
     }
 }
 
-/// The first line of a program's `--version`, if the program is there.
+/// The first line that a program prints for `--version`, if the program is installed.
 pub fn version(program: &str) -> Option<String> {
     let out = Command::new(program).arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8_lossy(&out.stdout);
     out.status.success().then(|| text.lines().next().unwrap_or_default().to_owned())
 }
 
-/// A transport that keeps its emulator alive.
+/// A connection to a device in QEMU, which ends with the connection.
 pub struct Emulated {
     stream: TcpStream,
     _emulator: Emulator,
 }
 
 impl Emulated {
-    /// Builds the board's firmware if needed and starts it. Only errors of its log are shown.
+    /// Builds the firmware of the board if anything changed, and starts it. Only the errors in its log are shown.
     ///
     /// # Errors
-    /// As for [`cargo::build`] and [`Emulator::tcp`].
+    /// As for [`Board::qemu`], [`cargo::build`] and [`Emulator::tcp`].
     pub fn start(board: &Board, model: Option<&Path>, output: crate::output::Output) -> Result<Self, Error> {
         board.qemu()?;
         let elf = cargo::build(board, output)?;

@@ -1,4 +1,4 @@
-//! What a person hands to a command: model files, observations, pictures, problems, and samples with labels.
+//! What a person gives to a command: model files, observations, images, problems; and the files of kept images.
 
 pub mod model_file;
 pub mod observations;

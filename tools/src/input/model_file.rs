@@ -39,26 +39,26 @@ impl ModelFile {
         &self.bytes
     }
 
-    /// The checked file.
+    /// The file as a checked set of tensors.
     ///
     /// # Errors
-    /// [`Error::Model`].
+    /// [`Error::Model`] if it is damaged.
     pub fn model(&self) -> Result<Model<'_>, Error> {
         Model::open(self.bytes()).map_err(|source| Error::Model { path: self.path.clone(), source })
     }
 
-    /// The solution bundle or image network in it.
+    /// The solution bundle or image network in the file.
     ///
     /// # Errors
-    /// [`Error::Model`].
+    /// [`Error::Model`] if it is damaged or neither of them.
     pub fn held(&self) -> Result<Held<'_>, Error> {
         Held::open(self.bytes()).map_err(|source| Error::Model { path: self.path.clone(), source })
     }
 
-    /// The solution bundle in it.
+    /// The solution bundle in the file.
     ///
     /// # Errors
-    /// [`Error::Model`].
+    /// [`Error::Model`] if it is damaged or something else.
     pub fn bundle(&self) -> Result<Bundle<'_>, Error> {
         Bundle::open(self.bytes()).map_err(|source| Error::Model { path: self.path.clone(), source })
     }

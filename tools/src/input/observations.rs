@@ -7,13 +7,13 @@ use sirocco::calibrate::Observation;
 use sirocco::ode::Ode;
 use std::path::Path;
 
-/// What a file of observations may leave out: `--sigma` and `--population`.
+/// What a file of observations may leave unsaid.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct ObservationOptions {
-    /// Standard deviation of every observation, a share, for files without one
+    /// Standard deviation of every observation, as a share, if the file has no column `sigma`
     #[arg(long, value_parser = positive)]
     pub sigma: Option<f32>,
-    /// Observed values are counts of so many, and answers are shown as such
+    /// Size of the population: observed values are counts of it, and answers are shown as counts
     #[arg(long, value_name = "N", value_parser = positive)]
     pub population: Option<f32>,
 }
@@ -23,22 +23,22 @@ fn positive(text: &str) -> Result<f32, String> {
     above_zero.ok_or_else(|| "give a number above zero".into())
 }
 
-/// What was read.
+/// The content of a file of observations.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observed {
     /// The observations, in the file's order.
     pub observations: Vec<Observation>,
-    /// Whether no standard deviations are known, so that they come from the residuals.
+    /// Whether no standard deviations are given, so that they are estimated from the residuals.
     pub relative: bool,
 }
 
 /// Reads observations of `ode`. Lines that begin with `#` are comments; the first other line names the columns.
 ///
-/// Counts are divided by the population, as are their standard deviations. Without a column `sigma`, every observation
-/// has the given standard deviation; without that too, all weigh the same and their error is judged by the residuals.
+/// Counts and their standard deviations are divided by the population. Without a column `sigma`, every observation has
+/// the standard deviation `--sigma`; without that option, all have the same weight and the residuals tell their error.
 ///
 /// # Errors
-/// [`Error::File`], or [`Error::Usage`] with the line that is wrong.
+/// [`Error::File`] if the file cannot be read, [`Error::Usage`] with the number of a line that is wrong.
 pub fn read(path: &Path, ode: Ode, options: ObservationOptions) -> Result<Observed, Error> {
     let ObservationOptions { sigma, population } = options;
     let table = Table::read(path, "columns are t,component,value[,sigma]")?;

@@ -1,4 +1,4 @@
-//! Images as files: PNG, PGM and PPM, and data sets of many in one IDX file, as MNIST comes in. 8 bits per channel.
+//! Image files with 8 bits per channel: PNG, PGM and PPM, and IDX files (the format of MNIST) with many images in one.
 
 use crate::Error;
 use std::io::{Cursor, Read};
@@ -11,13 +11,13 @@ pub struct Picture {
     pub height: usize,
     /// Columns.
     pub width: usize,
-    /// 1 for grey, 3 for colour.
+    /// 1 for gray, 3 for color.
     pub channels: usize,
-    /// The bytes.
+    /// The values of all pixels.
     pub bytes: Vec<u8>,
 }
 
-/// What is wrong with a file of images; displayed after its name.
+/// The error for a file of images; `what` is a predicate of the file.
 fn bad(path: &Path, what: impl Into<String>) -> Error {
     Error::Picture { path: path.to_owned(), what: what.into() }
 }
@@ -26,18 +26,21 @@ impl Picture {
     /// Reads a PNG, PGM (P5) or PPM (P6) file.
     ///
     /// # Errors
-    /// [`Error::File`] or [`Error::Picture`].
+    /// [`Error::File`] if the file cannot be read, [`Error::Picture`] if it is malformed or of another format.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let file = std::fs::read(path).map_err(Error::file(path))?;
         match file.get(..2) {
-            Some(b"P5") => netpbm(&file, 1).ok_or_else(|| bad(path, "is no whole 8-bit PGM file")),
-            Some(b"P6") => netpbm(&file, 3).ok_or_else(|| bad(path, "is no whole 8-bit PPM file")),
-            _ if file.starts_with(b"\x89PNG") => png(&file).map_err(|e| bad(path, format!("is no PNG file: {e}"))),
+            Some(b"P5") => netpbm(&file, 1).ok_or_else(|| bad(path, "is not a complete 8-bit PGM file")),
+            Some(b"P6") => netpbm(&file, 3).ok_or_else(|| bad(path, "is not a complete 8-bit PPM file")),
+            _ if file.starts_with(b"\x89PNG") => {
+                png(&file).map_err(|e| bad(path, format!("is not a valid PNG file: {e}")))
+            }
             _ => Err(bad(path, "is neither PNG nor PGM nor PPM")),
         }
     }
 
-    /// The same image with as many channels as a network wants: colour to grey by ITU-R BT.601, grey to colour three times.
+    /// The same image with the number of channels that a network takes: color becomes gray by the weights of ITU-R
+    /// BT.601, gray becomes three equal channels.
     #[must_use]
     pub fn with_channels(self, channels: usize) -> Self {
         let bytes = match (self.channels, channels) {
@@ -47,7 +50,7 @@ impl Picture {
                 };
                 self.bytes.chunks_exact(3).map(|p| (luma(p) >> 8) as u8).collect()
             }
-            (1, 3) => self.bytes.iter().flat_map(|grey| [*grey; 3]).collect(),
+            (1, 3) => self.bytes.iter().flat_map(|gray| [*gray; 3]).collect(),
             _ => return self,
         };
         Picture { channels, bytes, ..self }
@@ -56,7 +59,7 @@ impl Picture {
     /// The bytes of a PNG file with this image.
     ///
     /// # Errors
-    /// What the encoder says: not for images of 1 or 3 channels and the right number of bytes.
+    /// If there are neither 1 nor 3 channels, or the number of bytes is wrong.
     pub fn png(&self) -> Result<Vec<u8>, png::EncodingError> {
         let mut file = Vec::new();
         let mut encoder = png::Encoder::new(&mut file, self.width as u32, self.height as u32);
@@ -69,7 +72,7 @@ impl Picture {
     }
 }
 
-/// Alpha is dropped, palettes become colours.
+/// Decodes a PNG file. Alpha is dropped, indices into a palette become colors.
 fn png(file: &[u8]) -> Result<Picture, png::DecodingError> {
     let mut decoder = png::Decoder::new(Cursor::new(file));
     decoder.set_transformations(png::Transformations::normalize_to_color8());
@@ -83,7 +86,7 @@ fn png(file: &[u8]) -> Result<Picture, png::DecodingError> {
     Ok(Picture { height, width, channels, bytes })
 }
 
-/// `P5 WIDTH HEIGHT 255`, one white space, then the bytes; lines that begin with # are comments.
+/// Decodes `P5 WIDTH HEIGHT 255`, one white space, then the bytes; lines of the header that begin with # are comments.
 fn netpbm(file: &[u8], channels: usize) -> Option<Picture> {
     let mut rest = file.get(2..)?;
     let mut number = || -> Option<usize> {
@@ -105,7 +108,7 @@ fn netpbm(file: &[u8], channels: usize) -> Option<Picture> {
     (largest == 255 && size > 0).then(|| Picture { height, width, channels, bytes: bytes.to_vec() })
 }
 
-/// A file's content, unpacked if it is gzip.
+/// The content of a file, decompressed if it is a gzip file.
 fn unpacked(path: &Path) -> Result<Vec<u8>, Error> {
     let file = std::fs::read(path).map_err(Error::file(path))?;
     if !file.starts_with(&[0x1F, 0x8B]) {
@@ -113,7 +116,7 @@ fn unpacked(path: &Path) -> Result<Vec<u8>, Error> {
     }
     let mut content = Vec::new();
     let decoded = flate2::read::MultiGzDecoder::new(file.as_slice()).read_to_end(&mut content);
-    decoded.map_err(|e| bad(path, format!("is no whole gzip file: {e}")))?;
+    decoded.map_err(|e| bad(path, format!("is not a complete gzip file: {e}")))?;
     Ok(content)
 }
 
@@ -186,11 +189,11 @@ mod tests {
     }
 
     #[test]
-    fn grey_and_colour_become_each_other() {
-        let grey = Picture { height: 1, width: 2, channels: 1, bytes: vec![10, 255] };
-        let colour = grey.clone().with_channels(3);
-        assert_eq!(colour.bytes, [10, 10, 10, 255, 255, 255]);
-        assert_eq!(colour.with_channels(1), grey);
+    fn gray_and_color_become_each_other() {
+        let gray = Picture { height: 1, width: 2, channels: 1, bytes: vec![10, 255] };
+        let color = gray.clone().with_channels(3);
+        assert_eq!(color.bytes, [10, 10, 10, 255, 255, 255]);
+        assert_eq!(color.with_channels(1), gray);
     }
 
     #[test]

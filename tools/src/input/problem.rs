@@ -1,4 +1,4 @@
-//! What is known of a problem and what is to be estimated: `--free` and `--fix`.
+//! Which quantities of a problem are known and which are to be estimated: `--fix` and `--free`.
 
 use crate::Error;
 use crate::input::quantities;
@@ -6,19 +6,19 @@ use sirocco::calibrate::{Free, Task};
 use sirocco::ode::Ode;
 use sirocco::query::Query;
 
-/// Which quantities are unknown, and the values of the others.
+/// The unknown quantities, and the values of the others.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ProblemOptions {
-    /// What to estimate; all that the model leaves open and --fix does not give, if left out
+    /// Quantities to estimate; without this option, all that neither --fix gives nor the model holds fixed
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub free: Vec<String>,
-    /// What is known; what the model holds fixed may be left out
+    /// Known quantities and their values; those that the model holds fixed may be left out
     #[arg(long, value_name = "NAME=VALUE,...", value_parser = quantities::parse)]
     pub fix: Option<::std::vec::Vec<(String, f32)>>,
 }
 
 impl ProblemOptions {
-    /// The task for a model of this domain; `relative` as in [`Task`].
+    /// The calibration task for a model with this domain; `relative` as in [`Task`].
     ///
     /// # Errors
     /// [`Error::Usage`] for names that the system does not have, and for quantities that are neither free nor known.

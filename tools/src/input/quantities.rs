@@ -1,5 +1,5 @@
-//! Queries by the names of their quantities: options such as `--t 10 --I0 0.3`, one list
-//! `t=10,I0=0.3,R0=0.2,beta=0.6,gamma=0.5`, or columns of a CSV file.
+//! Queries and states by the names of their quantities: as options such as `--t 10 --I0 0.3`, as one list
+//! `t=10,I0=0.3,R0=0.2,beta=0.6,gamma=0.5`, or as the columns of a CSV file.
 
 use crate::Error;
 use crate::table::{Row, Table};
@@ -9,13 +9,13 @@ use sirocco::query::Query;
 use sirocco::summary::{Content, ModelInfo};
 use std::path::Path;
 
-/// Values by name, in the order they were given.
+/// Values by name, in the order in which they were given.
 pub type Named = Vec<(String, f32)>;
 
 /// Parses `name=value,...`.
 ///
 /// # Errors
-/// What is wrong, for a usage message.
+/// A message for the user, if a part is not of this form.
 pub fn parse(text: &str) -> Result<Named, String> {
     let pair = |part: &str| {
         let (name, value) = part.split_once('=').ok_or_else(|| format!("`{part}` is not NAME=VALUE"))?;
@@ -25,11 +25,12 @@ pub fn parse(text: &str) -> Result<Named, String> {
     text.split(',').map(pair).collect()
 }
 
-/// One option per quantity of any system, of its name: which of them a model takes is known only once it is asked.
+/// One option for each quantity of any system, with its name. Which of them a model takes is known only once it is
+/// open.
 #[derive(Debug, Clone, Default)]
 pub struct QuantityOptions(Named);
 
-/// Each quantity once, with the systems that have it.
+/// The name of each quantity once, with the systems that have it.
 fn choices() -> Vec<(&'static str, Vec<&'static str>)> {
     let mut choices: Vec<(&str, Vec<&str>)> = Vec::new();
     for ode in Ode::ALL {
@@ -67,7 +68,7 @@ impl clap::FromArgMatches for QuantityOptions {
 impl clap::Args for QuantityOptions {
     fn augment_args(command: Command) -> Command {
         let option = |(name, systems): (&'static str, Vec<&'static str>)| {
-            let what = if name == "t" { "Time".to_owned() } else { format!("Quantity of {}", systems.join(", ")) };
+            let what = if name == "t" { "Time".to_owned() } else { format!("A quantity of {}", systems.join(", ")) };
             let option = Arg::new(name).long(name).help(what).value_name("VALUE").value_parser(value_parser!(f32));
             option.allow_negative_numbers(true).conflicts_with("queries").help_heading("Quantities")
         };
@@ -79,10 +80,10 @@ impl clap::Args for QuantityOptions {
     }
 }
 
-/// The system of a device's model, and its domain: (lo, hi) per quantity of the system.
+/// The system of equations of a device's model, and its domain: the range of each quantity of the system.
 ///
 /// # Errors
-/// [`Error::NoBundle`] if the model is an image network, [`Error::Usage`] if these tools do not know the system.
+/// [`Error::NoBundle`] for an image network, [`Error::Usage`] if the system is unknown to these tools.
 pub fn system(model: &ModelInfo) -> Result<(Ode, &[(f32, f32)]), Error> {
     let Content::Bundle(bundle) = &model.content else { return Err(Error::NoBundle) };
     let unknown = || Error::Usage(format!("the device's system `{}` is unknown; update these tools", bundle.ode));
@@ -90,10 +91,11 @@ pub fn system(model: &ModelInfo) -> Result<(Ode, &[(f32, f32)]), Error> {
     Ok((ode, bundle.domain.get(..ode.quantity_names().count()).unwrap_or(&bundle.domain)))
 }
 
-/// A query of all the quantities of a model of that domain. What the model holds fixed need not be named.
+/// A query with the named quantities. Those that the model holds fixed (whose range in `domain` is one value) may be
+/// left out.
 ///
 /// # Errors
-/// [`Error::Usage`] for unknown, repeated or missing names.
+/// [`Error::Usage`] for a name that is unknown, repeated or missing.
 pub fn query(ode: Ode, domain: &[(f32, f32)], named: &Named) -> Result<Query, Error> {
     let names: Vec<&str> = ode.quantity_names().collect();
     let list = names.join(", ");
@@ -116,7 +118,7 @@ pub fn query(ode: Ode, domain: &[(f32, f32)], named: &Named) -> Result<Query, Er
     Ok(Query::from_quantities(ode, &values))
 }
 
-/// The problem that a curve belongs to, by name: its first time is 0 unless `t` is given.
+/// The query at which a trajectory begins: as [`query`], but `t` may be left out and is then 0.
 ///
 /// # Errors
 /// As for [`query`].
@@ -131,7 +133,7 @@ pub fn problem(ode: Ode, domain: &[(f32, f32)], named: &Named) -> Result<Query, 
 /// The index of a component of the state, whose name may be in either case.
 ///
 /// # Errors
-/// The names there are, if this is none of them.
+/// A message that lists the names, if this is none of them.
 pub fn component(ode: Ode, name: &str) -> Result<u8, String> {
     let found = ode.state_names().iter().zip(0u8..).find(|(known, _)| known.eq_ignore_ascii_case(name));
     let unknown = || format!("the system has no component `{name}`; it has {}", ode.state_names().join(", "));
@@ -152,16 +154,16 @@ fn template(names: &[&str]) -> String {
     names.iter().map(|name| format!("{name}=...")).collect::<Vec<_>>().join(",")
 }
 
-/// A query as text, with every digit that matters.
+/// A query as `name=value,...`, with as many digits as tell the values exactly.
 pub fn text(ode: Ode, query: &Query) -> String {
     let values = ode.quantity_names().zip(query.quantities(ode));
     values.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
 }
 
-/// Reads a CSV file whose first line names the quantities.
+/// Reads queries from a CSV file whose first line names the quantities.
 ///
 /// # Errors
-/// [`Error::File`], or [`Error::Usage`] with the line that is wrong.
+/// [`Error::File`] if the file cannot be read, [`Error::Usage`] with the number of a line that is wrong.
 pub fn read_csv(path: &Path) -> Result<Vec<Named>, Error> {
     let table = Table::read(path, "name the quantities in the first line")?;
     let named = |row: &Row| {

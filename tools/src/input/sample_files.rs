@@ -1,4 +1,5 @@
-//! Kept images as files, to be labelled and learnt from: the format of `tools/docs/samples.md`.
+//! Writes the images that a device kept to files, to be labeled and trained on; `tools/docs/samples.md` defines the
+//! format.
 
 use crate::Error;
 use crate::input::picture::Picture;
@@ -9,34 +10,34 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
-/// The table, one row per image.
+/// Name of the table, which has one row per image.
 pub const TABLE: &str = "samples.csv";
 /// The table's columns.
 const COLUMNS: [&str; 6] = ["file", "number", "class", "entropy", "abstained", "label"];
-/// The pixels, in the order of the table's rows.
+/// Name of the file with all pixels, in the order of the table's rows.
 pub const TENSORS: &str = "samples.safetensors";
 
-/// Images and what is known about them.
+/// The images that a device kept, and what it knows about them.
 #[derive(Debug, Clone, Copy)]
 pub struct Fetched<'a> {
     /// Rows, columns and channels of an image.
     pub shape: [usize; 3],
     /// Names of the classes.
     pub classes: &'a [String],
-    /// What is known about each.
+    /// What the device knows about each image.
     pub samples: &'a [Sample],
     /// The images: rows x columns x channels bytes each.
     pub images: &'a [Vec<u8>],
-    /// Board that they come from.
+    /// The board that kept them.
     pub board: &'a str,
-    /// Checksum of the model that kept them.
+    /// Checksum of the model that classified them.
     pub crc32: u32,
 }
 
-/// Writes the folder. Labels are work, so a table that is there already is never written over.
+/// Writes all files to a folder. A table that exists is never overwritten: it may hold labels.
 ///
 /// # Errors
-/// [`Error::Samples`] if there is a table, [`Error::File`] if something cannot be written.
+/// [`Error::Samples`] if there is a table, [`Error::File`] if a file cannot be written.
 pub fn write(folder: &Path, fetched: &Fetched<'_>) -> Result<(), Error> {
     std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
     let table = folder.join(TABLE);
@@ -55,7 +56,7 @@ pub fn write(folder: &Path, fetched: &Fetched<'_>) -> Result<(), Error> {
         rows.push([file, number.to_string(), class, entropy.to_string(), abstained.to_string(), String::new()]);
     }
     save(&folder.join(TENSORS), &tensors(fetched).map_err(Error::file(folder.join(TENSORS)))?)?;
-    // The table last: where it is, all of it is.
+    // The table comes last: where it exists, all other files are complete.
     save(&table, table::text(rows).as_bytes())
 }
 
@@ -85,7 +86,7 @@ fn tensors(fetched: &Fetched<'_>) -> std::io::Result<Vec<u8>> {
     safetensors::serialize(tensors, Some(metadata)).map_err(failed)
 }
 
-/// Writes a file whole or not at all.
+/// Writes a file completely or not at all.
 fn save(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
