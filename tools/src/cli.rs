@@ -1,11 +1,11 @@
-//! The command line: parse, dispatch, and turn errors into one line and an exit status.
+//! The command line: parses it, runs the command, and turns an error into one line on stderr and an exit status.
 
 use crate::cmd;
 use crate::output::Output;
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Build, emulate and talk to Sirocco boards.
+/// Build firmware for Sirocco boards, emulate them, and ask them for answers
 #[derive(Debug, Parser)]
 #[command(
     name = "sirocco",
@@ -16,7 +16,9 @@ Examples:
   sirocco query --port qemu:qemu-mps2-an386 --t 10 --I0 0.3 --R0 0.2 --beta 0.6 --gamma 0.5
   sirocco inspect model.safetensors
 
-Exit status: 0 success, 1 failure (one line on stderr says why and what to do), 2 wrong usage."
+Each command explains itself: `sirocco COMMAND --help`.
+
+Exit status: 0 for success, 1 for a failure (one line on stderr says why and what to do), 2 for wrong usage."
 )]
 struct Cli {
     #[command(flatten)]
@@ -52,7 +54,7 @@ enum Command {
     Man(cmd::man::Arguments),
 }
 
-/// The description that help, completions and manual are made of.
+/// The description of all commands and options, from which help, completions and manual are made.
 pub fn command() -> clap::Command {
     Cli::command()
 }

@@ -1,4 +1,4 @@
-//! Where a device is: `--port` and what comes with it.
+//! How to reach a device: `--port` and the options that belong to it.
 
 use crate::Error;
 use crate::client::discover;
@@ -15,59 +15,62 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Help on ports, for commands that take one.
+/// Help on ports, for the commands that take one.
 pub const HELP: &str = "\
 A PORT is one of
   auto                 the one board that answers on a USB serial port (see `sirocco ports`)
   /dev/ttyACM0, COM3   a serial port
-  /dev/pts/7           a pty, as `sirocco emulate --pty` prints it
+  /dev/pts/7           a pseudo-terminal, as `sirocco emulate --pty` prints it
   tcp:HOST:PORT        a TCP socket, as `sirocco emulate` prints it
-  qemu:BOARD           builds the board's firmware, emulates it for this command, with --model in its model slot";
+  qemu:BOARD           an emulated board, started for this command with --model in its slot";
 
-/// Where the device is and how patient to be.
+/// The port of a device, and how long to wait for answers.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PortArguments {
-    /// auto, serial port, pty, tcp:HOST:PORT or qemu:BOARD
+    /// Port of the device: auto, a serial port, tcp:HOST:PORT or qemu:BOARD; see below
     #[arg(long, value_name = "PORT")]
     pub port: String,
-    /// Model file: into the model slot of a qemu: board; for selftest also what answers are compared with
+    /// Model file for the model slot of a qemu: board; for selftest also the model to compare with, for push the one to
+    /// send
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
-    /// Baud rate of a serial port
+    /// Baud rate, for a serial port
     #[arg(long, default_value_t = 115_200)]
     pub baud: u32,
-    /// Milliseconds to wait for an answer
+    /// Milliseconds to wait for each answer
     #[arg(long, value_name = "MS", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,
-    /// Attempts after the first
+    /// How often to repeat a request that is not answered
     #[arg(long, default_value_t = 2)]
     pub retries: u32,
 }
 
-/// Who answers: a device, or this machine from a model file.
+/// The port of a device; without one, this machine answers from a model file.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SolverArguments {
-    /// auto, serial port, pty, tcp:HOST:PORT or qemu:BOARD
+    /// Port of the device: auto, a serial port, tcp:HOST:PORT or qemu:BOARD; see below. Without it, this machine
+    /// answers
     #[arg(long, value_name = "PORT")]
     pub port: Option<String>,
-    /// Baud rate of a serial port
+    /// Baud rate, for a serial port
     #[arg(long, default_value_t = 115_200)]
     pub baud: u32,
-    /// Milliseconds to wait for an answer
+    /// Milliseconds to wait for each answer
     #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,
 }
 
 impl SolverArguments {
-    /// The device on the port, with `model` in its slot if it is emulated; without a port, `model` on this machine.
+    /// The device on the port, with `model` in its slot if it is emulated; without a port, this machine with `model`.
     ///
     /// # Errors
-    /// As for [`PortArguments::connect`] and [`ModelFile::read`]; [`Error::Usage`] if there is neither.
+    /// As for [`PortArguments::connect`], [`Solver::device`] and [`Solver::here`]; [`Error::Usage`] if neither is
+    /// given.
     pub fn solver(&self, model: Option<&Path>, output: Output) -> Result<Solver, Error> {
         match (self.connect(model, output)?, model) {
             (Some((client, info)), _) => Solver::device(client, &info),
             (None, Some(path)) => Solver::here(ModelFile::read(path)?),
-            (None, None) => Err(Error::Usage("give --port or a model file: who is to answer".into())),
+            (None, None) => Err(Error::Usage("give --port or a model file, to say what answers".into())),
         }
     }
 
@@ -83,10 +86,10 @@ impl SolverArguments {
 }
 
 impl PortArguments {
-    /// The model file, checked.
+    /// The model file, if one is given.
     ///
     /// # Errors
-    /// [`Error::File`] or [`Error::Model`].
+    /// [`Error::File`] if it cannot be read, [`Error::Model`] if it is not a valid model.
     pub fn model(&self) -> Result<Option<ModelFile>, Error> {
         let Some(path) = &self.model else { return Ok(None) };
         let file = ModelFile::read(path)?;
@@ -94,11 +97,11 @@ impl PortArguments {
         Ok(Some(file))
     }
 
-    /// Opens the port and asks who is there.
+    /// Opens the port and asks the device what it is.
     ///
     /// # Errors
-    /// [`Error::Port`], [`Error::Client`], errors of the emulator, or [`Error::SlotRefused`] if a model was given and
-    /// the device refused it.
+    /// [`Error::Port`] or [`Error::Missing`] if there is no device, [`Error::Client`] if it does not answer, those of
+    /// [`Emulated::start`], and [`Error::SlotRefused`] if a model was given and the device refused it.
     pub fn connect(&self, output: Output) -> Result<(Client, Info), Error> {
         let patience = Patience { timeout: Duration::from_millis(self.timeout), retries: self.retries };
         let (name, transport) = self.open(output)?;
@@ -110,7 +113,7 @@ impl PortArguments {
         }
     }
 
-    /// The line to the device, and the port's name.
+    /// The name of the port and the open connection to it.
     fn open(&self, output: Output) -> Result<(String, Box<dyn Transport>), Error> {
         let port = self.port.clone();
         if let Some(board) = port.strip_prefix("qemu:") {
@@ -120,7 +123,8 @@ impl PortArguments {
         }
         let baud = self.baud;
         if port == AUTO {
-            // The line that the answer came over stays open. Once lost, the board may come back under another name.
+            // The connection on which the board answered stays open. If it is lost, the board may come back on another
+            // port.
             let (name, found) = search(baud)?;
             let mut found = Some(found);
             let open = Box::new(move || match found.take() {
@@ -139,19 +143,19 @@ impl PortArguments {
     }
 }
 
-/// The port that is found by asking.
+/// The port whose name is found by asking all that a board may be connected to.
 const AUTO: &str = "auto";
 
-/// The one board that answers.
+/// Finds the one board that answers.
 fn search(baud: u32) -> Result<(String, Client), discover::Missing> {
     let ports = discover::ports().map_err(discover::Missing::List)?;
     discover::find(&ports, |name| open(name, baud))
 }
 
-/// Opens a serial port, a pty or tcp:HOST:PORT, once.
+/// Opens a serial port, a pseudo-terminal or tcp:HOST:PORT once.
 ///
 /// # Errors
-/// Whatever the operating system reports.
+/// The error of the operating system, if it cannot be opened.
 pub fn open(port: &str, baud: u32) -> io::Result<Box<dyn Transport>> {
     match port.strip_prefix("tcp:") {
         Some(address) => connect(address),
@@ -159,7 +163,7 @@ pub fn open(port: &str, baud: u32) -> io::Result<Box<dyn Transport>> {
     }
 }
 
-/// Connects to the first address of a name that answers.
+/// Connects to the first address of a host that accepts.
 fn connect(address: &str) -> io::Result<Box<dyn Transport>> {
     let mut last = io::Error::new(ErrorKind::NotFound, "the name has no address");
     for address in address.to_socket_addrs()? {

@@ -1,4 +1,4 @@
-//! `sirocco bench`
+//! `sirocco bench`: counts instructions.
 
 mod compare;
 
@@ -7,14 +7,15 @@ use crate::device::bench::{BOARD, Rk4, Row, count};
 use crate::output::Output;
 use std::path::PathBuf;
 
-/// Count the executed instructions of a model on an emulated Cortex-M4F
+/// Count the instructions that a model executes on an emulated Cortex-M4F
 ///
-/// An image network is counted layer by layer, with the portable kernel and with the one in DSP instructions, which have
-/// to agree in every bit; a bundle by what it answers. Instructions are no cycles: a division takes up to 14, a load 1 to
-/// 2, a taken branch up to 3.
+/// For an image network, prints the count of each layer, once with the portable kernel and once with the one that uses
+/// DSP instructions; their results have to agree in every bit. For a bundle, prints the count of each kind of question.
+/// Instructions are not cycles: a division takes up to 14 cycles, a load 1 to 2, a taken branch up to 3.
 ///
-/// --compare sets bundles of epidemics (SIR) against Runge-Kutta of order four in floats, in fixed point and in double
-/// precision, each with the fewest steps for an error that is no larger, on a Cortex-M4F and a Cortex-M3.
+/// With --compare, compares bundles of epidemics (SIR) with the Runge-Kutta method of order four in single precision,
+/// in fixed point and in double precision, on a Cortex-M4F and a Cortex-M3. Each takes the fewest steps whose error is
+/// not larger than the network's.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -22,21 +23,21 @@ Examples:
   sirocco bench --port qemu:qemu-mps2-an386 --model sir-full.safetensors --json
   sirocco bench --compare --model sir-full.safetensors --model sir-full-i16.safetensors")]
 pub struct Arguments {
-    /// Where to count: qemu:qemu-mps2-an386
+    /// Where to count; only qemu:qemu-mps2-an386 is possible
     #[arg(long, value_name = "PORT", default_value = "qemu:qemu-mps2-an386")]
     port: String,
-    /// The model file; with --compare, as many as are to be compared
+    /// Model file; with --compare, may be given several times
     #[arg(long, value_name = "FILE", required = true)]
     model: Vec<PathBuf>,
-    /// Compare bundles with Runge-Kutta at equal error
+    /// Compare bundles with the Runge-Kutta method at equal error
     #[arg(long)]
     compare: bool,
 }
 
-/// Counts and shows.
+/// Counts and prints.
 ///
 /// # Errors
-/// See [`count`].
+/// [`Error::Usage`] for another port or several models without `--compare`, and as for [`count`].
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     if arguments.port != format!("qemu:{BOARD}") {
         return Err(Error::Usage(format!("instructions are counted on qemu:{BOARD} only, not on {}", arguments.port)));
@@ -45,7 +46,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         return compare::run(&arguments.model, output);
     }
     let [model] = &arguments.model[..] else {
-        return Err(Error::Usage("one --model at a time, or --compare".into()));
+        return Err(Error::Usage("give one --model, or --compare with several".into()));
     };
     let report = count(model, BOARD, output)?;
     output.result(&report, |report| {

@@ -1,16 +1,18 @@
-//! `sirocco boards`
+//! `sirocco boards`: lists the boards of the repository.
 
 use crate::Error;
 use crate::device::board::Board;
 use crate::output::Output;
 use serde::Serialize;
 
-/// List the boards that firmware is built for
+/// List the boards for which firmware can be built
+///
+/// For each: what it is, how its serial port is connected, and whether it runs in QEMU, on hardware, or both.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   sirocco boards
-  sirocco boards --quiet     only the names
+  sirocco boards --quiet     prints the names only
   sirocco boards --json")]
 pub struct Arguments {}
 
@@ -19,11 +21,11 @@ struct Row {
     name: String,
     description: String,
     target: String,
-    /// How its serial port reaches the PC.
+    /// How its serial port is connected to a computer.
     serial: String,
-    /// QEMU's machine, if it is emulated.
+    /// The machine of QEMU that emulates it, if one does.
     emulator: Option<String>,
-    /// The chip's name for debug probes, if it is hardware.
+    /// The name of the chip for debug probes, if it is hardware.
     chip: Option<String>,
 }
 
@@ -32,10 +34,7 @@ struct Boards {
     boards: Vec<Row>,
 }
 
-/// Lists them.
-///
-/// # Errors
-/// See [`Error`].
+/// Lists the boards.
 pub fn run(_: &Arguments, output: Output) -> Result<(), Error> {
     let row = |board: Board| Row {
         name: board.name,

@@ -1,4 +1,4 @@
-//! `sirocco build`
+//! `sirocco build`: builds or checks the firmware of a board.
 
 use crate::Error;
 use crate::device::board::Board;
@@ -7,16 +7,20 @@ use crate::output::Output;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Build a board's firmware
+/// Build the firmware of a board
+///
+/// Prints the path of the ELF file. Nothing is compiled if nothing has changed. Needs Rust's target for the board,
+/// which
+/// `sirocco setup` installs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   sirocco build qemu-mps2-an386
   sirocco build qemu-mps2-an386 --lint")]
 pub struct Arguments {
-    /// The board; see `sirocco boards`
+    /// Name of the board; see `sirocco boards`
     board: String,
-    /// Check the firmware with clippy, warnings being errors, instead of building it
+    /// Check the firmware with clippy instead of building it; warnings are errors
     #[arg(long)]
     lint: bool,
 }
@@ -24,14 +28,11 @@ pub struct Arguments {
 #[derive(Serialize)]
 struct Built {
     board: String,
-    /// The ELF file; absent if it was only checked.
+    /// The ELF file; null if it was only checked.
     elf: Option<PathBuf>,
 }
 
-/// Builds it.
-///
-/// # Errors
-/// See [`Error`].
+/// Builds or checks the firmware.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let board = Board::find(&arguments.board)?;
     let elf = if arguments.lint {

@@ -1,4 +1,4 @@
-//! `sirocco calibrate`
+//! `sirocco calibrate`: estimates the unknown quantities of a problem from observations.
 
 use crate::Error;
 use crate::input::observations::{self, ObservationOptions, Observed};
@@ -14,10 +14,14 @@ use sirocco::ode::Ode;
 use sirocco::query::Query;
 use std::path::PathBuf;
 
-/// Estimate rates and initial values from observations, and what will come
+/// Estimate rates and initial values from observations, and forecast the state
 ///
-/// On a device with --port, which keeps the observations and estimates by itself; on this machine with --model alone
-/// (the same bits), or with --domain by Runge-Kutta, where no model covers the problem.
+/// Prints the estimates with their standard errors, how well they fit, and the forecast; for SIR also the reproduction
+/// numbers, the peak, and the share that is never infected.
+///
+/// With --port, the device computes, from observations that it is sent. With --model alone, this machine computes the
+/// same bits. With --domain, this machine solves the equations by the Runge-Kutta method, for problems that no model
+/// covers.
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
@@ -26,36 +30,37 @@ Examples:
   sirocco calibrate --domain t=0:14,I0=0.001:0.02,R0=0:0.05,beta=1:2.5,gamma=0.2:0.8 \\
     --observations tests/data/influenza-boarding-school-1978.csv --population 763 --free I0,beta,gamma --fix R0=0
 
-The first line of the CSV file names its columns: t, component, value or count, and perhaps sigma, the standard
-deviation. Without sigma, all observations weigh the same and the residuals tell their error.
+The first line of the CSV file names its columns: t (the time), component (as S, I or R), value (a share) or count (of \
+--population), and perhaps sigma (the standard deviation). Without sigma, all observations have the same weight, and \
+their error is estimated from the residuals.
 
 {HELP}"))]
 pub struct Arguments {
     #[command(flatten)]
     solver: SolverArguments,
-    /// Model file; with a qemu: port it goes into the board's slot
+    /// Model file that this machine computes with; with a qemu: port, the model for the board's slot
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
-    /// CSV file of what was observed
+    /// CSV file of the observations; see below
     #[arg(long, value_name = "FILE")]
     observations: PathBuf,
     #[command(flatten)]
     problem: ProblemOptions,
     #[command(flatten)]
     observed: ObservationOptions,
-    /// When the effective reproduction number is wanted; the last observation if left out
+    /// Time of the effective reproduction number; the last observation if left out
     #[arg(long, value_name = "T")]
     now: Option<f32>,
-    /// When the state is wanted; the end of the model's times if left out
+    /// Time of the forecast; the last time of the model's domain if left out
     #[arg(long, value_name = "T")]
     horizon: Option<f32>,
-    /// Solve by Runge-Kutta within this domain, instead of a model
+    /// Solve by the Runge-Kutta method in this domain, instead of using a model
     #[arg(long, value_name = "NAME=LO:HI,...", value_parser = ranges, conflicts_with_all = ["port", "model"])]
     domain: Option<::std::vec::Vec<(String, Range)>>,
-    /// System to solve with --domain
+    /// System of equations to solve, with --domain
     #[arg(long, default_value = "sir")]
     system: String,
-    /// Largest Runge-Kutta step with --domain
+    /// Largest step in time, with --domain
     #[arg(long, default_value_t = 0.1)]
     step: f32,
 }
@@ -79,7 +84,7 @@ pub(crate) struct Estimate {
     at_bound: bool,
 }
 
-/// Something that follows from the estimates.
+/// A quantity that follows from the estimates.
 #[derive(Serialize)]
 pub(crate) struct Derived {
     value: Option<f32>,
@@ -92,7 +97,7 @@ impl From<Uncertain> for Derived {
     }
 }
 
-/// What came out.
+/// The result of a calibration.
 #[derive(Serialize)]
 pub(crate) struct Report {
     #[serde(serialize_with = "map")]
@@ -115,14 +120,14 @@ pub(crate) struct Report {
     forecast: Vec<(String, Option<Derived>)>,
 }
 
-/// A calibration with its forecast, wherever it was made.
+/// A calibration with its forecast.
 struct Answer {
     calibration: Calibration,
     forecast: Forecast,
     ticks: Option<u32>,
 }
 
-/// What to ask, once the system and its domain are known.
+/// The observations and what to estimate from them.
 struct Question {
     ode: Ode,
     observed: Observed,
@@ -149,20 +154,17 @@ impl Arguments {
             let missing = || Error::Usage(format!("--domain has no range for `{name}`"));
             domain.push(ranges.iter().find(|(n, _)| n == name).ok_or_else(missing)?.1);
         }
-        let odd = || Error::Usage("--domain wants finite ranges with lo <= hi, and --step a positive number".into());
+        let odd = || Error::Usage("--domain takes finite ranges with lo <= hi, and --step a positive number".into());
         Numerical::new(ode, &domain, self.step).ok_or_else(odd)
     }
 }
 
-/// Calibrates.
-///
-/// # Errors
-/// See [`Error`].
+/// Calibrates and prints the result.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let (question, answer) = match &arguments.domain {
         Some(ranges) => by_runge_kutta(arguments, &arguments.numerical(ranges)?)?,
         None if arguments.solver.port.is_none() && arguments.model.is_none() => {
-            return Err(Error::Usage("give --port, --model or --domain: where to calibrate, and with what".into()));
+            return Err(Error::Usage("give --port, --model or --domain, to say what computes".into()));
         }
         None => by_model(arguments, arguments.solver.solver(arguments.model.as_deref(), output)?)?,
     };
@@ -196,7 +198,7 @@ fn by_model(arguments: &Arguments, mut solver: Solver) -> Result<(Question, Answ
 }
 
 impl Report {
-    /// What a calibration of `ode` says, with its forecast and the time of the effective reproduction number.
+    /// The report on a calibration and its forecast; `now` is the time of the effective reproduction number.
     pub(crate) fn of(ode: Ode, c: &Calibration, forecast: &Forecast, now: f32, ticks: Option<u32>) -> Self {
         let (free, names) = (c.free(), ode.quantity_names().collect::<Vec<_>>());
         let name = |index: u8| names.get(usize::from(index)).copied().unwrap_or("?").to_owned();
@@ -263,7 +265,7 @@ fn print(report: &Report, question: &Question) {
         let name = states.get(index).map_or_else(|| name.replace('_', " "), |state| (*state).to_owned());
         match derived {
             Some(d) => println!("{name:<30} {:>9.5} +- {}", d.value.unwrap_or(f32::NAN), error(d.standard_error)),
-            None => println!("{name:<30} after the model's times"),
+            None => println!("{name:<30} after the end of the model's domain"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `sirocco classify`
+//! `sirocco classify`: has a device classify images.
 
 use crate::Error;
 use crate::client::Client;
@@ -13,9 +13,11 @@ use std::time::{Duration, Instant};
 
 /// Have a device classify images
 ///
-/// For each image: class, probability, predictive entropy in nats, and whether the answer is withheld because the entropy is
-/// above the threshold. The device watches the mean entropy of the last 32 images and raises a drift alarm when it has
-/// left what the model's file calls usual; it keeps the most entropic images for `sirocco samples`.
+/// Prints for each image its class, the probability, the predictive entropy in nats, and whether the answer is withheld
+/// because the entropy is above the threshold. The device compares the mean entropy of the last 32 images with a
+/// reference in the model file, and raises a drift alarm if it is much higher. It keeps the images with the highest
+/// entropy for
+/// `sirocco samples`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
@@ -23,32 +25,36 @@ Examples:
   sirocco classify --port tcp:127.0.0.1:7000 --dataset t10k-images-idx3-ubyte.gz --labels t10k-labels-idx1-ubyte.gz
   sirocco classify --port qemu:qemu-mps2-an386 --model digits.safetensors seven.png --threshold 0.5 --json
 
-Images have the rows and columns that the network wants: `sirocco info` names them, and `magick IN -resize 16x16! OUT.png`
-makes them. Grey and colour are converted.
+Images need the rows and columns that the network takes: `sirocco info` shows them, and \
+`magick IN -resize 16x16! OUT.png` resizes an image. Color images become gray, or gray ones color, as the network needs \
+it.
 
 {HELP}"))]
 pub struct Arguments {
     #[command(flatten)]
     port: PortArguments,
-    /// PNG, PGM or PPM files
+    /// Image files: PNG, PGM or PPM
     #[arg(value_name = "IMAGE", required_unless_present = "dataset")]
     images: Vec<PathBuf>,
-    /// IDX file of images, as MNIST's, perhaps packed with gzip
+    /// IDX file with many images, the format of MNIST; may be compressed with gzip
     #[arg(long, value_name = "FILE", conflicts_with = "images")]
     dataset: Option<PathBuf>,
-    /// IDX file of the data set's labels: counts right answers
+    /// IDX file with the labels of the data set, for the accuracy
     #[arg(long, value_name = "FILE", requires = "dataset")]
     labels: Option<PathBuf>,
-    /// At most so many images of the data set
+    /// Largest number of images to take from the data set; without it, all
     #[arg(long, value_name = "N", requires = "dataset")]
     limit: Option<usize>,
-    /// When to withhold answers from now on: `file`, `never`, or above an entropy in nats
+    /// From now on, withhold answers whose entropy in nats is above this number; `file` for the threshold in the model
+    /// file,
+    /// `never` to withhold none
     #[arg(long, value_name = "file|never|NATS", value_parser = threshold)]
     threshold: Option<Threshold>,
-    /// Begin the drift window anew, compared with `file` or with a mean and a standard deviation of the entropy
+    /// Start a new window for drift, compared with this mean and standard deviation of the entropy; `file` for the ones
+    /// in the model file
     #[arg(long, value_name = "file|MEAN,DEVIATION", value_parser = reference)]
     watch: Option<Watch>,
-    /// Ask for the probabilities of all classes; without --dataset they always are
+    /// Ask for the probabilities of all classes, and print each answer, also for a data set
     #[arg(long)]
     probabilities: bool,
 }
@@ -56,7 +62,7 @@ pub struct Arguments {
 /// Images with their names.
 type Named = Vec<(String, Picture)>;
 
-/// What the drift window is compared with; `None` stands for the file's reference.
+/// The reference for the drift window; `None` stands for the one in the model file.
 #[derive(Debug, Clone, Copy)]
 struct Watch(Option<Reference>);
 
@@ -66,7 +72,7 @@ fn threshold(text: &str) -> Result<Threshold, String> {
         "never" => Ok(Threshold::Never),
         nats => match nats.parse() {
             Ok(nats) if nats >= 0.0 && f32::is_finite(nats) => Ok(Threshold::Above(nats)),
-            _ => Err("neither `file` nor `never` nor an entropy of 0 or more".into()),
+            _ => Err("give `file`, `never`, or an entropy of at least 0".into()),
         },
     }
 }
@@ -79,7 +85,7 @@ fn reference(text: &str) -> Result<Watch, String> {
     match (text, pair()) {
         ("file", _) => Ok(Watch(None)),
         (_, Some(reference)) => Ok(Watch(Some(reference))),
-        _ => Err("neither `file` nor MEAN,DEVIATION with a positive deviation".into()),
+        _ => Err("give `file`, or MEAN,DEVIATION with a positive deviation".into()),
     }
 }
 
@@ -92,12 +98,12 @@ struct Report {
     abstained: usize,
     drift_score: Option<f32>,
     drift_alarm: bool,
-    /// Number of the first image, counted from 1 in this report, with which the alarm was on.
+    /// Number of the first image with the alarm on, counted from 1 in this report.
     first_alarm: Option<usize>,
     samples_kept: u16,
-    /// Percent of all answers that are right, with labels.
+    /// Percentage of all answers that are right; null without labels.
     accuracy: Option<f64>,
-    /// Percent of the answers not withheld.
+    /// The same of the answers that were not withheld.
     accuracy_answered: Option<f64>,
     mean_entropy: f64,
     seconds_per_image: f64,
@@ -120,15 +126,12 @@ struct Answer {
     probabilities: Option<Vec<f32>>,
 }
 
-/// Sends them.
-///
-/// # Errors
-/// See [`Error`].
+/// Sends the images and prints the answers.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let (pictures, labels) = arguments.read()?;
     let (mut client, info) = arguments.port.connect(output)?;
     let mut description = client.describe()?;
-    let pictures = fitting(pictures, &description)?;
+    let pictures = converted(pictures, &description)?;
     if let Some(threshold) = arguments.threshold {
         description = client.set_threshold(threshold)?;
     }
@@ -156,7 +159,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
 }
 
 impl Arguments {
-    /// The images with their names, and labels, as far as there are.
+    /// The images with their names, and the labels, which are empty if there are none.
     fn read(&self) -> Result<(Named, Vec<u8>), Error> {
         let Some(path) = &self.dataset else {
             let read = |path: &PathBuf| Ok((path.display().to_string(), Picture::read(path)?));
@@ -165,7 +168,7 @@ impl Arguments {
         let pictures = idx_images(path)?;
         let labels = self.labels.as_deref().map_or(Ok(Vec::new()), idx_labels)?;
         if self.labels.is_some() && labels.len() != pictures.len() {
-            let what = format!("has {} images, there are {} labels", pictures.len(), labels.len());
+            let what = format!("has {} images, but there are {} labels", pictures.len(), labels.len());
             return Err(Error::Picture { path: path.clone(), what });
         }
         let name = |k: usize| format!("{}#{k}", path.file_name().unwrap_or_default().display());
@@ -174,8 +177,11 @@ impl Arguments {
     }
 }
 
-/// The images as the network wants them.
-fn fitting(pictures: Named, description: &Description) -> Result<Named, Error> {
+/// The images in gray or color, as the network takes them.
+///
+/// # Errors
+/// [`Error::PictureSize`] if one has another size.
+fn converted(pictures: Named, description: &Description) -> Result<Named, Error> {
     let (height, width) = (usize::from(description.height), usize::from(description.width));
     let fit = |(name, picture): (String, Picture)| {
         if (picture.height, picture.width) != (height, width) {
@@ -223,11 +229,11 @@ impl Report {
         let after = client.describe()?;
         let right = |a: &&Answer| a.label == Some(a.index);
         let percent = |part: usize, all: usize| (all > 0).then(|| 100.0 * part as f64 / all as f64);
-        let labelled = answers.iter().any(|a| a.label.is_some());
+        let labeled = answers.iter().any(|a| a.label.is_some());
         let answered: Vec<&Answer> = answers.iter().filter(|a| !a.abstained).collect();
-        let accuracy = percent(answers.iter().filter(right).count(), answers.len()).filter(|_| labelled);
+        let accuracy = percent(answers.iter().filter(right).count(), answers.len()).filter(|_| labeled);
         let certain = answered.iter().filter(|a| right(a)).count();
-        let accuracy_answered = percent(certain, answered.len()).filter(|_| labelled);
+        let accuracy_answered = percent(certain, answered.len()).filter(|_| labeled);
         let abstained = answers.len() - answered.len();
         let n = answers.len().max(1) as f64;
         Ok(Report {
@@ -248,7 +254,7 @@ impl Report {
     }
 
     fn print(&self) {
-        // Of a data set only the sum is for people.
+        // For a data set, a person gets the summary only, unless probabilities are asked for.
         if self.answers.iter().any(|a| a.probabilities.is_some()) {
             for a in &self.answers {
                 let note = if a.abstained { ", WITHHELD" } else { "" };
@@ -265,6 +271,6 @@ impl Report {
             Some(z) => println!("no drift: the mean entropy is {z:.1} standard errors from usual"),
             None => println!("drift unknown: fewer than 32 images, or no reference in the model's file"),
         }
-        println!("{} images kept to be fetched with `sirocco samples fetch`", self.samples_kept);
+        println!("{} images kept; `sirocco samples fetch` gets them", self.samples_kept);
     }
 }

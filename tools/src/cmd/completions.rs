@@ -1,16 +1,16 @@
-//! `sirocco completions`
+//! `sirocco completions`: prints a completion script.
 
 use crate::output::Output;
 use clap_complete::Shell;
 
-/// Print a shell's completion script
+/// Print a script with which a shell completes commands and options
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   sirocco completions bash > ~/.local/share/bash-completion/completions/sirocco
   sirocco completions zsh > ~/.zfunc/_sirocco")]
 pub struct Arguments {
-    /// The shell
+    /// The shell that runs the script
     shell: Shell,
 }
 
@@ -20,10 +20,7 @@ struct Script {
     script: String,
 }
 
-/// Prints it.
-///
-/// # Errors
-/// None.
+/// Prints the script. Always succeeds.
 pub fn run(arguments: &Arguments, mut command: clap::Command, output: Output) -> Result<(), crate::Error> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut command, "sirocco", &mut script);

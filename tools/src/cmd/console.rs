@@ -1,4 +1,4 @@
-//! `sirocco console`
+//! `sirocco console`: the live console.
 
 use crate::Error;
 use crate::cmd::calibrate;
@@ -17,11 +17,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-/// Type what is observed, day by day, and see forecast and trust at once
+/// Type observations day by day, and see the forecast and how far to trust it
 ///
-/// A device answers with --port, and is found again when it was unplugged; else this machine answers from the model file.
-/// Every line adds an observation, as `3 25` for 25 infected on day 3; `help` shows what else there is, Esc or Ctrl-C ends.
-/// With --json, what was observed and what it means is printed at the end.
+/// Each line adds an observation: `3 25` says that 25 were infected on day 3 (with --population; otherwise give a
+/// share, as in `3 0.12`). The screen then shows the estimates, the forecast and a plot. `help` lists what else can be
+/// typed; Esc or Ctrl-C ends.
+///
+/// With --port, a device answers; if it is unplugged, the console waits for it and goes on. Without --port, this
+/// machine answers from the model file. With --json, the observations and the last estimates are printed at the end.
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
@@ -31,19 +34,19 @@ Examples:
 
 {HELP}"))]
 pub struct Arguments {
-    /// Model file; with a qemu: port it goes into the board's slot
+    /// Model file that this machine answers from; with a qemu: port, the model for the board's slot
     #[arg(value_name = "FILE")]
     model: Option<PathBuf>,
     #[command(flatten)]
     solver: SolverArguments,
     #[command(flatten)]
     problem: ProblemOptions,
-    /// CSV file of what was observed so far
+    /// CSV file with earlier observations, as `save` writes it
     #[arg(long, value_name = "FILE")]
     observations: Option<PathBuf>,
     #[command(flatten)]
     observed: ObservationOptions,
-    /// What is observed if a line does not say; SIR: I
+    /// Component of the state that a line without one means; if left out, I of SIR, the first one of other systems
     #[arg(long, value_name = "NAME")]
     component: Option<String>,
 }
@@ -61,15 +64,12 @@ struct Seen {
     value: f32,
 }
 
-/// How long the thread that asks may take to end.
+/// How long to wait at the end for the thread that asks the device.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// Runs it.
-///
-/// # Errors
-/// See [`Error`].
+/// Runs the console.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
-    // With --json, stdout is for the result.
+    // With --json, the screen is on stderr, as stdout is for the result.
     let terminal = if output.json { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
     if !(terminal && io::stdin().is_terminal()) {
         return Err(Error::NoTerminal);
@@ -85,7 +85,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let (ask, questions) = mpsc::channel();
     let (tell, events) = mpsc::channel();
     if let Some(Effect::Ask(question)) = first {
-        // The other end is in this function.
+        // Cannot fail: the receiver is in this function.
         let _ = ask.send(*question);
     }
     let (port, model) = (arguments.solver.clone(), arguments.model.clone());
@@ -94,12 +94,12 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     });
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
-    // Another handler can only be our own, from an earlier call in this process.
+    // Fails only if an earlier call in this process has set the handler.
     let _ = ctrlc::set_handler(move || stopped.store(true, Ordering::SeqCst));
     let out = || -> Box<dyn Write> { if output.json { Box::new(io::stderr()) } else { Box::new(io::stdout()) } };
     console::run(&mut state, out, (&ask, &events), &stop)?;
     drop(ask);
-    // It ends an emulator; a device that does not answer must not hold up the end.
+    // The thread ends its emulator; but a device that does not answer must not delay the end of the console.
     let patience = Instant::now() + FAREWELL;
     while !worker.is_finished() && Instant::now() < patience {
         std::thread::sleep(Duration::from_millis(10));
@@ -111,7 +111,6 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
 impl Arguments {
     fn settings(&self, ode: sirocco::ode::Ode, domain: &[(f32, f32)]) -> Result<Settings, Error> {
         let ObservationOptions { sigma, population } = self.observed;
-        // The infected of SIR; the first component of other systems.
         let usual = if ode == sirocco::ode::Ode::Sir { "I" } else { ode.state_names().first().copied().unwrap_or("") };
         let component = self.component.as_deref().unwrap_or(usual);
         let component = quantities::component(ode, component).map_err(Error::Usage)?;

@@ -1,4 +1,4 @@
-//! `sirocco emulate`
+//! `sirocco emulate`: runs firmware in QEMU.
 
 use crate::Error;
 use crate::device::board::Board;
@@ -14,9 +14,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Run a board's firmware in QEMU until Ctrl-C
+/// Run the firmware of a board in QEMU until Ctrl-C
 ///
-/// Its serial port is a TCP socket or a pty, to be used as --port by the other commands; its log goes to stderr.
+/// The serial port of the board becomes a TCP socket or a pseudo-terminal. Its name is printed; give it as --port to
+/// other commands. The log of the board goes to stderr.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -25,18 +26,19 @@ Examples:
   sirocco emulate qemu-mps2-an385 --pty
   sirocco emulate qemu-mps2-an386 --flash flash.bin")]
 pub struct Arguments {
-    /// The board; see `sirocco boards`
+    /// Name of the board; see `sirocco boards`
     board: String,
-    /// Model file for the model slot
+    /// Model file for the model slot; without it, the model that is part of the firmware answers
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
-    /// Keep the models' flash in this file, made if it is not there: what is pushed is there the next time
+    /// Keep the models' flash in this file, so that models sent with `sirocco push` are there the next time. It is
+    /// created if it does not exist
     #[arg(long, value_name = "FILE")]
     flash: Option<PathBuf>,
-    /// Address of the TCP socket; port 0 takes a free one
+    /// Address of the TCP socket; port 0 stands for any free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     listen: String,
-    /// A pty instead of a TCP socket
+    /// Use a pseudo-terminal instead of a TCP socket
     #[arg(long, conflicts_with = "listen")]
     pty: bool,
 }
@@ -44,14 +46,11 @@ pub struct Arguments {
 #[derive(serde::Serialize)]
 struct Running {
     board: String,
-    /// For `--port` of the other commands.
+    /// The value of `--port` for other commands.
     port: String,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// See [`Error`].
+/// Runs the emulator until Ctrl-C.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let board = Board::find(&arguments.board)?;
     board.qemu()?;
@@ -68,7 +67,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     };
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
-    // Another handler can only be our own, from an earlier call in this process.
+    // Fails only if an earlier call in this process has set the handler.
     let _ = ctrlc::set_handler(move || stopped.store(true, Ordering::SeqCst));
     let (mut emulator, port) = if arguments.pty {
         let (emulator, path) = Emulator::pty(image, log)?;
@@ -82,7 +81,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         (emulator, format!("tcp:{address}"))
     };
     output.result(&Running { board: board.name.clone(), port }, |running| println!("port: {}", running.port));
-    output.progress("Ctrl-C ends it");
+    output.progress("press Ctrl-C to end");
     while !stop.load(Ordering::SeqCst) {
         if let Some(status) = emulator.ended() {
             let what = format!("ended by itself ({status})");
@@ -93,7 +92,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     Ok(())
 }
 
-/// Hands the device from client to client: each new one takes the place of the last.
+/// Connects clients with the device, one at a time: a new one replaces the one before.
 fn bridge(listener: TcpListener, mut device: TcpStream) -> std::io::Result<()> {
     let client: Arc<Mutex<Option<TcpStream>>> = Arc::default();
     let (to_client, mut from_device) = (Arc::clone(&client), device.try_clone()?);
@@ -101,7 +100,7 @@ fn bridge(listener: TcpListener, mut device: TcpStream) -> std::io::Result<()> {
         let mut buffer = [0; 4096];
         while let Ok(count @ 1..) = from_device.read(&mut buffer) {
             if let Some(client) = to_client.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-                // A client that is gone hears nothing.
+                // Fails if the client has gone, who then needs nothing.
                 let _ = client.write_all(buffer.get(..count).unwrap_or_default());
             }
         }

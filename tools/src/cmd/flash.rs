@@ -1,4 +1,4 @@
-//! `sirocco flash`
+//! `sirocco flash`: writes firmware through a debug probe.
 
 use crate::Error;
 use crate::device::probe::{ProbeArguments, Target};
@@ -6,9 +6,10 @@ use crate::output::Output;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Write a board's firmware, and a model if one is given, through a debug probe
+/// Write the firmware of a board, and a model if one is given, through a debug probe
 ///
-/// Uses the program `probe-rs` from probe.rs. What is in the flash but not written stays.
+/// Builds the firmware, writes it with the program `probe-rs` (from https://probe.rs) and restarts the board. Other
+/// parts of the flash, such as models sent with `sirocco push`, are not changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -29,10 +30,7 @@ struct Flashed<'a> {
     ran: Vec<String>,
 }
 
-/// Flashes it.
-///
-/// # Errors
-/// See [`Error`].
+/// Flashes the board.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let target = Target::prepare(&arguments.target, output)?;
     let mut ran = vec![target.download_firmware()?];

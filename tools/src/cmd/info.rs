@@ -1,4 +1,4 @@
-//! `sirocco info`
+//! `sirocco info`: what a device says about itself.
 
 use crate::Error;
 use crate::input::quantities::system;
@@ -9,7 +9,10 @@ use sirocco::summary::{Content, ModelKind};
 use sirocco::wire::image::Description;
 use sirocco::wire::{Info, Memory};
 
-/// Ask a device who it is and which model it holds
+/// Ask a device what it is and which model it holds
+///
+/// Prints board, firmware and model: its system and domain or its images and classes, its size, and its error as
+/// measured at export. For an image network also the threshold, the drift alarm and the number of kept images.
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
@@ -27,7 +30,7 @@ struct Report {
     board: String,
     firmware: String,
     model: Model,
-    /// Of an image network: what it takes and how it is set.
+    /// For an image network: the images it takes, and its settings.
     image: Option<Image>,
     slot_error: Option<String>,
     stack_high_water: Option<u32>,
@@ -58,7 +61,7 @@ struct Image {
     abstained: u32,
     samples: u16,
     samples_room: u16,
-    /// Bytes the network works in, and bytes there are.
+    /// Bytes of working memory that the network needs, and that there are.
     memory: u32,
     memory_room: u32,
 }
@@ -79,10 +82,7 @@ struct Model {
     golden: u16,
 }
 
-/// Asks it.
-///
-/// # Errors
-/// See [`Error`].
+/// Asks the device.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let (mut client, info) = arguments.port.connect(output)?;
     let image = match info.model.kind() {

@@ -1,4 +1,4 @@
-//! `sirocco inspect`
+//! `sirocco inspect`: what a model file holds.
 
 mod image;
 
@@ -13,14 +13,18 @@ use sirocco::model::{Dtype, Tensor};
 use sirocco::summary::ModelKind;
 use std::path::PathBuf;
 
-/// Show what a model file holds and what it will cost a device; verifies it completely
+/// Check a model file, and show what it holds and what it costs a device
+///
+/// Verifies the file as a device does: checksum, tensors, metadata. Then prints the network, its domain or its classes,
+/// the memory it needs, its multiply-accumulates (MACs), and for an image network the predicted instructions of each
+/// layer.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   sirocco inspect model.safetensors
   sirocco inspect model.safetensors --json")]
 pub struct Arguments {
-    /// The model file
+    /// Model file
     file: PathBuf,
 }
 
@@ -37,7 +41,7 @@ struct Report {
     content: Content,
 }
 
-/// What the file holds.
+/// The model in the file.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Content {
@@ -67,21 +71,21 @@ struct TensorRow {
     bytes: usize,
 }
 
-/// What a device needs: nothing but these, as there is no heap and the file is read in place.
+/// What a device needs. There is no more: it has no heap, and reads the file in place.
 #[derive(Serialize)]
 struct Memory {
-    /// The file itself.
+    /// Flash for the file.
     flash_bytes: usize,
-    /// Buffers of one evaluation: value and tangent, each before and after a layer.
+    /// Stack for the buffers of an evaluation: value and tangent, each before and after a layer.
     stack_bytes: usize,
     parameters: u32,
     macs: u32,
 }
 
-/// Shows it.
+/// Checks the file and prints what it holds.
 ///
 /// # Errors
-/// [`Error::Model`] if the file is damaged; see [`Error`] for the rest.
+/// [`Error::File`] if the file cannot be read, [`Error::Model`] if it is damaged or not a model.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let file = ModelFile::read(&arguments.file)?;
     let report = report(&file)?;
@@ -104,7 +108,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     Ok(())
 }
 
-/// Prints what a bundle is and costs.
+/// Prints a bundle and its costs.
 fn show(bundle: &BundleReport) {
     println!("system {}, form {}, weights {}", bundle.ode, bundle.form, bundle.scheme);
     let layers: Vec<String> = bundle.layers.iter().map(ToString::to_string).collect();

@@ -1,17 +1,17 @@
-//! `sirocco man`
+//! `sirocco man`: writes the manual.
 
 use crate::Error;
 use crate::output::Output;
 use std::path::PathBuf;
 
-/// Write the manual: one page for `sirocco` and one for each command
+/// Write manual pages: one for `sirocco` and one for each command
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   sirocco man --out ~/.local/share/man/man1
   man sirocco-push")]
 pub struct Arguments {
-    /// The folder for the pages
+    /// Folder for the pages; it is created if it does not exist
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
@@ -21,10 +21,10 @@ struct Written {
     folder: PathBuf,
 }
 
-/// Writes it.
+/// Writes the pages.
 ///
 /// # Errors
-/// [`Error::File`].
+/// [`Error::File`] if the folder cannot be written.
 pub fn run(arguments: &Arguments, command: clap::Command, output: Output) -> Result<(), Error> {
     let folder = &arguments.out;
     std::fs::create_dir_all(folder).map_err(Error::file(folder))?;

@@ -1,4 +1,4 @@
-//! One file per subcommand, each with its arguments and `fn run`.
+//! One file per subcommand, each with its `Arguments` and a function `run`.
 
 pub mod bench;
 pub mod boards;

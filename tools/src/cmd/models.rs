@@ -1,4 +1,4 @@
-//! `sirocco models`
+//! `sirocco models`: the models in the flash of a device.
 
 use crate::Error;
 use crate::output::Output;
@@ -7,7 +7,11 @@ use crate::push::activate;
 use serde::Serialize;
 use sirocco::wire::store::{ModelAnswer, ModelRequest, Origin, SlotContent};
 
-/// List the models in a device's flash, or let another one answer
+/// List the models in the flash of a device, or choose the one that answers
+///
+/// A device has two slots for models, and one model that is built into its firmware. An asterisk marks the one that
+/// answers.
+/// `sirocco push` sends further models.
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
@@ -19,7 +23,7 @@ Examples:
 pub struct Arguments {
     #[command(flatten)]
     port: PortArguments,
-    /// The model to answer from now on: a slot's number, or built-in
+    /// Let this model answer from now on: the number of a slot, or built-in
     #[arg(long, value_name = "SLOT", value_parser = origin)]
     activate: Option<Origin>,
 }
@@ -27,13 +31,13 @@ pub struct Arguments {
 fn origin(text: &str) -> Result<Origin, String> {
     match text {
         "built-in" => Ok(Origin::BuiltIn),
-        slot => slot.parse().map(Origin::Slot).map_err(|_| "neither a slot's number nor `built-in`".into()),
+        slot => slot.parse().map(Origin::Slot).map_err(|_| "give the number of a slot, or `built-in`".into()),
     }
 }
 
 #[derive(Serialize)]
 struct Report {
-    /// A slot's number; null for the built-in model.
+    /// Number of the slot whose model answers; null for the built-in model.
     running: Option<u8>,
     slot_bytes: u32,
     slots: Vec<Slot>,
@@ -45,7 +49,7 @@ struct Slot {
     scheme: Option<String>,
     bytes: Option<u32>,
     crc32: Option<String>,
-    /// Why the slot's content is refused, where it is not empty.
+    /// Why the content of the slot is refused, if it is.
     error: Option<String>,
 }
 
@@ -65,10 +69,7 @@ impl From<&SlotContent> for Slot {
     }
 }
 
-/// Lists them.
-///
-/// # Errors
-/// See [`Error`].
+/// Activates a model if one is named, and lists all.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let (mut client, _) = arguments.port.connect(output)?;
     if let Some(origin) = arguments.activate {

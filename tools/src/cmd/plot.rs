@@ -1,4 +1,4 @@
-//! `sirocco plot`
+//! `sirocco plot`: draws trajectories, calibrations and kept images.
 
 use crate::Error;
 use crate::cmd::samples;
@@ -17,59 +17,61 @@ use sirocco::trajectory::Trajectory;
 use sirocco_plot::Figure;
 use std::path::{Path, PathBuf};
 
-/// Plot a trajectory with its certificate, a calibration with its uncertainty, or kept images, as SVG or PNG
+/// Plot a trajectory with its certificate, a calibration with its uncertainty, or kept images
 ///
-/// With --query: the states over time, the error that the certificate states, and what lies outside the model's domain.
-/// With --observations: what was observed, the fit, two standard errors around it, and the residuals.
-/// With --samples: how uncertain the images are that a device keeps, and when they came. A device answers
-/// with --port, else this machine from the model file, with the same bits. --json prints the data, with or without --out.
+/// --query draws the states over time and the error that their certificates state, and shades the times outside the
+/// model's domain. --observations draws the observations, the fit with two standard errors around it, and the
+/// residuals. --samples draws the entropy of the images that a device kept, in the order in which they came.
+///
+/// With --port, a device answers; without it, this machine does, from the model file and with the same bits. --out
+/// writes an SVG or PNG image; --json prints the data, with or without an image.
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
-  sirocco plot sir.safetensors --query I0=0.3,R0=0.2,beta=0.6,gamma=0.5 --until 25 --out course.svg
-  sirocco plot --port auto --query t=5,I0=0.3,R0=0.2,beta=0.6,gamma=0.5 --points 40 --out course.png
+  sirocco plot sir.safetensors --query I0=0.3,R0=0.2,beta=0.6,gamma=0.5 --until 25 --out trajectory.svg
+  sirocco plot --port auto --query t=5,I0=0.3,R0=0.2,beta=0.6,gamma=0.5 --points 40 --out trajectory.png
   sirocco plot sir.safetensors --observations seen.csv --free beta,gamma --fix I0=0.3,R0=0.2 --out fit.png
   sirocco plot --port auto --observations seen.csv --fix I0=0.3,R0=0.2 --json
   sirocco plot --port auto --samples --out samples.svg
 
 {HELP}"))]
 pub struct Arguments {
-    /// Model file; with a qemu: port it goes into the board's slot
+    /// Model file that this machine answers from; with a qemu: port, the model for the board's slot
     #[arg(value_name = "FILE")]
     model: Option<PathBuf>,
     #[command(flatten)]
     solver: SolverArguments,
-    /// The problem, by the names of its quantities; t is the first time, 0 if it is left out
+    /// Quantities of a problem whose trajectory to draw; t is the first time, 0 if it is left out
     #[arg(long, value_name = "NAME=VALUE,...", value_parser = quantities::parse, required_unless_present_any = ["observations", "samples"])]
     query: Option<::std::vec::Vec<(String, f32)>>,
-    /// CSV file of what was observed
+    /// CSV file of observations whose calibration to draw; `sirocco calibrate --help` describes it
     #[arg(long, value_name = "FILE", conflicts_with = "query")]
     observations: Option<PathBuf>,
-    /// The images that a device with an image network keeps
+    /// Draw the images that a device with an image network kept
     #[arg(long, conflicts_with_all = ["query", "observations"], requires = "port")]
     samples: bool,
     #[command(flatten)]
     problem: ProblemOptions,
     #[command(flatten)]
     observed: ObservationOptions,
-    /// The last time; the end of the model's times if left out
+    /// Last time to draw; the end of the model's domain if left out
     #[arg(long, value_name = "T")]
     until: Option<f32>,
-    /// How many points a curve has
+    /// Number of points of a curve
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(2..=i64::from(MAX_TRAJECTORY)))]
     points: u16,
-    /// Image to write: NAME.svg or NAME.png
+    /// Image file to write: NAME.svg or NAME.png
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Title above the plot
+    /// Title above the plot; without it, the quantities or estimates
     #[arg(long)]
     title: Option<String>,
-    /// Width in pixels; PNG images have twice as many
+    /// Width in pixels; a PNG image has twice as many, for high-resolution screens
     #[arg(long, default_value_t = 720, value_parser = clap::value_parser!(u32).range(200..=4000))]
     width: u32,
 }
 
-/// Pixels of a PNG image for one of the figure: screens are finer than they were.
+/// Pixels of a PNG image for each pixel of the figure, so that the image is sharp on high-resolution screens.
 const PNG_SCALE: f32 = 2.0;
 
 #[derive(Serialize)]
@@ -85,7 +87,7 @@ struct Report {
     estimates: Option<Vec<(String, Estimate)>>,
 }
 
-/// A point of the curves. What there is only with a certificate is null without one, and so is the standard error.
+/// A point of the curves: with a certificate for a trajectory, with standard errors for a calibration.
 #[derive(Serialize)]
 struct Row {
     t: f32,
@@ -139,7 +141,7 @@ struct SamplesReport {
     drift_alarm: bool,
 }
 
-/// What kind of file to write.
+/// The format of an image file.
 #[derive(Clone, Copy)]
 enum Format {
     Svg,
@@ -151,7 +153,7 @@ impl Format {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("svg") => Ok(Format::Svg),
             Some("png") => Ok(Format::Png),
-            _ => Err(Error::Usage(format!("{}: an image is called NAME.svg or NAME.png", path.display()))),
+            _ => Err(Error::Usage(format!("{}: the name of the image has to end in .svg or .png", path.display()))),
         }
     }
 
@@ -164,14 +166,11 @@ impl Format {
     }
 }
 
-/// Plots it.
-///
-/// # Errors
-/// See [`Error`].
+/// Draws the figure and prints its data.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let file = arguments.out.as_deref().map(|path| Format::of(path).map(|format| (path, format))).transpose()?;
     if file.is_none() && !output.json {
-        return Err(Error::Usage("give --out NAME.svg or NAME.png, or --json for the data".into()));
+        return Err(Error::Usage("give --out NAME.svg or NAME.png for an image, or --json for the data".into()));
     }
     if arguments.samples {
         return arguments.samples(file, output);

@@ -1,14 +1,14 @@
-//! `sirocco ports`
+//! `sirocco ports`: lists serial ports and the boards on them.
 
 use crate::client::discover::{self, Answer, Missing, Port};
 use crate::output::Output;
 use crate::{Error, port};
 use serde::Serialize;
 
-/// List the serial ports, and which of them a board may be behind
+/// List the serial ports, and with --ask the boards that answer on them
 ///
-/// Only ports of boards, debug probes and USB adapters that are known are ever asked; SIROCCO_PORTS names further ones,
-/// separated by commas.
+/// Nothing is sent to a port unless its USB numbers are those of a board, a debug probe or a USB adapter that is known.
+/// The environment variable SIROCCO_PORTS names further ports to ask, separated by commas.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -17,10 +17,10 @@ Examples:
   SIROCCO_PORTS=/dev/ttyS0,tcp:192.168.0.7:7000 sirocco ports --ask
   sirocco info --port auto")]
 pub struct Arguments {
-    /// Ask who is there
+    /// Ask on every known port which board is there
     #[arg(long)]
     ask: bool,
-    /// Baud rate to ask with
+    /// Baud rate for asking
     #[arg(long, default_value_t = 115_200)]
     baud: u32,
 }
@@ -37,14 +37,14 @@ struct Usb {
 #[derive(Serialize)]
 struct Row {
     port: String,
-    /// What is there, if it is anything that a board may be behind.
+    /// What the USB numbers tell, if a board may be connected there.
     kind: Option<&'static str>,
     usb: Option<Usb>,
-    /// Who answered.
+    /// The board that answered.
     board: Option<String>,
     /// Its model: the system, or `image`.
     model: Option<String>,
-    /// Why nobody did.
+    /// Why no board answered.
     silent: Option<String>,
 }
 
@@ -54,7 +54,7 @@ struct Report {
     ports: Vec<Row>,
 }
 
-/// Lists them.
+/// Lists the ports.
 ///
 /// # Errors
 /// [`Error::Missing`] if the ports cannot be listed.
@@ -102,7 +102,7 @@ fn print(row: &Row, output: Output) {
         return println!("{}", row.port);
     }
     let name = row.usb.as_ref().and_then(|usb| usb.name.as_deref());
-    let mut words = vec![row.kind.unwrap_or("not asked: nothing that is known").to_owned()];
+    let mut words = vec![row.kind.unwrap_or("not asked: unknown device").to_owned()];
     words.extend(name.map(|name| format!("\"{name}\"")));
     words.extend(row.board.as_ref().map(|board| format!("board {board}")));
     words.extend(row.model.as_ref().map(|model| format!("model {model}")));

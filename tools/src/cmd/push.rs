@@ -1,4 +1,4 @@
-//! `sirocco push`
+//! `sirocco push`: sends a model to a device.
 
 use crate::Error;
 use crate::input::model_file::ModelFile;
@@ -9,13 +9,13 @@ use serde::Serialize;
 use sirocco::wire::store::Origin;
 use std::time::Instant;
 
-/// The least timeout: erasing a page of flash takes some chips two seconds.
+/// The shortest timeout in milliseconds: some chips take two seconds to erase a page of flash.
 const TIMEOUT: u64 = 10_000;
 
-/// Give a device a new model, which answers from then on
+/// Send a model to a device, which answers with it from then on
 ///
-/// The file given by --model goes to the slot that is not in use, is checked there with its own golden queries, and is
-/// activated at once. Power may fail at any moment: the device always has a working model.
+/// The file given by --model goes into the slot that is not in use. The device checks it there, with its checksum and
+/// golden queries, and then activates it. Power may fail at any moment: the device always has a model that works.
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
@@ -26,7 +26,7 @@ Examples:
 pub struct Arguments {
     #[command(flatten)]
     port: PortArguments,
-    /// Only send and check; `sirocco models --activate` does the rest
+    /// Send and check the model, but do not activate it; `sirocco models --activate` does that later
     #[arg(long)]
     no_activate: bool,
 }
@@ -40,13 +40,10 @@ struct Pushed {
     seconds: f64,
 }
 
-/// Sends it.
-///
-/// # Errors
-/// See [`Error`].
+/// Sends the model.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let Some(path) = &arguments.port.model else {
-        return Err(Error::Usage("--model is missing; name the file to send".into()));
+        return Err(Error::Usage("--model is missing; name the model file to send".into()));
     };
     let file = ModelFile::read(path)?;
     let crc32 = file.model()?.crc32();

@@ -1,4 +1,4 @@
-//! `sirocco query`
+//! `sirocco query`: asks a device for states.
 
 use crate::Error;
 use crate::client::{Client, ClientError, answered};
@@ -14,6 +14,9 @@ use sirocco::query::{Prediction, Query};
 use std::path::PathBuf;
 
 /// Ask a device for the state of a problem at a time
+///
+/// Prints the state, its residual, and the certificate: an estimate of the error and, where there is one, a bound. Also
+/// says whether the query lies inside the domain that the model was trained on.
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
@@ -22,27 +25,27 @@ Examples:
   sirocco query --port qemu:qemu-mps2-an386 --model decay.safetensors --t 2 --y0 1 --k 0.5
   sirocco query --port tcp:127.0.0.1:7000 --queries many.csv > answers.csv
 
-A model takes the quantities of its system; `sirocco info` lists them. What it holds fixed may be left out.
-The first line of a CSV file names the quantities.
+A model takes the quantities of its system, which `sirocco info` lists. Those that it holds fixed may be left out. The \
+first line of a CSV file names the quantities; each other line is a query.
 
 {HELP}"))]
 pub struct Arguments {
     #[command(flatten)]
     port: PortArguments,
-    /// Quantities by name, all in one
+    /// All quantities in one list, instead of an option for each
     #[arg(long, value_name = "NAME=VALUE,...", value_parser = quantities::parse)]
     at: Option<::std::vec::Vec<(String, f32)>>,
     #[command(flatten)]
     quantities: QuantityOptions,
-    /// Leave out the error estimate and its bound, which cost the device as much work as 145 answers
+    /// Leave out the certificate, which takes the device as long as 145 answers
     #[arg(long)]
     no_certificate: bool,
-    /// Many queries from a CSV file; prints CSV
+    /// CSV file with many queries; the answers are printed as CSV
     #[arg(long, value_name = "FILE", conflicts_with = "at")]
     queries: Option<PathBuf>,
 }
 
-/// An answer. What belongs to its certificate is null without one; the bound also where the answer is not trusted.
+/// An answer. The fields of the certificate are null without one; the bound also if the answer is not trusted.
 #[derive(Serialize)]
 struct Answer {
     #[serde(flatten, serialize_with = "map")]
@@ -60,7 +63,7 @@ struct Answer {
     residual: Vec<(String, f32)>,
 }
 
-/// One of many: the query and its answer, or why it has none.
+/// One of many queries, with its answer or the reason why it has none.
 #[derive(Serialize)]
 struct Row {
     #[serde(serialize_with = "map")]
@@ -91,10 +94,7 @@ impl Arguments {
     }
 }
 
-/// Asks it.
-///
-/// # Errors
-/// See [`Error`].
+/// Asks for one state, or for those of a file.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let rows = arguments.queries.as_ref().map(|path| quantities::read_csv(path)).transpose()?;
     let (mut client, info) = arguments.port.connect(output)?;

@@ -1,13 +1,13 @@
-//! `sirocco run`
+//! `sirocco run`: writes firmware through a debug probe and shows its log.
 
 use crate::Error;
 use crate::device::probe::{ProbeArguments, Target};
 use crate::output::Output;
 
-/// Write a board's firmware through a debug probe and show its log until Ctrl-C
+/// Write the firmware of a board through a debug probe, and show its log until Ctrl-C
 ///
-/// Uses the program `probe-rs` from probe.rs. The log goes to stderr; meanwhile the board answers on its serial
-/// port as always. With --json, the one object on stdout comes at the end.
+/// Builds the firmware and runs it with the program `probe-rs` (from https://probe.rs). The log goes to stderr;
+/// meanwhile the board answers on its serial port as always. With --json, the result is printed at the end.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -25,10 +25,7 @@ struct Ran<'a> {
     ran: Vec<String>,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// See [`Error`].
+/// Runs the board until Ctrl-C.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let target = Target::prepare(&arguments.target, output)?;
     let mut ran = target.download_model()?;

@@ -1,4 +1,4 @@
-//! `sirocco samples`
+//! `sirocco samples`: the images that a device kept.
 
 use crate::Error;
 use crate::input::sample_files::{Fetched, write};
@@ -8,10 +8,11 @@ use serde::Serialize;
 use sirocco::retain::Sample;
 use std::path::PathBuf;
 
-/// List, fetch or clear the most entropic images that a device keeps
+/// List, fetch or clear the images about which a device was most uncertain
 ///
-/// A fetch writes the images as PNG files, and all of them as samples.safetensors and samples.csv. Fill in the column
-/// `label` of the CSV file, and `sirocco-train image finetune --samples DIR` learns from them (tools/docs/samples.md).
+/// A device with an image network keeps the images with the highest predictive entropy. `fetch` writes each as a PNG
+/// file, and all of them as samples.safetensors and samples.csv. Fill in the column `label` of samples.csv; then
+/// `sirocco-train image finetune --samples DIR` trains on them. tools/docs/samples.md describes the files.
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
@@ -26,30 +27,30 @@ pub struct Arguments {
     action: Action,
     #[command(flatten)]
     port: PortArguments,
-    /// Folder to write to, for fetch
+    /// Folder for the files of `fetch`; it is created if it does not exist
     #[arg(long, value_name = "DIR", required_if_eq("action", "fetch"))]
     out: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Action {
-    /// Show which are kept
+    /// Show which images are kept
     List,
-    /// Write them to a folder
+    /// Write the images to a folder
     Fetch,
-    /// Forget them
+    /// Remove all kept images from the device
     Clear,
 }
 
 #[derive(Serialize)]
 struct Report {
     samples: Vec<Row>,
-    /// Images that can be kept.
+    /// How many images the device can keep.
     room: u16,
-    /// Images classified since the model was opened.
+    /// How many images it classified since the model was opened.
     images: u32,
     abstained: u32,
-    /// Folder written to.
+    /// The folder that `fetch` wrote.
     out: Option<PathBuf>,
     cleared: bool,
 }
@@ -72,10 +73,7 @@ impl Row {
     }
 }
 
-/// Does it.
-///
-/// # Errors
-/// See [`Error`].
+/// Lists, fetches or clears the kept images.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let (mut client, info) = arguments.port.connect(output)?;
     let description = client.describe()?;
@@ -120,7 +118,7 @@ impl Report {
     fn print(&self) {
         let Report { samples, room, images, .. } = self;
         if self.cleared {
-            println!("{} samples forgotten", samples.len());
+            println!("{} samples removed", samples.len());
             return;
         }
         println!("{} of at most {room} samples kept, of {images} images", samples.len());

@@ -1,4 +1,4 @@
-//! `sirocco selftest`
+//! `sirocco selftest`: compares the answers of a device with those of this machine.
 
 use crate::Error;
 use crate::client::{Client, answered};
@@ -15,10 +15,11 @@ use sirocco::query::Prediction;
 /// One query in so many also has its certificate compared: a certificate costs as much as 145 predictions.
 const CERTIFY_EVERY: usize = 16;
 
-/// Check that a device computes the same bits as everyone else
+/// Check that a device computes the same bits as this machine
 ///
-/// The device replays its model's golden queries or images. With --model, it also answers random queries in and beyond the
-/// domain, or random images, compared bit for bit with the evaluator on this machine.
+/// The device evaluates the golden queries or images in its model file and compares its answers with the ones stored
+/// there. With --model, it also answers random queries inside and outside the domain, or random images, which this
+/// machine answers from the same file; every bit has to agree.
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
@@ -29,35 +30,36 @@ Examples:
 pub struct Arguments {
     #[command(flatten)]
     port: PortArguments,
-    /// Random queries to compare, with --model
+    /// Number of random queries or images, with --model
     #[arg(long, default_value_t = 100)]
     queries: usize,
-    /// Seed of the random queries
+    /// Seed of the random queries or images
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }
 
-/// What came out.
+/// The result of a self-test.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Golden queries the device replayed.
+    /// Number of golden queries or images that the device evaluated.
     pub golden: u16,
-    /// Random queries asked.
+    /// Number of random queries or images.
     pub queries: usize,
-    /// Answers compared: golden and random.
+    /// Number of answers compared, golden and random.
     pub compared: usize,
-    /// Those that differ.
+    /// Number of answers that differ.
     pub mismatches: usize,
-    /// The first difference.
+    /// The query of the first answer that differs.
     pub first_mismatch: Option<String>,
-    /// Whether there is none.
+    /// Whether all answers agree.
     pub passed: bool,
 }
 
-/// Checks it.
+/// Runs the self-test.
 ///
 /// # Errors
-/// [`Error::SelfTest`] if anything differs; see [`Error`] for the rest.
+/// [`Error::SelfTest`] if an answer differs, [`Error::OtherModel`] if `--model` is not the model on the device; those
+/// of [`PortArguments::connect`] and of [`check`].
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let file = arguments.port.model()?;
     let (mut client, info) = arguments.port.connect(output)?;
@@ -69,7 +71,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     }
     let report = check(&mut client, file.as_ref(), arguments.queries, arguments.seed)?;
     output.result(&report, |report| {
-        println!("golden   {:>6} queries replayed by the device", report.golden);
+        println!("golden   {:>6} queries evaluated by the device", report.golden);
         println!("random   {:>6} queries compared with this machine", report.queries);
         println!("differ   {:>6}", report.mismatches);
         if let Some(first) = &report.first_mismatch {
@@ -82,10 +84,10 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     }
 }
 
-/// Replays the golden queries, and compares `queries` random ones with `file`, if there is one.
+/// Has the device evaluate its golden queries, and compares `queries` random ones with `file`, if there is one.
 ///
 /// # Errors
-/// See [`Error`].
+/// [`Error::Model`] if the file is not a valid model, [`Error::Client`] if the device fails.
 pub fn check(client: &mut Client, file: Option<&ModelFile>, queries: usize, seed: u64) -> Result<Report, Error> {
     let golden = client.self_test()?;
     let mut mismatches = usize::from(golden.mismatches);
@@ -121,7 +123,7 @@ pub fn check(client: &mut Client, file: Option<&ModelFile>, queries: usize, seed
     Ok(Report { golden: golden.queries, queries: asked, compared, mismatches, first_mismatch, passed })
 }
 
-/// Whether a device answers an image of random bytes as the evaluator on this machine does, bit for bit.
+/// Whether a device and this machine give the same answer, bit for bit, to an image of random bytes.
 fn same_answer(client: &mut Client, image: &Classifier<'_>, seed: u64, number: usize) -> Result<bool, Error> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ number as u64;
     let pixels: Vec<u8> = std::iter::repeat_with(|| {
@@ -142,13 +144,13 @@ fn same_answer(client: &mut Client, image: &Classifier<'_>, seed: u64, number: u
     Ok(same && bits(&probabilities) == bits(logits.probabilities().values()))
 }
 
-/// A prediction as numbers that compare exactly.
+/// A prediction as integers, which compare exactly.
 fn bits(answer: &Prediction) -> (Vec<u32>, bool, bool) {
     let values = answer.state.iter().chain(&answer.derivative).chain(&answer.residual);
     (values.map(|v| v.to_bits()).collect(), answer.in_domain, answer.plausible)
 }
 
-/// A certificate as numbers that compare exactly.
+/// A certificate as integers, which compare exactly.
 fn certificate_bits(answer: &Certificate) -> (Vec<u32>, Option<u32>, bool) {
     let values = answer.error.iter().chain(&answer.corrected).chain([&answer.estimate]);
     (values.map(|v| v.to_bits()).collect(), answer.bound.map(f32::to_bits), answer.trusted)

@@ -1,4 +1,4 @@
-//! `sirocco setup`
+//! `sirocco setup`: installs what building and emulating needs.
 
 use crate::Error;
 use crate::device::board::Board;
@@ -9,16 +9,17 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::process::Command;
 
-/// Install what boards need: Rust targets and the emulator
+/// Install what is needed to build firmware and to emulate boards
 ///
-/// Says every command before it runs it, and runs none where nothing is missing.
+/// These are Rust's targets (with rustup) and QEMU (with the package manager of the system). Each command is printed
+/// before it runs; nothing runs if nothing is missing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  sirocco setup                      for all boards
-  sirocco setup qemu-mps2-an386      for this one")]
+  sirocco setup                      installs what all boards need
+  sirocco setup qemu-mps2-an386      installs what this board needs")]
 pub struct Arguments {
-    /// The board; all if none is given
+    /// Name of the board; without it, all boards
     board: Option<String>,
 }
 
@@ -30,7 +31,7 @@ struct Report {
     ran: Vec<String>,
 }
 
-/// Package managers, and how each installs QEMU for ARM.
+/// Package managers, each with its commands that install QEMU for ARM.
 const MANAGERS: [(&str, &[&[&str]]); 5] = [
     ("apt-get", &[&["apt-get", "update"], &["apt-get", "install", "--yes", "qemu-system-arm"]]),
     ("dnf", &[&["dnf", "install", "--assumeyes", "qemu-system-arm"]]),
@@ -38,13 +39,10 @@ const MANAGERS: [(&str, &[&[&str]]); 5] = [
     ("zypper", &[&["zypper", "--non-interactive", "install", "qemu-arm"]]),
     ("brew", &[&["brew", "install", "qemu"]]),
 ];
-const RUSTUP: &str = "install Rust from https://rustup.rs, or add the target to your Rust by other means";
+const RUSTUP: &str = "install Rust from https://rustup.rs, or install the target by other means";
 const BY_HAND: &str = "install QEMU's ARM system emulator (qemu-system-arm) by hand: https://www.qemu.org/download";
 
-/// Installs it.
-///
-/// # Errors
-/// See [`Error`].
+/// Installs what is missing.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let boards = match &arguments.board {
         Some(name) => vec![Board::find(name)?],
@@ -74,7 +72,7 @@ fn install_qemu(ran: &mut Vec<String>, output: Output) -> Result<(), Error> {
         let source = std::io::ErrorKind::NotFound.into();
         return Err(Error::Program { program: qemu::PROGRAM.into(), source, remedy: BY_HAND });
     };
-    // Homebrew wants no root; the others do.
+    // Homebrew refuses to run as root; the others have to.
     let sudo: &[&str] = if *manager == "brew" || is_root() { &[] } else { &["sudo"] };
     for command in *commands {
         execute(&[sudo, command].concat(), BY_HAND, ran, output)?;

@@ -1,4 +1,4 @@
-//! `sirocco size`
+//! `sirocco size`: the memory that firmware needs.
 
 use crate::Error;
 use crate::device::board::Board;
@@ -7,15 +7,18 @@ use crate::device::elf::{Firmware, Sizes};
 use crate::output::Output;
 use serde::Serialize;
 
-/// Flash and RAM that firmware takes, read from its ELF file
+/// Show how much flash and RAM the firmware of a board needs
+///
+/// Builds the firmware if anything changed, and reads the sizes from its ELF file. RAM that variables do not use is for
+/// the stack.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  sirocco size                       a line per board
-  sirocco size qemu-mps2-an386       with its sections
+  sirocco size                       prints a line for each board
+  sirocco size qemu-mps2-an386       prints one board with its sections
   sirocco size qemu-mps2-an385 --json")]
 pub struct Arguments {
-    /// The board; all if none is given; see `sirocco boards`
+    /// Name of the board; without it, all boards. See `sirocco boards`
     board: Option<String>,
 }
 
@@ -31,10 +34,7 @@ struct Reports {
     boards: Vec<Report>,
 }
 
-/// Builds what is not built yet and measures.
-///
-/// # Errors
-/// See [`Error`].
+/// Builds the firmware and prints its sizes.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     if let Some(name) = &arguments.board {
         output.result(&measure(Board::find(name)?, output)?, |report| print(report, output));

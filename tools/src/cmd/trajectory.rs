@@ -1,4 +1,4 @@
-//! `sirocco trajectory`
+//! `sirocco trajectory`: asks a device for the states of a problem over time.
 
 use crate::Error;
 use crate::input::quantities::{self, system};
@@ -11,7 +11,8 @@ use sirocco::trajectory::Trajectory;
 
 /// Ask a device for the states of a problem at many times
 ///
-/// Prints CSV: the time, the state, and whether it can be trusted.
+/// Prints CSV: the time, the state, whether the query lies inside the model's domain, and whether the state is
+/// plausible, that is, possible for a solution. For certificates over time, use `sirocco plot --query`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
@@ -22,13 +23,13 @@ Examples:
 pub struct Arguments {
     #[command(flatten)]
     port: PortArguments,
-    /// Quantities by name; t is the first time, 0 if it is left out
+    /// Quantities of the problem; t is the first time, 0 if it is left out
     #[arg(long, value_name = "NAME=VALUE,...", value_parser = quantities::parse)]
     at: ::std::vec::Vec<(String, f32)>,
     /// The last time
     #[arg(long, allow_negative_numbers = true)]
     until: f32,
-    /// How many states
+    /// Number of states, at equally spaced times
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_TRAJECTORY)))]
     points: u16,
 }
@@ -47,10 +48,7 @@ struct Rows {
     points: Vec<Row>,
 }
 
-/// Asks it.
-///
-/// # Errors
-/// See [`Error`].
+/// Asks for the trajectory.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let (mut client, info) = arguments.port.connect(output)?;
     let (ode, domain) = system(&info.model)?;

@@ -1,4 +1,4 @@
-//! `sirocco bench --compare`: networks against Runge-Kutta of order four, at equal error.
+//! `sirocco bench --compare`: the cost of networks and of the Runge-Kutta method of order four at equal error.
 
 use crate::Error;
 use crate::device::bench::{BOARD, Report, SMALL_BOARD, count};
@@ -12,43 +12,44 @@ use sirocco::rk4;
 use sirocco::scalar::Scalar;
 use std::path::{Path, PathBuf};
 
-/// Random queries of the domain that errors are measured at.
+/// Number of random queries inside the domain at which errors are measured.
 const QUERIES: usize = 2000;
-/// Steps of Runge-Kutta in double precision that make the reference: its own error is below 1e-12.
+/// Steps of the reference, which is Runge-Kutta in double precision: its own error is below 1e-12.
 const REFERENCE_STEPS: u32 = 2000;
-/// More steps are not tried: rounding has long since taken over.
+/// The largest number of steps to try: with more, rounding errors dominate.
 const MOST_STEPS: u32 = 400;
 
-/// What answers, how well, and at what cost.
+/// A method, its error and its cost.
 #[derive(Debug, Clone, Serialize)]
 struct Answer {
-    /// A number format, or the numbers that Runge-Kutta is done in.
+    /// The network's number format, or the numbers in which Runge-Kutta computes.
     method: String,
-    /// Steps of Runge-Kutta; none for a network.
+    /// Steps of Runge-Kutta; null for a network.
     steps: Option<u32>,
-    /// Largest absolute error of a component.
+    /// Largest absolute error of any component.
     max_error: f64,
-    /// Executed instructions of a Cortex-M4F.
+    /// Executed instructions on a Cortex-M4F.
     cortex_m4f: u64,
-    /// Executed instructions of a Cortex-M3.
+    /// Executed instructions on a Cortex-M3.
     cortex_m3: u64,
 }
 
-/// A network, and what reaches its error.
+/// A network, and the Runge-Kutta methods that reach its error.
 #[derive(Debug, Clone, Serialize)]
 struct Comparison {
     /// The model file.
     file: PathBuf,
     /// The network.
     network: Answer,
-    /// Runge-Kutta with the fewest steps whose error is no larger, where there are such.
+    /// Runge-Kutta with the fewest steps whose error is not larger, for each kind of numbers with which that is
+    /// possible.
     runge_kutta: Vec<Answer>,
 }
 
-/// Compares and shows.
+/// Compares each model and prints a table.
 ///
 /// # Errors
-/// As for [`count`], or a file that is no bundle of epidemics.
+/// As for [`count`]; [`Error::Model`] or [`Error::Usage`] for a file that is not a bundle of epidemics.
 pub fn run(models: &[PathBuf], output: Output) -> Result<(), Error> {
     let comparisons = models.iter().map(|model| compare(model, output)).collect::<Result<Vec<_>, _>>()?;
     output.result(&comparisons, |comparisons| {
@@ -115,7 +116,7 @@ fn compare(path: &Path, output: Output) -> Result<Comparison, Error> {
     Ok(Comparison { file: path.into(), network, runge_kutta: rivals })
 }
 
-/// The state by Runge-Kutta in some numbers, as the bench's firmware does it.
+/// The state by Runge-Kutta in numbers of type `S`, computed as `firmware/images/bench` does.
 fn runge_kutta<S: Scalar>(query: &Query, to: impl Fn(f32) -> S, from: impl Fn(S) -> f64, steps: u32) -> State<f64> {
     let (initial, rates) = (query.initial.map(&to), query.rates.map(&to));
     let step = if size_of::<S>() == size_of::<f64>() {
@@ -126,7 +127,7 @@ fn runge_kutta<S: Scalar>(query: &Query, to: impl Fn(f32) -> S, from: impl Fn(S)
     rk4::integrate_by(Ode::Sir, &initial, &rates, step, steps).map(from)
 }
 
-/// Instructions of so many steps, on the straight line through those that were counted.
+/// Instructions for this number of steps, on the straight line through the two counts in the report.
 fn line(report: &Report, numbers: &str, steps: u32) -> u64 {
     let counted: Vec<_> = report.rk4.iter().filter(|row| row.numbers == numbers).collect();
     let [few, many] = counted[..] else { return 0 };

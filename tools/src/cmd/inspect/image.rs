@@ -1,4 +1,4 @@
-//! What an image network is and what it costs a device.
+//! The report on an image network: its layers and what they cost a device.
 
 use crate::Error;
 use crate::input::model_file::ModelFile;
@@ -10,31 +10,31 @@ use sirocco::image::cost::{self, Processor};
 use sirocco::layer::shape::Shape;
 use sirocco::model::Model;
 
-/// An image network.
+/// The report.
 #[derive(Serialize)]
 pub struct Report {
     /// Rows, columns and channels of an image.
     pub image: [usize; 3],
     /// Names of the classes.
     pub classes: Vec<String>,
-    /// What each node computes, leaves and costs.
+    /// The nodes of the network, in the order of their computation.
     pub nodes: Vec<Node>,
-    /// Bytes of working memory the caller gives: values that are still read, and scratch.
+    /// Bytes of working memory, for intermediate values and scratch.
     pub arena_bytes: usize,
-    /// Multiply-accumulates of one image.
+    /// Multiply-accumulates for one image.
     pub macs: u32,
-    /// Instructions of one image.
+    /// Instructions for one image.
     pub instructions: Instructions,
     /// Predictive entropy in nats above which an answer is withheld.
     pub abstain: Option<f32>,
 }
 
-/// One node.
+/// A node of the network.
 #[derive(Serialize)]
 pub struct Node {
-    /// What it computes.
+    /// The operation.
     pub operation: &'static str,
-    /// Rows, columns and channels of what it leaves.
+    /// Rows, columns and channels of its output.
     pub output: [usize; 3],
     /// Multiply-accumulates.
     pub macs: u32,
@@ -42,12 +42,12 @@ pub struct Node {
     pub instructions: Instructions,
 }
 
-/// Executed instructions on a Cortex-M4, predicted (`sirocco::image::cost`); `sirocco bench` counts them.
+/// Predicted instructions on a Cortex-M4 (see `sirocco::image::cost`); `sirocco bench` counts the real ones.
 #[derive(Serialize)]
 pub struct Instructions {
     /// With the portable kernel.
     pub portable: u64,
-    /// With the kernel in DSP instructions.
+    /// With the kernel that uses DSP instructions.
     pub dsp: u64,
 }
 
@@ -61,10 +61,10 @@ fn sides(shape: Shape) -> [usize; 3] {
     [shape.height, shape.width, shape.channels]
 }
 
-/// The image network in a file.
+/// The report on the image network in a file.
 ///
 /// # Errors
-/// [`Error::Model`] if it is none.
+/// [`Error::Model`] if the file does not hold a valid one.
 pub fn report(file: &ModelFile, model: &Model<'_>) -> Result<Report, Error> {
     let refused = |source| Error::Model { path: file.path().to_owned(), source };
     let network = Network::open(model).map_err(refused)?;
@@ -87,7 +87,7 @@ pub fn report(file: &ModelFile, model: &Model<'_>) -> Result<Report, Error> {
     })
 }
 
-/// Prints it.
+/// Prints the report.
 pub fn show(report: &Report) {
     let shape = |[height, width, channels]: [usize; 3]| format!("{height}x{width}x{channels}");
     println!("image  {}, {} classes: {}", shape(report.image), report.classes.len(), report.classes.join(", "));
