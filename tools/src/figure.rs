@@ -1,4 +1,4 @@
-//! Figures of what a model answers: a certified trajectory, a calibration, the images that were kept.
+//! Figures of the answers of a model: a certified trajectory, a calibration, kept images.
 
 use crate::curve::{Certified, Fit, spans};
 use sirocco::drift::Reference;
@@ -6,7 +6,8 @@ use sirocco::ode::Ode;
 use sirocco::retain::Sample;
 use sirocco_plot::{Axis, Content, Figure, Ground, Line, Mark, Panel, Stroke};
 
-/// The images that a device keeps: the entropy of each, and what is usual. `threshold` is where answers are withheld.
+/// The entropy of the images that a device kept. Above `threshold`, answers were withheld; `usual` is the entropy of
+/// images like those in training.
 pub fn samples(
     title: &str,
     samples: &[Sample],
@@ -38,12 +39,12 @@ pub fn samples(
     Figure::single(title, width, panel)
 }
 
-/// How figures name what they show.
+/// Units and size of a figure.
 #[derive(Debug, Clone, Copy)]
 pub struct Units {
     /// The system.
     pub ode: Ode,
-    /// Shares are shown as counts of so many.
+    /// Size of the population, if shares are shown as counts of it.
     pub population: Option<f32>,
     /// Width in pixels.
     pub width: u32,
@@ -67,8 +68,8 @@ impl Units {
     }
 }
 
-/// The states of a trajectory with the band of their certificates, and the certificates by themselves. What lies outside
-/// the model's domain, or is not to be trusted, is shaded.
+/// The states of a trajectory with a band for their certified errors, and below it the errors alone. Times outside the
+/// model's domain, and those at which the model is not trusted, are shaded.
 pub fn trajectory(title: &str, points: &[Certified], units: Units) -> Figure {
     let mut lines = Vec::new();
     let mut ground = Vec::new();
@@ -112,23 +113,23 @@ pub fn trajectory(title: &str, points: &[Certified], units: Units) -> Figure {
     Figure { title: title.to_owned(), width: units.width, panels }
 }
 
-/// The estimated error, where there is an estimate.
+/// The estimated error, if there is an estimate.
 fn estimate(point: &Certified) -> Option<f32> {
     point.answer.as_ref().ok().map(|c| c.estimate).filter(|estimate| *estimate < f32::MAX)
 }
 
-/// How far the truth may be off: the bound, or twice the estimate where there is none.
+/// Half the width of the band for the error: the bound or, if there is none, twice the estimate.
 fn doubt(point: &Certified) -> Option<f32> {
     let certificate = point.answer.as_ref().ok()?;
     certificate.bound.or_else(|| estimate(point).map(|estimate| 2.0 * estimate))
 }
 
-/// Observations with their fit, the band of two standard errors around it, and the residuals by themselves.
+/// Observations and their fit with a band of two standard errors, and below it the residuals.
 pub fn calibration(title: &str, fit: &Fit, units: Units) -> Figure {
     let mut lines = Vec::new();
     let mut ground = Vec::new();
     let mut residuals = Vec::new();
-    // Without known standard deviations, the residuals tell them.
+    // Standard deviations that are not known are estimated from the residuals.
     let unit = if fit.calibration.relative {
         fit.calibration.residual_variance().map(|v| f64::from(v).sqrt() as f32)
     } else {

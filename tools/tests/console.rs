@@ -1,5 +1,5 @@
-//! The console: its state machine by keys and news, its picture in a terminal of letters, its thread with a device that
-//! comes and goes, and all of it on a real terminal.
+//! The console: its state machine with keys and answers, its screen on a terminal in memory, its thread with a device
+//! that is unplugged, and all of it on a real terminal.
 
 mod common;
 
@@ -60,13 +60,13 @@ fn refused(state: &State) -> &str {
     }
 }
 
-/// Lets a worker answer the question and tells the state.
+/// Has a worker answer the question, and passes its answers to the state.
 fn answered(state: &mut State, effect: Option<Effect>) {
     let (ask, questions) = mpsc::channel();
     let (tell, events) = mpsc::channel();
     ask.send(question(effect)).unwrap();
     let worker = std::thread::spawn(move || work(solver(), &questions, &tell, || unreachable!("nothing is lost")));
-    // Once with the figures, once more with the curve; or once with the reason why there are none.
+    // Two answers, the second with the curve; or one with the reason why there is no estimate.
     while state.waits() || state.answer.as_ref().is_some_and(|answer| answer.curve.is_empty()) {
         let event = events.recv_timeout(Duration::from_secs(60)).unwrap();
         assert_eq!(state.handle(event), None);
@@ -77,7 +77,7 @@ fn answered(state: &mut State, effect: Option<Effect>) {
 
 const OUTBREAK: [&str; 5] = ["1 0.258", "3 0.174", "5 I 0.094", "8 0.047", "12 0.011"];
 
-/// The terminal's text.
+/// The text on the screen.
 fn picture(state: &State, width: u16, height: u16) -> String {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     terminal.draw(|frame| draw(frame, state)).unwrap();
@@ -92,7 +92,7 @@ fn every_line_is_an_observation_and_asks_anew() {
         (first.observations.as_slice(), first.now),
         (&[Observation { t: 3.0, component: 1, value: 0.174, sigma: 0.005 }][..], 3.0)
     );
-    // An earlier day goes before it; the same day and component takes its place.
+    // An earlier day is sorted before it; the same day and component replaces it.
     let second = question(enter(&mut state, "1 R 0.25"));
     assert!(second.number > first.number);
     assert_eq!(second.observations.iter().map(|o| (o.t, o.component)).collect::<Vec<_>>(), [(1.0, 2), (3.0, 1)]);
@@ -145,7 +145,7 @@ fn what_makes_no_sense_is_refused_and_stays_to_be_corrected() {
 }
 
 #[test]
-fn keys_end_it_and_nothing_else_does() {
+fn only_three_keys_and_quit_end_the_console() {
     let mut state = state(None);
     for code in [KeyCode::Tab, KeyCode::Backspace, KeyCode::Up, KeyCode::Enter, KeyCode::F(1)] {
         assert_eq!(key(&mut state, code), None);
@@ -161,7 +161,7 @@ fn keys_end_it_and_nothing_else_does() {
 }
 
 #[test]
-fn answers_to_what_is_no_longer_asked_are_not_shown() {
+fn answers_to_earlier_questions_are_not_shown() {
     let mut state = state(None);
     let first = question(enter(&mut state, "1 0.258"));
     let second = question(enter(&mut state, "3 0.174"));
@@ -176,7 +176,7 @@ fn answers_to_what_is_no_longer_asked_are_not_shown() {
 fn the_picture_has_estimates_trust_outlook_and_plot() {
     let mut state = state(None);
     let empty = picture(&state, 120, 40);
-    assert!(empty.contains("type what is observed") && empty.contains("a board") && empty.contains("ready"), "{empty}");
+    assert!(empty.contains("type an observation") && empty.contains("a board") && empty.contains("ready"), "{empty}");
     enter(&mut state, OUTBREAK[0]);
     assert!(picture(&state, 120, 40).contains("asking"));
     for line in &OUTBREAK[1..4] {
@@ -207,7 +207,7 @@ fn the_picture_has_estimates_trust_outlook_and_plot() {
     }
     let braille = shown.chars().filter(|c| ('\u{2801}'..='\u{28FF}').contains(c)).count();
     assert!(braille > 30, "the curve: {shown}");
-    // Seen were an epidemic of beta 0.6.
+    // The observations come from an epidemic with beta 0.6.
     let estimates = &state.answer.as_ref().unwrap().calibration.estimates;
     assert!((estimates[0].value - 0.6).abs() < 2.0 * estimates[0].standard_error, "{estimates:?}");
     // Beyond the domain.
@@ -240,7 +240,7 @@ fn a_lost_device_is_found_again_and_asked_the_same() {
     for line in OUTBREAK {
         last = enter(&mut state, line);
     }
-    // A solver whose device is gone: its line ends at once.
+    // A solver whose device is gone: each message to it fails at once.
     let gone = common::device_that_goes_away(&solver());
     let mut attempts = 0;
     let reconnect = move || {
@@ -273,7 +273,7 @@ fn a_lost_device_is_found_again_and_asked_the_same() {
     worker.join().unwrap();
 }
 
-/// The program on a pty, driven as by a person.
+/// The program on a pseudo-terminal, used as by a person.
 #[cfg(unix)]
 mod terminal {
     use super::*;
@@ -290,7 +290,8 @@ mod terminal {
         sent: Vec<u8>,
     }
 
-    /// What a terminal shows that was sent this: letters where the cursor was moved to. Other sequences change no letters.
+    /// The screen of a terminal that was sent these bytes: letters at the cursor, which one sequence moves. All other
+    /// sequences are ignored, as they do not change letters.
     fn screen(sent: &[u8]) -> String {
         let sent = String::from_utf8_lossy(sent);
         let mut cells = vec![[' '; COLUMNS]; ROWS];
@@ -321,7 +322,7 @@ mod terminal {
 
     impl Drop for Session {
         fn drop(&mut self) {
-            // A test that failed leaves nothing behind.
+            // A test that fails must not leave the program running.
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
@@ -371,7 +372,7 @@ mod terminal {
 
     fn outbreak(arguments: &[&str]) {
         let mut session = Session::start(&[arguments, &["--sigma", "0.005", "--fix", "I0=0.3,R0=0.2"]].concat());
-        session.expect("type what is observed");
+        session.expect("type an observation");
         let name = session._slave.name().unwrap();
         assert!(stty(&name, &["-a"]).contains("-icanon"));
         for line in OUTBREAK {
@@ -385,9 +386,9 @@ mod terminal {
         assert!(status.success());
         session.read_until(
             |session| session.sent.windows(8).any(|bytes| bytes == b"\x1b[?1049l"),
-            "the other screen left",
+            "end of the alternate screen",
         );
-        // What a shell expects: lines, and an echo.
+        // The terminal is as a shell expects it: it reads lines and echoes them.
         let settings = stty(&name, &["-a"]);
         let has = |word: &str| settings.split([' ', ';', '\n']).any(|w| w == word);
         assert!(has("icanon") && has("echo"), "{settings}");

@@ -1,4 +1,5 @@
-//! Shows the console's state: a plot, the estimates, trust and outlook, the observations, and the line being typed.
+//! Draws the console: a plot, the estimates, how far to trust them, the outlook, the observations, and the line being
+//! typed.
 
 use super::state::{Answer, Line as Connection, Notice, State};
 use ratatui::Frame;
@@ -10,10 +11,10 @@ use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph, Wrap};
 use sirocco::calibrate::outlook::Outlook;
 use sirocco::calibrate::{Estimate, Uncertain};
 
-/// Columns of the figures beside the plot.
+/// Columns for the numbers beside the plot.
 const FIGURES: u16 = 46;
 
-/// Draws it.
+/// Draws the state on a frame.
 pub fn draw(frame: &mut Frame<'_>, state: &State) {
     let rows =
         Layout::vertical([Constraint::Length(1), Constraint::Min(6), Constraint::Length(2), Constraint::Length(1)]);
@@ -29,7 +30,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
     };
     frame.render_widget(Paragraph::new(text.as_str()).style(style).wrap(Wrap { trim: true }), notice);
     let prompt = format!("> {}", state.input);
-    // The end of a long line is what one is typing.
+    // Of a line that is too long, the end is shown, where the user types.
     let hidden = prompt.chars().count().saturating_sub(usize::from(input.width.saturating_sub(1)));
     let shown: String = prompt.chars().skip(hidden).collect();
     let column = input.x.saturating_add(shown.chars().count() as u16).min(input.right().saturating_sub(1));
@@ -37,28 +38,28 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
     frame.set_cursor_position((column, input.y));
 }
 
-/// Whether colours are wanted: `NO_COLOR` is not set.
-fn coloured(colour: Color) -> Style {
+/// This color, unless the environment variable `NO_COLOR` asks for none.
+fn colored(color: Color) -> Style {
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    if wanted { Style::new().fg(colour) } else { Style::new() }
+    if wanted { Style::new().fg(color) } else { Style::new() }
 }
 
 fn warning() -> Style {
-    coloured(Color::Red).add_modifier(Modifier::BOLD)
+    colored(Color::Red).add_modifier(Modifier::BOLD)
 }
 
 fn good() -> Style {
-    coloured(Color::Green)
+    colored(Color::Green)
 }
 
 fn faint() -> Style {
     Style::new().add_modifier(Modifier::DIM)
 }
 
-/// The colour of a component.
+/// The color of a component.
 fn component(index: usize) -> Style {
-    let colours = [Color::Blue, Color::Yellow, Color::Green, Color::Magenta];
-    coloured(colours[index % colours.len()])
+    let colors = [Color::Blue, Color::Yellow, Color::Green, Color::Magenta];
+    colored(colors[index % colors.len()])
 }
 
 fn draw_title(frame: &mut Frame<'_>, state: &State, area: Rect) {
@@ -72,13 +73,13 @@ fn draw_title(frame: &mut Frame<'_>, state: &State, area: Rect) {
     frame.render_widget(Paragraph::new(text).style(style).alignment(Alignment::Right), area);
 }
 
-/// Something on the plot.
+/// A curve on the plot.
 struct Curve {
     points: Vec<(f64, f64)>,
     style: Style,
     graph: GraphType,
     marker: Marker,
-    /// In the legend, unless it is empty.
+    /// Name in the legend; none if it is empty.
     name: String,
 }
 
@@ -94,7 +95,7 @@ impl Curve {
     }
 }
 
-/// A component's fit, two standard errors around it, and its observations.
+/// The curves of a component: two standard errors below and above its fit, the fit, and the observations.
 fn component_curves(state: &State, index: usize) -> [Curve; 4] {
     let curve = state.answer.as_ref().map(|answer| answer.curve.as_slice()).unwrap_or_default();
     let scaled = |share: f32| f64::from(state.shown(share));
@@ -145,7 +146,7 @@ fn draw_plot(frame: &mut Frame<'_>, state: &State, area: Rect) {
     frame.render_widget(chart, area);
 }
 
-/// A number in four digits or so.
+/// A number with about four digits.
 fn figure(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
@@ -160,7 +161,7 @@ fn draw_figures(frame: &mut Frame<'_>, state: &State, area: Rect) {
     let mut lines = Vec::new();
     match (&state.line, &state.answer) {
         (Connection::Lost(why), _) => lines.push(Line::styled(why.clone(), warning())),
-        (_, None) if state.observations.is_empty() => lines.push(Line::raw("type what is observed, as in: 3 0.12")),
+        (_, None) if state.observations.is_empty() => lines.push(Line::raw("type an observation, as in: 3 0.12")),
         _ => {}
     }
     if let Some(answer) = &state.answer {
@@ -252,7 +253,7 @@ fn trust(state: &State, answer: &Answer) -> Vec<Line<'static>> {
 fn outlook(state: &State, outlook: &Outlook) -> Vec<Line<'static>> {
     let peak = match outlook.peak_time {
         Some(peak) => uncertain("peak day", peak, 1.0),
-        None => Line::raw("peak day       after the model's times"),
+        None => Line::raw("peak day       after the domain's end"),
     };
     vec![
         uncertain("R0 (basic)", outlook.basic, 1.0),

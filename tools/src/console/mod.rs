@@ -1,7 +1,8 @@
-//! The live console: type what is observed, see at once what it means and how far to trust it.
+//! The live console: a person types observations, and it shows the estimates, the forecast and how far to trust them.
 //!
-//! [`state`] is a state machine that knows no terminal, [`draw`] shows it, [`work`] asks the device in a thread of its own
-//! and finds it again when it was unplugged, and this file ties them to a terminal.
+//! [`state`] is a state machine without a terminal or a device. [`draw`] shows it on the screen. [`work`] asks the
+//! device, in a thread of its own, and reconnects if the device was unplugged. This file connects them with the
+//! terminal.
 
 pub mod draw;
 pub mod state;
@@ -19,10 +20,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
-/// How long a key may wait for the device's news to be looked at, and the other way round.
+/// How long to wait for a key before looking for answers of the device.
 const TURN: Duration = Duration::from_millis(30);
 
-/// A terminal in raw mode on its other screen; dropping it restores it, also after a panic.
+/// A terminal in raw mode that shows its alternate screen; dropping it restores the terminal, also after a panic.
 struct Screen<W: Write>(W);
 
 impl<W: Write> Screen<W> {
@@ -37,16 +38,17 @@ impl<W: Write> Screen<W> {
 
 impl<W: Write> Drop for Screen<W> {
     fn drop(&mut self) {
-        // There is nothing left to do about a terminal that cannot be restored.
+        // Nothing can be done about a terminal that cannot be restored.
         let _ = execute!(self.0, LeaveAlternateScreen, cursor::Show);
         let _ = disable_raw_mode();
     }
 }
 
-/// Shows `state` on the terminal behind `out` (which is opened twice) and lets it run until the user, or `stop`, ends it.
+/// Shows `state` on the terminal that `out` opens (twice), and passes keys and answers to it until the user or `stop`
+/// ends it.
 ///
 /// # Errors
-/// [`Error::Terminal`].
+/// [`Error::Terminal`] if the terminal cannot be read or written.
 pub fn run<W: Write>(
     state: &mut State,
     out: impl Fn() -> W,
@@ -71,7 +73,7 @@ pub fn run<W: Write>(
         for event in happened {
             stale = true;
             match state.handle(event) {
-                // The worker ends only after this loop.
+                // Cannot fail: the thread that receives questions ends only after this loop.
                 Some(Effect::Ask(question)) => drop(questions.send(*question)),
                 Some(Effect::Save { path, text }) => {
                     let saved = std::fs::write(&path, text).map_err(Error::file(&path));

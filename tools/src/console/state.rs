@@ -1,4 +1,5 @@
-//! What the console knows and how it changes: keys and news in, at most one thing to do out. No terminal, no device.
+//! The state of the console: events such as keys and answers change it, and each returns at most one effect to run. It
+//! knows neither the terminal nor the device.
 
 use crate::input::problem::ProblemOptions;
 use crate::input::quantities;
@@ -11,33 +12,33 @@ use sirocco::ode::Ode;
 use sirocco::query::QueryError;
 use std::path::PathBuf;
 
-/// What the user may type.
-pub const HELP: &str = "DAY VALUE (3 25) or DAY COMPONENT VALUE (3 R 4) adds an observation, of the same day and component \
-anew; undo, clear, free NAMES, fix NAME=VALUE, until DAY, save FILE, quit";
+/// The text for `help`.
+pub const HELP: &str = "DAY VALUE (3 25) or DAY COMPONENT VALUE (3 R 4) adds an observation, or replaces the one of that day \
+and component; undo, clear, free NAMES, fix NAME=VALUE, until DAY, save FILE, quit";
 
-/// What does not change while the console runs.
+/// The settings, which do not change while the console runs.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The system.
     pub ode: Ode,
-    /// The model's domain.
+    /// The domain of the model.
     pub domain: Vec<(f32, f32)>,
-    /// Values are counts of so many.
+    /// Size of the population, if values are counts of it.
     pub population: Option<f32>,
-    /// Standard deviation of every observation, a share; without one the residuals tell it.
+    /// Standard deviation of every observation, as a share; without one, it is estimated from the residuals.
     pub sigma: Option<f32>,
-    /// What an observation is of if the line does not say.
+    /// The component that an observation without one means.
     pub component: u8,
 }
 
-/// What is to be answered.
+/// A question for the device: estimates from the observations, and a forecast.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
-    /// Later ones have higher numbers.
+    /// Number of the question; later ones have higher numbers.
     pub number: u64,
     /// All observations.
     pub observations: Vec<Observation>,
-    /// What to estimate.
+    /// The quantities to estimate, and the values of the others.
     pub task: Task,
     /// Time of the last observation.
     pub now: f32,
@@ -45,101 +46,103 @@ pub struct Question {
     pub until: f32,
 }
 
-/// What comes of a question.
+/// The answer to a question.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The estimates.
     pub calibration: Calibration,
-    /// The state at the end of the forecast, and the outlook.
+    /// The state at the end of the forecast, and for SIR the outlook.
     pub forecast: Forecast,
-    /// How far the model can be trusted at the end of the forecast.
+    /// The certificate of the state at the end of the forecast.
     pub certificate: Result<Certificate, QueryError>,
-    /// States over time; empty as long as they are being asked for.
+    /// The states over time; empty until all of them are known.
     pub curve: Vec<(f32, [Uncertain; MAX_STATE])>,
 }
 
-/// Something that happened.
+/// An event that changes the state.
 pub enum Event {
     /// A key was pressed.
     Key(KeyEvent),
-    /// A question was answered, or has no answer.
+    /// A question has been answered.
     Answer {
-        /// Its number.
+        /// The number of the question.
         number: u64,
         /// The answer, or why there is none.
         answer: Result<Box<Answer>, String>,
     },
-    /// The device does not answer any more; the reason.
+    /// The device no longer answers, for this reason.
     Lost(String),
-    /// It answers again; its name.
+    /// The device answers again; it has this name.
     Back(String),
 }
 
-/// Something to do.
+/// Something that the caller has to do.
 #[derive(Debug, PartialEq)]
 pub enum Effect {
-    /// Ask this.
+    /// Ask this question.
     Ask(Box<Question>),
-    /// Write this file.
+    /// Write a file.
     Save {
-        /// Where.
+        /// Its path.
         path: PathBuf,
         /// Its content.
         text: String,
     },
-    /// End.
+    /// End the console.
     Quit,
 }
 
-/// Whether there is anybody to ask.
+/// Whether the device can be asked.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Line {
-    /// There is.
+    /// It answers.
     Open,
-    /// Not now; why.
+    /// It does not answer, for this reason.
     Lost(String),
 }
 
-/// Something to tell the user.
+/// A message for the user.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Notice {
-    /// All is well.
+    /// About something that was done.
     Said(String),
-    /// What was typed, or asked for, cannot be.
+    /// About something that cannot be done.
     Refused(String),
 }
 
-/// The console.
+/// The state of the console.
 #[derive(Debug, Clone)]
 pub struct State {
-    /// What does not change.
+    /// The settings.
     pub settings: Settings,
-    /// Who answers.
+    /// The name of the device or file that answers.
     pub who: String,
-    /// Whether they do.
+    /// Whether it answers.
     pub line: Line,
-    /// What was observed, by time.
+    /// The observations, sorted by time.
     pub observations: Vec<Observation>,
     /// The line being typed.
     pub input: String,
-    /// The last thing to tell.
+    /// The last message.
     pub notice: Notice,
     /// The last answer.
     pub answer: Option<Box<Answer>>,
     /// End of the forecast.
     pub until: f32,
     problem: ProblemOptions,
-    /// Numbers of the observations in the order they came, for `undo`.
+    /// Time and component of the observations in the order in which they were typed, for `undo`.
     order: Vec<(f32, u8)>,
+    /// Number of the last question.
     asked: u64,
+    /// Number of the last question that was answered.
     answered: u64,
 }
 
 impl State {
-    /// A console with these observations; with any, there is a first question.
+    /// A console with these observations. If there are any, their question is the effect.
     ///
     /// # Errors
-    /// What is wrong with the names that are free or known.
+    /// As for [`ProblemOptions::task`], if `problem` does not fit the model.
     pub fn new(
         settings: Settings,
         who: String,
@@ -168,7 +171,7 @@ impl State {
         Ok((state, effect))
     }
 
-    /// Whether an answer is awaited.
+    /// Whether a question has not been answered yet.
     pub fn waits(&self) -> bool {
         self.answered < self.asked
     }
@@ -178,17 +181,17 @@ impl State {
         self.observations.iter().fold(0.0, |last: f32, o| last.max(o.t))
     }
 
-    /// A share as the user counts it.
+    /// A share in the user's unit: as a count, if the population is known.
     pub fn shown(&self, share: f32) -> f32 {
         share * self.settings.population.unwrap_or(1.0)
     }
 
-    /// Takes what happened; says what is to be done.
+    /// Applies an event and returns the effect to run.
     pub fn handle(&mut self, event: Event) -> Option<Effect> {
         match event {
             Event::Key(key) => self.key(key),
             Event::Answer { number, answer } => {
-                // What was asked before is of no interest any more.
+                // Answers to earlier questions are outdated.
                 if number == self.asked {
                     self.answered = number;
                     match answer {
@@ -212,7 +215,7 @@ impl State {
         }
     }
 
-    /// Takes how writing a file went.
+    /// Takes the result of writing a file.
     pub fn saved(&mut self, path: &std::path::Path, result: Result<(), String>) {
         self.notice = match result {
             Ok(()) => Notice::Said(format!("saved to {}", path.display())),
@@ -241,14 +244,14 @@ impl State {
                 match self.enter(line.trim()) {
                     Ok(effect) => effect,
                     Err(why) => {
-                        // What was typed stays, to be corrected.
+                        // The line stays in the input, so that the user can correct it.
                         self.input = line;
                         self.notice = Notice::Refused(why);
                         None
                     }
                 }
             }
-            // Longer than anything that means something; a held key must not fill the memory.
+            // No line has to be longer, and a key that is held down must not fill the memory.
             KeyCode::Char(c) if self.input.len() < 200 => {
                 self.input.push(c);
                 None
@@ -257,7 +260,7 @@ impl State {
         }
     }
 
-    /// Does what the line says.
+    /// Runs the command in a line.
     fn enter(&mut self, line: &str) -> Result<Option<Effect>, String> {
         let words: Vec<&str> = line.split_whitespace().collect();
         match *words.as_slice() {
@@ -296,11 +299,14 @@ impl State {
             }
             [day, component, value] => self.observe(day, Some(component), value),
             [day, value] => self.observe(day, None, value),
-            _ => Err(format!("`{line}` means nothing here; type help")),
+            _ => Err(format!("`{line}` is not a command; type help")),
         }
     }
 
-    /// Changes what is unknown, if that makes sense.
+    /// Changes which quantities are unknown.
+    ///
+    /// # Errors
+    /// A message, if the model cannot estimate them.
     fn pose(&mut self, problem: ProblemOptions) -> Result<Option<Effect>, String> {
         let Settings { ode, domain, sigma, .. } = &self.settings;
         let task = problem.task(*ode, domain, sigma.is_none()).map_err(|error| error.to_string())?;
@@ -354,22 +360,22 @@ impl State {
         self.ask()
     }
 
-    /// The question that the state poses, if it poses any.
+    /// Asks for new estimates, if there are observations.
     fn ask(&mut self) -> Option<Effect> {
         if self.observations.is_empty() {
-            // What is still being answered is of no interest.
+            // A question that is still open is outdated: it counts as answered.
             (self.answer, self.asked, self.answered) = (None, self.asked + 1, self.asked + 1);
             return None;
         }
         let Settings { ode, domain, sigma, .. } = &self.settings;
-        // It was checked when it was posed.
+        // This cannot fail: the problem was checked when it was set.
         let task = self.problem.task(*ode, domain, sigma.is_none()).ok()?;
         self.asked += 1;
         let (number, observations) = (self.asked, self.observations.clone());
         Some(Effect::Ask(Box::new(Question { number, observations, task, now: self.now(), until: self.until })))
     }
 
-    /// The observations as a CSV file that `--observations` reads.
+    /// The observations as a CSV table that `--observations` reads.
     fn csv(&self) -> String {
         let value = if self.settings.population.is_some() { "count" } else { "value" };
         let mut rows = vec![["t", "component", value].map(str::to_owned)];

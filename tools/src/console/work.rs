@@ -1,4 +1,4 @@
-//! Asks in a thread of its own, so that the console never waits; finds a device again when it was lost.
+//! Asks the device in a thread of its own, so that the console never waits; reconnects to a device that was lost.
 
 use super::state::{Answer, Event, Question};
 use crate::Error;
@@ -12,12 +12,13 @@ use std::time::Duration;
 
 /// Points of the curve on the screen.
 const POINTS: u16 = 41;
-/// How often a device that has nothing to do is asked whether it is there.
+/// How often an idle device is asked whether it is still there.
 const BEAT: Duration = Duration::from_secs(1);
-/// Time between two attempts to find a device again.
+/// Time between two attempts to reconnect to a device.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// Answers the newest question, again and again, until nobody asks or listens any more.
+/// Answers the newest question, again and again, until one of the two channels is closed. `reconnect` opens the device
+/// again after it was lost.
 pub fn work(
     mut solver: Solver,
     questions: &Receiver<Question>,
@@ -27,7 +28,7 @@ pub fn work(
     let mut waiting: Option<Question> = None;
     loop {
         waiting = match waiting.map_or_else(|| questions.recv_timeout(BEAT), Ok) {
-            // Only the newest counts.
+            // Older questions are outdated.
             Ok(question) => Some(questions.try_iter().last().unwrap_or(question)),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
@@ -59,7 +60,7 @@ pub fn work(
     }
 }
 
-/// The device, once it answers again; `None` if nobody listens any more.
+/// Waits until the device answers again, and returns it; `None` once the channel for events is closed.
 fn find(
     lost: &Solver,
     events: &Sender<Event>,
@@ -79,7 +80,8 @@ fn find(
     }
 }
 
-/// Answers a question: first what matters, then the curve. Breaks off, with it, when there is a newer question.
+/// Answers a question: first with estimates and forecast, then also with the curve. Stops early if there is a newer
+/// question, and returns that.
 fn answer(
     solver: &mut Solver,
     question: &Question,
@@ -87,7 +89,7 @@ fn answer(
     events: &Sender<Event>,
 ) -> Result<Option<Question>, Error> {
     let number = question.number;
-    // If nobody listens any more, the next question's absence ends the thread.
+    // If the channel is closed, so is that of the questions, which ends the thread.
     let say = |answer: Result<Box<Answer>, String>| drop(events.send(Event::Answer { number, answer }));
     let calibration = match solver.calibrate(&question.observations, &question.task)? {
         Ok((calibration, _)) => calibration,
