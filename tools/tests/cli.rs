@@ -1,4 +1,4 @@
-//! The command line's contract, without a device: exit status, one line per error, JSON keys.
+//! The rules of the command line, tested without a device: exit status, one line for an error, keys of JSON.
 
 mod common;
 
@@ -68,7 +68,7 @@ fn unknown_boards_and_ports_say_what_there_is() {
     }
     assert!(failure(&sirocco(&["info", "--port", "qemu:none"]), 1).contains("qemu-mps2-an386"));
     assert!(failure(&sirocco(&["info", "--port", "/dev/no-such-port"]), 1).contains("/dev/no-such-port"));
-    // Bound, then closed: nobody listens there.
+    // This port was open and is closed again, so that connections are refused.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert!(failure(&sirocco(&["info", "--port", &format!("tcp:{port}")]), 1).contains("cannot open port"));
 }
@@ -136,7 +136,7 @@ fn help_has_examples() {
     }
 }
 
-/// Commands whose JSON is tested elsewhere: what they need is not here (a probe, images, a terminal), or they install.
+/// Commands whose JSON is tested elsewhere: they need a probe, images or a terminal, or install programs.
 const ELSEWHERE: [&str; 8] = ["setup", "emulate", "flash", "run", "console", "classify", "samples", "bench"];
 
 #[test]
@@ -211,7 +211,7 @@ fn an_outbreak_is_calibrated_from_its_published_counts() {
     assert_eq!((&report["converged"], &report["weights"]), (&true.into(), &"relative".into()));
     let model = built_in();
     let with_model = [&common[..], &["--model", model.to_str().unwrap()]].concat();
-    // R0 = 0 lies outside sir-full.
+    // R0 = 0 lies outside the domain of the built-in model.
     let line = failure(&sirocco(&[&with_model[..], &["--free", "I0,beta,gamma"]].concat()), 1);
     assert!(line.contains("outside the model's domain"), "{line}");
     assert!(failure(&sirocco(&[&with_model[..], &["--free", "delta"]].concat()), 2).contains("delta"));

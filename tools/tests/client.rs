@@ -1,4 +1,4 @@
-//! The client against a device that is silent, late, noisy, of another version, or wrong.
+//! The client with a device that is silent, late or noisy, has another protocol version, or answers wrongly.
 
 use sirocco::limits::MAX_FRAME;
 use sirocco::query::{Query, QueryError};
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 type Sent = Arc<Mutex<Vec<Vec<u8>>>>;
 
-/// A device in memory: `answer` gets each request with its number, and returns bytes.
+/// A device in memory: `answer` is called with each request and its number, and returns the bytes to send.
 struct Fake<F> {
     answer: F,
     sent: Sent,
@@ -35,7 +35,7 @@ impl<F: FnMut(usize, Message<Request>) -> Option<Vec<u8>> + Send> Transport for 
         Ok(())
     }
 
-    /// A few bytes at a time, as a line would deliver them.
+    /// Delivers a few bytes at a time, as a serial line does.
     fn receive(&mut self, buffer: &mut [u8], timeout: Duration) -> io::Result<usize> {
         if self.closed {
             return Err(ErrorKind::UnexpectedEof.into());
@@ -112,7 +112,7 @@ fn a_late_answer_to_an_earlier_attempt_is_dropped() {
 }
 
 #[test]
-fn an_answer_to_nothing_asked_is_no_answer() {
+fn an_answer_to_another_request_is_ignored() {
     let (mut client, _) = client(|_, request| Some(passed(request.sequence + 1000)));
     assert!(matches!(client.self_test(), Err(ClientError::Timeout { .. })));
 }
@@ -132,7 +132,7 @@ fn nothing_but_garbage_is_noise() {
 }
 
 #[test]
-fn a_cut_answer_is_asked_for_again() {
+fn a_request_whose_answer_is_cut_off_is_repeated() {
     for cut in 1..passed(1).len() - 1 {
         let (mut client, _) = client(move |n, request| {
             let mut bytes = passed(request.sequence);
@@ -174,7 +174,7 @@ fn another_protocol_version_is_named_whoever_notices_it() {
 }
 
 #[test]
-fn a_devices_error_is_passed_on_and_not_asked_for_again() {
+fn an_error_of_the_device_is_returned_without_another_attempt() {
     let refused = DeviceError::Query(QueryError::NegativeTime);
     let (mut client, sent) = client(move |_, request| Some(error(request.sequence, refused)));
     let query = Query { t: -1.0, initial: [0.0; 4], rates: [0.0; 4] };

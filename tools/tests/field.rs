@@ -1,5 +1,5 @@
-//! What happens to a device in the field, on emulated boards: new models over the line, power that fails meanwhile,
-//! and lines full of rubbish. Skipped, with a message, where QEMU or the board's Rust target is missing.
+//! What happens to a device in the field, on emulated boards: new models are pushed, power fails meanwhile, and the
+//! line is full of noise. Skipped, with a message, if QEMU or the Rust target of the board is missing.
 
 mod common;
 
@@ -25,7 +25,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The emulated boards whose firmware can be built here and whose flash is kept in a file.
+/// The emulated boards whose firmware can be built here and whose flash can be kept in a file.
 fn boards() -> Vec<(Board, PathBuf)> {
     let writable = |board: &Board| board.qemu.as_ref().is_some_and(|q| q.flash_memory.is_some());
     let mut boards = Vec::new();
@@ -49,12 +49,12 @@ fn talk(stream: impl Transport + 'static) -> Client {
     Client::new(Box::new(stream), "emulator", patience)
 }
 
-/// A number from the environment, for runs that are longer than a test should be.
+/// A number from an environment variable, for runs that are longer than a test should be.
 fn count(variable: &str, usual: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
-/// Reproducible numbers.
+/// A generator of reproducible random numbers.
 struct Dice(u64);
 
 impl Dice {
@@ -123,7 +123,7 @@ fn a_model_with_other_golden_answers_is_refused_and_the_old_one_stays() {
     }
 }
 
-/// Pushes models and kills the emulator in the middle, at random moments. `SIROCCO_PUSHES` sets how often.
+/// Pushes models and kills the emulator at random moments. `SIROCCO_PUSHES` sets how often.
 #[test]
 fn pushes_that_are_cut_short_leave_a_working_model() {
     let folder = tempfile::tempdir().unwrap();
@@ -183,7 +183,7 @@ fn a_trajectory_has_the_bits_of_its_predictions() {
     }
 }
 
-/// Bytes that stand for a body, whatever they mean.
+/// The bytes of a message's body, which may mean nothing.
 struct Raw(Vec<u8>);
 
 impl serde::Serialize for Raw {
@@ -196,8 +196,8 @@ impl serde::Serialize for Raw {
     }
 }
 
-/// A frame that a device should refuse or survive: random bytes, a damaged request, a message of random bytes with a
-/// checksum that fits, or a request about images with random contents.
+/// A frame that a device has to refuse or survive: random bytes, a damaged request, a message of random bytes with a
+/// valid checksum, or a request about images with random contents.
 fn rubbish(dice: &mut Dice, good: &[Vec<u8>]) -> Vec<u8> {
     let random = |dice: &mut Dice, most: u64| (0..dice.below(most)).map(|_| dice.below(256) as u8).collect::<Vec<_>>();
     match dice.below(4) {
@@ -218,7 +218,7 @@ fn rubbish(dice: &mut Dice, good: &[Vec<u8>]) -> Vec<u8> {
     }
 }
 
-/// A request about images that a device understands, though seldom one that makes sense.
+/// A valid request about images, which the device can rarely fulfill.
 fn about_images(dice: &mut Dice) -> Request {
     let offset = [0, 0, 0, 256, dice.below(1 << 32) as u32][dice.below(5) as usize];
     let length = [256, 256, dice.below(257)][dice.below(3) as usize];
@@ -234,16 +234,16 @@ fn about_images(dice: &mut Dice) -> Request {
     }
 }
 
-/// The frame of a message.
+/// A message as a frame.
 fn message(sequence: u16, body: impl serde::Serialize) -> Vec<u8> {
     let mut buffer = [0; MAX_FRAME];
     wire::encode(&Message { version: PROTOCOL_VERSION, sequence, body }, &mut buffer).unwrap().to_vec()
 }
 
-/// Sends rubbish and after each piece of it a request that must be answered, half of it to a device with a bundle and
-/// half to one with an image network. `SIROCCO_FRAMES` sets how often.
+/// Sends random frames, each followed by a request that must be answered; half of them to a device with a bundle, half
+/// to one with an image network. `SIROCCO_FRAMES` sets their number.
 #[test]
-fn whatever_comes_over_the_line_the_next_request_is_answered() {
+fn after_any_frame_the_next_request_is_answered() {
     let folder = tempfile::tempdir().unwrap();
     let frames = count("SIROCCO_FRAMES", 1000);
     let query = Query { t: 1.5, initial: [0.25; 4], rates: [0.5; 4] };
@@ -261,7 +261,8 @@ fn whatever_comes_over_the_line_the_next_request_is_answered() {
     for image_network in [false, true] {
         let (_emulator, mut stream) = start(&board, &elf, &folder.path().join(image_network.to_string()));
         let half = frames / 2;
-        // The device's complaint about rubbish shortens the wait for the answer; a loaded machine may take longer.
+        // If the device reports an unreadable frame, the client waits less for the answer; a busy machine may need
+        // longer.
         let patience = Patience { timeout: Duration::from_secs(20), retries: 50 };
         let mut client = Client::new(Box::new(stream.try_clone().unwrap()), "emulator", patience);
         if image_network {

@@ -1,5 +1,6 @@
-//! Images on emulated boards: pushed networks, answers with the evaluator's bits, kept samples, and a whole data set by
-//! the command line. Skipped, with a message, where QEMU or the board's Rust target is missing.
+//! Images on emulated boards: pushed networks, answers with the bits of this machine's evaluator, kept samples, and a
+//! data set classified by the command line. Skipped, with a message, if QEMU or the Rust target of the board is
+//! missing.
 
 mod common;
 
@@ -46,7 +47,7 @@ fn talk(stream: TcpStream) -> Client {
     Client::new(Box::new(stream), "emulator", patience)
 }
 
-/// The golden images of the file, and noise.
+/// The golden images in the file, and random ones.
 fn images(file: &ModelFile) -> Vec<Vec<u8>> {
     let golden = file.model().unwrap().tensor("golden.images").unwrap().bytes.to_vec();
     let mut images: Vec<Vec<u8>> = golden.chunks(256).map(<[u8]>::to_vec).collect();

@@ -1,17 +1,17 @@
-//! No panic can be reached from the evaluator, from the request loop from received byte to frame to send, nor from the
-//! opening, receiving and activating of models: on every target, in the firmware's release profile, a program with such
-//! a path does not link. See `firmware/images/no-panic`.
+//! No panic can be reached from the evaluator, from the request loop (from the received byte to the frame to send), or
+//! from opening, receiving and activating models: on every target, in the release profile of the firmware, a program
+//! with such a path does not link. See `firmware/images/no-panic`.
 
 use sirocco_tools::device::board::Board;
 use sirocco_tools::device::cargo;
 use sirocco_tools::repository;
 use std::collections::BTreeSet;
 
-/// The program that links if no panic can be reached, and one that never does.
+/// A program that links only if no panic can be reached, and a control that never links.
 const PROOF: &str = "sirocco-no-panic";
 const CONTROL: &str = "sirocco-no-panic-control";
 
-/// What must not reach a panic; the first is a control.
+/// Functions that must not reach a panic; the first is a control.
 const ENTRIES: [&str; 15] = [
     "control_get",
     "evaluator_predict",
@@ -30,7 +30,7 @@ const ENTRIES: [&str; 15] = [
     "model_activate",
 ];
 
-/// Whether the program links with these functions, and what they reach, in it.
+/// Whether the program links when it contains these functions and all that they call.
 fn links(program: &str, target: &str, entries: &[&str]) -> bool {
     let mut command = cargo::command("cargo", &repository::firmware().unwrap());
     command.args(["rustc", "--quiet", "--locked", "--release", "--package", "sirocco-no-panic"]);
@@ -40,7 +40,7 @@ fn links(program: &str, target: &str, entries: &[&str]) -> bool {
     }
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
-    // Any other failure is a defect of this test.
+    // Any other failure is an error in this test.
     assert!(output.status.success() || text.contains("undefined symbol: a_panic_can_be_reached"), "{text}");
     output.status.success()
 }
@@ -55,7 +55,7 @@ fn no_panic_can_be_reached() {
         }
         assert!(!links(CONTROL, &target, &["control_index"]), "{target}: a function with a panic links");
         if !links(PROOF, &target, &ENTRIES) {
-            // All in one link is quick; one by one names the culprit.
+            // One link of all functions is quick; a link of each finds those with a panic.
             let culprits: Vec<_> = ENTRIES.into_iter().filter(|entry| !links(PROOF, &target, &[entry])).collect();
             panic!("{target}: a panic can be reached from {culprits:?}");
         }

@@ -1,4 +1,5 @@
-//! Plots: well-formed SVG, PNG that decodes, data that are those of other commands; by this machine and by a board.
+//! Plots by this machine and by a board: the SVG is well-formed, the PNG decodes, the data agree with those of other
+//! commands.
 
 mod common;
 
@@ -11,7 +12,7 @@ use std::path::Path;
 
 const PROBLEM: &str = "I0=0.3,R0=0.2,beta=0.6,gamma=0.5";
 
-/// Checks that tags are balanced and attributes quoted, and returns the texts.
+/// Checks that tags are balanced and attributes are quoted, and returns the texts.
 fn well_formed(svg: &str) -> Vec<String> {
     let (mut open, mut texts, mut rest) = (Vec::new(), Vec::new(), svg);
     while let Some(start) = rest.find('<') {
@@ -43,7 +44,7 @@ fn points(report: &Value) -> &Vec<Value> {
 }
 
 #[test]
-fn a_course_shows_states_errors_and_where_the_domain_ends() {
+fn a_trajectory_shows_states_errors_and_where_the_domain_ends() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("course.svg");
     let report =
@@ -75,7 +76,7 @@ fn a_calibration_shows_observations_fit_and_uncertainty() {
     let seen = seen.to_str().unwrap();
     let common = ["--observations", seen, "--sigma", "0.005", "--fix", "I0=0.3,R0=0.2"];
     let report = json(&plot(&[&common[..], &["--out", out.to_str().unwrap(), "--json"]].concat()));
-    // What is not given is estimated.
+    // Quantities that are not given are estimated.
     assert_eq!(report["estimates"].as_object().unwrap().keys().collect::<Vec<_>>(), ["beta", "gamma"]);
     let model = built_in();
     let calibrate = ["calibrate", "--model", model.to_str().unwrap(), "--free", "beta,gamma", "--json"];
@@ -91,7 +92,7 @@ fn a_calibration_shows_observations_fit_and_uncertainty() {
     let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
     let info = reader.next_frame(&mut pixels).unwrap();
     assert_eq!((info.width, info.height), (1440, 1160));
-    // The curve, and the paler band around it, of the colour of I.
+    // The curve of I, and the band around it in the same color.
     let count = |colour: [u8; 3]| pixels.chunks(4).filter(|p| p[..3] == colour).count();
     assert!(count([0xD5, 0x5E, 0x00]) > 1000, "the fitted curve");
     assert!(count([255, 255, 255]) > 1_000_000, "white paper");
@@ -137,7 +138,7 @@ fn kept_images_are_shown_by_their_entropy() {
     for text in ["answered", "withheld", "threshold", "usual: mean and one standard deviation", "50"] {
         assert!(texts.iter().any(|t| t == text), "{text} is not in {texts:?}");
     }
-    // Three in the legend for each of two kinds, and one for each image.
+    // Three dots in the legend for each of two kinds, and one for each image.
     assert_eq!((svg.matches("<circle").count(), svg.matches("<polygon").count()), (3 + 3 + 3, 1));
     well_formed(&sirocco_tools::figure::samples("none", &[], None, None, 640).svg().unwrap());
     let usage = plot(&["--samples", "--json"]);
@@ -156,7 +157,7 @@ fn an_image_board_shows_what_it_keeps() {
     let report = json(&sirocco(&[&["plot", model, "--samples", "--json"], &port[..]].concat()));
     assert_eq!((&report["kind"], &report["images"]), (&"samples".into(), &0.into()));
     assert!(report["samples"].as_array().unwrap().is_empty() && report["drift_alarm"] == false);
-    // A bundle keeps none; an image network has no trajectory.
+    // A bundle keeps no images; an image network has no trajectory.
     let line = failure(&sirocco(&[&["plot", "--samples", "--json"], &port[..]].concat()), 1);
     assert!(line.contains("a solution bundle"), "{line}");
     let line = failure(&sirocco(&[&["plot", model, "--query", PROBLEM, "--json"], &port[..]].concat()), 1);

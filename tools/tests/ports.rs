@@ -1,4 +1,5 @@
-//! Finding a board: lines with a device, with nobody, with noise, with a device of another version, or closed.
+//! The search for a board: ports with a device, without one, with a device of another protocol version, and closed
+//! ones.
 
 mod common;
 
@@ -18,10 +19,10 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Command;
 
-/// What a line does with a request.
+/// How a device answers a request.
 type Device = fn(Request) -> Response;
 
-/// A line with this device behind it, as `tcp:HOST:PORT`.
+/// A port with this device, as `tcp:HOST:PORT`.
 fn line(device: Device) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let name = format!("tcp:{}", listener.local_addr().unwrap());
@@ -67,14 +68,14 @@ fn newer(_: Request) -> Response {
     Response::Error(DeviceError::Version { device: 9 })
 }
 
-/// A line that is open, and silent.
+/// A port that is open but never answers.
 fn silent() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let name = format!("tcp:{}", listener.local_addr().unwrap());
     (listener, name)
 }
 
-/// A name that nobody listens on.
+/// A port that cannot be opened.
 fn closed() -> String {
     silent().1
 }
@@ -85,7 +86,7 @@ fn search(names: &[String]) -> Result<String, Missing> {
 }
 
 #[test]
-fn the_one_board_that_answers_is_found_among_lines_that_do_not() {
+fn the_one_board_that_answers_is_found_among_ports_that_do_not() {
     let (board, (_open, silent)) = (line(one), silent());
     assert_eq!(search(&[closed(), silent, line(newer), board.clone()]).unwrap(), board);
 }
@@ -105,7 +106,7 @@ fn none_and_several_name_the_ports_and_a_remedy() {
 }
 
 #[test]
-fn a_port_that_is_nothing_known_is_never_opened() {
+fn a_port_of_an_unknown_device_is_never_opened() {
     let stranger = Port { what: None, ..Port::named("/dev/ttyACM0") };
     let found = find(&[stranger], |name| panic!("{name} was opened"));
     assert!(matches!(found.map(|_| ()), Err(Missing::NoPort)));
@@ -144,7 +145,8 @@ fn an_emulated_board_is_found_on_its_pty() {
     let image = Image { board: &board, elf: &elf, model: None, flash: None };
     let (_emulator, pty) = Emulator::pty(image, |_| {}).unwrap();
     let pty = pty.to_str().unwrap();
-    // On a busy machine booting takes longer than a port is given to answer; a board that is up needs milliseconds.
+    // On a busy machine, booting takes longer than a search waits for an answer; a board that has booted needs
+    // milliseconds.
     json(&sirocco(pty, &["info", "--port", pty, "--retries", "20", "--json"]));
     let report = json(&sirocco(pty, &["info", "--port", "auto", "--json"]));
     assert_eq!(report["board"], "qemu-mps2-an386");

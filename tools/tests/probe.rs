@@ -1,4 +1,4 @@
-//! `flash` and `run` with a program called `probe-rs` that writes down what it is asked to do.
+//! `flash` and `run` with a fake `probe-rs` that records its arguments.
 #![cfg(unix)]
 
 mod common;
@@ -11,17 +11,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
-/// A board that is hardware, if its firmware can be built here.
+/// A board that is hardware.
 const BOARD: &str = "stm32f405";
 
-/// A `probe-rs` in a folder of its own, and the file where it writes down its arguments, a line per call.
+/// A fake `probe-rs` in a folder of its own, with the file in which it records its arguments, a line for each call.
 struct Fake {
     folder: TempDir,
     log: PathBuf,
 }
 
 impl Fake {
-    /// One that fails when asked for `bad`.
+    /// A fake that fails if its first argument is `bad`.
     fn new(bad: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (program, log) = (folder.path().join("probe-rs"), folder.path().join("log"));
@@ -39,7 +39,7 @@ impl Fake {
         sirocco(arguments, &path)
     }
 
-    /// The file that the call of that number, from one, was to write.
+    /// The content of the file that the call with this number, counted from 1, had to write.
     fn file(&self, call: usize) -> Vec<u8> {
         std::fs::read(format!("{}.last{call}", self.log.display())).unwrap()
     }
@@ -53,7 +53,7 @@ fn sirocco(arguments: &[&str], path: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_sirocco")).args(arguments).env("PATH", path).output().unwrap()
 }
 
-/// Whether firmware can be built here; says so if not.
+/// Whether firmware can be built here; prints a message if not.
 fn can_build() -> bool {
     let there = cargo::has_target(&Board::find(BOARD).unwrap().target);
     if !there {
@@ -77,7 +77,7 @@ fn flash_writes_firmware_then_erases_records_then_writes_the_model_then_resets()
     let elf = report["elf"].as_str().unwrap();
     assert!(elf.ends_with("thumbv7em-none-eabihf/release/stm32f405"), "{elf}");
     let calls = fake.calls();
-    // The name of a temporary file.
+    // The path is that of a temporary file.
     let blank = calls[1].rsplit(' ').next().unwrap();
     let expected = [
         format!("download {probe} {elf}"),
@@ -106,7 +106,7 @@ fn run_shows_the_log_on_stderr_and_only_the_result_on_stdout() {
 }
 
 #[test]
-fn a_probe_that_fails_ends_it_with_a_remedy() {
+fn a_probe_that_fails_is_an_error_with_a_remedy() {
     if !can_build() {
         return;
     }
@@ -122,7 +122,7 @@ fn without_probe_rs_there_is_a_remedy() {
     if !can_build() {
         return;
     }
-    // Only what a build needs.
+    // A PATH with what a build needs, and nothing else.
     let cargo =
         String::from_utf8(Command::new("sh").args(["-c", "command -v cargo"]).output().unwrap().stdout).unwrap();
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! End to end on every emulated board: tools, serial line, firmware, evaluator. Skipped, with a message, where QEMU
-//! or the board's Rust target is missing: `sirocco setup` installs both.
+//! Tools, serial line, firmware and evaluator together, on every emulated board. Skipped, with a message, if QEMU or
+//! the Rust target of the board is missing; `sirocco setup` installs both.
 
 mod common;
 
@@ -49,12 +49,12 @@ fn connect(board: &Board, elf: &Path, model: Option<&Path>) -> (Emulator, Client
 }
 
 fn talk(transport: impl Transport + 'static) -> Client {
-    // A loaded machine may keep the emulator waiting.
+    // On a busy machine the emulator may be slow.
     let patience = Patience { timeout: Duration::from_secs(20), retries: 2 };
     Client::new(Box::new(transport), "emulator", patience)
 }
 
-/// The middle of the built-in model's domain.
+/// A query in the middle of the built-in model's domain.
 fn inside() -> Query {
     let file = ModelFile::read(&built_in()).unwrap();
     let bundle = file.bundle().unwrap();
@@ -182,16 +182,16 @@ fn garbage_on_the_line_is_survived() {
     }
 }
 
-/// The same problem at another time.
+/// The query at another time.
 fn at(problem: &Query, t: f32) -> Query {
     Query { t, ..*problem }
 }
 
-/// A problem of the model's domain with ten noisy observations of I and R, reproducible.
+/// A random problem of the model's domain with ten noisy observations of I and R; reproducible.
 fn trial(bundle: &Bundle<'_>, number: u64) -> (Query, Vec<Observation>) {
     let problem = bundle.probes(number).next().unwrap();
     let mut state = number;
-    // Twelve uniform numbers add up to something close enough to Gauss.
+    // The sum of twelve uniform numbers is close enough to a normal distribution.
     let mut noise = || {
         let uniform = (0..12).map(|_| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -224,7 +224,7 @@ fn calibrations_have_the_same_bits_as_on_the_host() {
             client.observe(&seen).unwrap();
             let (device, ticks) = client.calibrate(&task).unwrap();
             let host = calibrate(&bundle, &seen, &task).unwrap();
-            // Shortest round-trip text: equal exactly when the bits are.
+            // Numbers print as the shortest text that reads back exactly: texts are equal if and only if the bits are.
             assert_eq!(format!("{device:?}"), format!("{host:?}"), "{} trial {number}", board.name);
             let forecast = client.forecast(10.0, 20.0).unwrap();
             let expected = calibrate::forecast(&bundle, &host, 10.0, 20.0).unwrap();
@@ -364,14 +364,14 @@ fn the_emulator_ends_with_whoever_started_it() {
     }
 }
 
-/// Whether a process runs. One that has ended and waits to be collected does not.
+/// Whether a process runs. One that has ended but has not been waited for (a zombie) does not.
 #[cfg(target_os = "linux")]
 fn alive(process: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{process}/stat"));
     status.is_ok_and(|status| !status.rsplit(')').next().unwrap_or_default().trim_start().starts_with('Z'))
 }
 
-/// Questions over a real pty, as over a board's serial port.
+/// Queries over a pseudo-terminal, as over the serial port of a board.
 #[cfg(unix)]
 #[test]
 fn a_query_and_its_answer_take_less_than_50_ms_over_a_pty() {

@@ -1,4 +1,4 @@
-//! What the Picos run while their flash cannot be read: it lies in RAM, and calls nothing in flash.
+//! The code that the Picos run while their flash cannot be read lies in RAM and calls nothing in flash.
 
 use object::{Object, ObjectSection, ObjectSymbol};
 use sirocco_tools::device::board::Board;
@@ -16,7 +16,7 @@ fn what_runs_without_flash_lies_in_ram_and_calls_nothing_directly() {
         let elf = std::fs::read(cargo::build(&board, Output { json: false, quiet: true }).unwrap()).unwrap();
         let file = object::File::parse(elf.as_slice()).unwrap();
         let symbol = file.symbols().find(|symbol| symbol.name() == Ok("sirocco_without_xip")).unwrap();
-        // The lowest bit says that it is Thumb code.
+        // The lowest bit of an address marks Thumb code.
         let (address, size) = (symbol.address() & !1, symbol.size());
         assert!((0x2000_0000..0x2010_0000).contains(&address), "{name}: {address:#x}");
         assert!((20..200).contains(&size), "{name}: {size} bytes");

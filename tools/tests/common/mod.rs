@@ -52,7 +52,7 @@ pub fn variant() -> Vec<u8> {
     bytes
 }
 
-/// A device with the model of `like` that never answers again once it has said who it is.
+/// A device with the model of `like` that has told what it is and then never answers again.
 pub fn device_that_goes_away(like: &sirocco_tools::solver::Solver) -> sirocco_tools::solver::Solver {
     use sirocco::summary::Name;
     use sirocco::wire::Info;
