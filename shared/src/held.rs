@@ -1,16 +1,17 @@
 //! What a model file holds: a solution bundle or an image network. What a device's slot takes.
 
 use crate::bundle::Bundle;
+use crate::classify::Logits;
 use crate::drift::Reference;
 use crate::error::{Key, ModelError};
 use crate::image::golden::Golden;
 use crate::image::{ImageError, Network};
-use crate::layer::kernel::Kernel;
+use crate::layer::kernel::{Kernel, Portable};
 use crate::model::Model;
 use crate::summary::{Content, ModelInfo, ModelKind, SelfTest, name};
 
-/// Evaluates an image network with the board's inner loops: [`Network::logits`] for some kernel.
-pub type Evaluate = for<'n> fn(&Network<'n>, &[u8], &mut [u32]) -> Result<crate::classify::Logits, ImageError>;
+/// Opens a model for a board's processor: [`Held::open_prefix`] for some kernel.
+pub type Open = for<'a> fn(&'a [u8]) -> Result<Held<'a>, ModelError>;
 
 /// A model, whichever kind it is.
 #[derive(Debug, Clone)]
@@ -29,46 +30,41 @@ pub struct Classifier<'a> {
     pub network: Network<'a>,
     /// Entropies of the domain it knows, if the file states them.
     pub reference: Option<Reference>,
+    /// [`Network::logits`] for the processor's kernel.
+    evaluate: for<'n> fn(&Network<'n>, &[u8], &mut [u32]) -> Result<Logits, ImageError>,
     golden: Option<Golden<'a>>,
     bytes: u32,
     crc32: u32,
 }
 
 impl<'a> Held<'a> {
-    /// Opens a model file that fills `bytes` exactly and starts at a multiple of 8.
+    /// Opens, for any processor, a model file that fills `bytes` exactly and starts at a multiple of 8.
     ///
     /// # Errors
     /// The first defect found; see [`ModelError`].
     pub fn open(bytes: &'a [u8]) -> Result<Self, ModelError> {
-        Self::from_model(&Model::open(bytes)?)
+        Self::from_model::<Portable>(&Model::open(bytes)?)
     }
 
-    /// Opens a model file at the start of a larger area, such as a flash slot.
+    /// Opens a model file at the start of a larger area, such as a flash slot, for a processor with the inner loops of `K`.
     ///
     /// # Errors
     /// The first defect found; see [`ModelError`].
-    pub fn open_prefix(bytes: &'a [u8]) -> Result<Self, ModelError> {
-        Self::from_model(&Model::open_prefix(bytes)?)
+    pub fn open_prefix<K: Kernel>(bytes: &'a [u8]) -> Result<Self, ModelError> {
+        Self::from_model::<K>(&Model::open_prefix(bytes)?)
     }
 
-    /// Validates everything once.
+    /// Validates everything once. The model is evaluated with the inner loops of `K`, to the same bits with any.
     ///
     /// # Errors
     /// The first defect found; see [`ModelError`].
     // These are not inlined into each other, here and below: their temporaries would share one frame on a small stack.
     #[inline(never)]
-    pub fn from_model(model: &Model<'a>) -> Result<Self, ModelError> {
+    pub fn from_model<K: Kernel>(model: &Model<'a>) -> Result<Self, ModelError> {
         match ModelKind::from_name(model.require(Key::Kind)?) {
-            Some(ModelKind::Image) => Ok(Held::Image(Classifier::from_model(model)?)),
+            Some(ModelKind::Image) => Ok(Held::Image(Classifier::from_model::<K>(model)?)),
             // Which also refuses an unknown kind.
-            _ => Ok(Held::Bundle(Bundle::from_model(model)?)),
-        }
-    }
-
-    /// Gives a bundle the inner loops of a processor; image networks get theirs with [`Evaluate`].
-    pub fn accelerate<K: Kernel>(&mut self) {
-        if let Held::Bundle(bundle) = self {
-            bundle.accelerate::<K>();
+            _ => Ok(Held::Bundle(Bundle::from_model::<K>(model)?)),
         }
     }
 
@@ -111,10 +107,10 @@ impl<'a> Held<'a> {
     }
 
     /// Replays the file's golden queries or images and compares bits. An image network takes `memory` for it.
-    pub fn self_test(&self, evaluate: Evaluate, memory: &mut [u32]) -> SelfTest {
+    pub fn self_test(&self, memory: &mut [u32]) -> SelfTest {
         match self {
             Held::Bundle(bundle) => bundle.self_test(),
-            Held::Image(image) => image.self_test(evaluate, memory),
+            Held::Image(image) => image.self_test(memory),
         }
     }
 }
@@ -125,7 +121,7 @@ impl<'a> Classifier<'a> {
     /// # Errors
     /// The first defect found; see [`ModelError`].
     #[inline(never)]
-    pub fn from_model(model: &Model<'a>) -> Result<Self, ModelError> {
+    pub fn from_model<K: Kernel>(model: &Model<'a>) -> Result<Self, ModelError> {
         let network = Network::open(model)?;
         let number = |key: Key| match model.entry(key.key()) {
             None => Ok(None),
@@ -139,7 +135,14 @@ impl<'a> Classifier<'a> {
             _ => None,
         };
         let golden = Golden::open(model, &network)?;
-        Ok(Classifier { network, reference, golden, bytes: model.file().len() as u32, crc32: model.crc32() })
+        Ok(Classifier {
+            network,
+            reference,
+            evaluate: |network, image, arena| network.logits::<K>(image, arena),
+            golden,
+            bytes: model.file().len() as u32,
+            crc32: model.crc32(),
+        })
     }
 
     /// Bytes of working memory: an image, and the arena behind it.
@@ -157,9 +160,17 @@ impl<'a> Classifier<'a> {
         self.golden.map_or(0, |golden| golden.len() as u16)
     }
 
-    fn self_test(&self, evaluate: Evaluate, memory: &mut [u32]) -> SelfTest {
+    /// The logits of an image; see [`Network::logits`].
+    ///
+    /// # Errors
+    /// [`ImageError`] if a slice has the wrong length.
+    pub fn logits(&self, image: &[u8], arena: &mut [u32]) -> Result<Logits, ImageError> {
+        (self.evaluate)(&self.network, image, arena)
+    }
+
+    fn self_test(&self, memory: &mut [u32]) -> SelfTest {
         let Some(golden) = self.golden else { return SelfTest { queries: 0, mismatches: 0, first_mismatch: None } };
-        golden.replay_with(|image| evaluate(&self.network, image, &mut *memory))
+        golden.replay_with(|image| self.logits(image, &mut *memory))
     }
 
     fn model_info(&self, from_slot: bool) -> ModelInfo {

@@ -11,7 +11,7 @@ use crate::layer::activation::Activation;
 use crate::layer::dense_f32::DenseF32;
 use crate::layer::dense_integer::{DenseInteger, Place};
 use crate::layer::fine::{Fine, FineWeight, Row};
-use crate::layer::kernel::Kernel;
+use crate::layer::rows::RowLoops;
 use crate::layer::{Activations, Vector};
 use crate::limits::{MAX_LAYERS, MAX_QUANTITIES, MAX_STATE, MAX_WIDTH};
 use crate::model::Model;
@@ -83,11 +83,12 @@ pub struct Network<'a> {
 }
 
 impl<'a> Network<'a> {
-    /// Opens the network of a file: metadata `layers`, `activation`, `scheme` and the layers' tensors.
+    /// Opens the network of a file for a processor with the loops of `K`: metadata `layers`, `activation`, `scheme` and the
+    /// layers' tensors.
     ///
     /// # Errors
     /// [`ModelError::Metadata`], [`ModelError::TooMany`], [`ModelError::Tensor`] or [`ModelError::Value`].
-    pub fn open(model: &Model<'a>) -> Result<Self, ModelError> {
+    pub fn open<K: RowLoops>(model: &Model<'a>) -> Result<Self, ModelError> {
         let widths = parse_widths(model.require(Key::Layers)?)?;
         let fits = |width: Option<&usize>, most: usize| width.is_some_and(|width| *width <= most);
         if !fits(widths.first(), MAX_QUANTITIES) || !fits(widths.last(), MAX_STATE) {
@@ -97,20 +98,11 @@ impl<'a> Network<'a> {
         let activation = activation.ok_or(ModelError::Metadata(Key::Activation))?;
         let scheme = Scheme::from_name(model.require(Key::Scheme)?).ok_or(ModelError::Metadata(Key::Scheme))?;
         let layers = match scheme {
-            Scheme::F32 => Layers::F32(each_layer(&widths, |k, i, o| DenseF32::open(model, k.index, i, o))?),
-            Scheme::I16 => Layers::I16(each_layer(&widths, |k, i, o| DenseInteger::open(model, k, i, o))?),
-            Scheme::I8I16 => Layers::I8(each_layer(&widths, |k, i, o| DenseInteger::open(model, k, i, o))?),
+            Scheme::F32 => Layers::F32(each_layer(&widths, |k, i, o| DenseF32::open::<K>(model, k.index, i, o))?),
+            Scheme::I16 => Layers::I16(each_layer(&widths, |k, i, o| DenseInteger::open::<K>(model, k, i, o))?),
+            Scheme::I8I16 => Layers::I8(each_layer(&widths, |k, i, o| DenseInteger::open::<K>(model, k, i, o))?),
         };
         Ok(Network { widths, activation, layers })
-    }
-
-    /// From here on, layers use a processor's own instructions where those are faster: the same bits.
-    pub fn accelerate<K: Kernel>(&mut self) {
-        match &mut self.layers {
-            Layers::F32(layers) => layers.iter_mut().for_each(DenseF32::accelerate::<K>),
-            Layers::I16(layers) => layers.iter_mut().for_each(DenseInteger::accelerate::<K>),
-            Layers::I8(layers) => layers.iter_mut().for_each(DenseInteger::accelerate::<K>),
-        }
     }
 
     /// Widths from input to output, at least two.

@@ -1,6 +1,6 @@
 //! What the request loop needs to know about the board it runs on.
 
-use sirocco::held::{Evaluate, Held};
+use sirocco::held::Open;
 use sirocco::wire::Memory;
 
 /// A board, as functions: nothing of it is needed to test the rest.
@@ -14,10 +14,8 @@ pub struct Board {
     pub uptime: Option<fn() -> u32>,
     /// Reads a clock that counts up, where the board has one.
     pub clock: Option<Clock>,
-    /// Evaluates image networks, with the inner loops of the board's processor.
-    pub evaluate: Evaluate,
-    /// Gives a bundle those inner loops.
-    pub accelerate: fn(&mut Held<'_>),
+    /// Opens models to be evaluated with the inner loops of the board's processor.
+    pub open: Open,
 }
 
 /// A clock that counts up and wraps.

@@ -111,7 +111,7 @@ impl<'a> Images<'a> {
             ImageRequest::Describe => {}
             ImageRequest::Class(class) => return class_name(&image.network, *class),
             ImageRequest::Chunk { offset, bytes } => return self.chunk(&image.network, *offset, bytes),
-            ImageRequest::Classify => return self.classify(&image.network, board).map(ImageAnswer::Classified),
+            ImageRequest::Classify => return self.classify(image, board).map(ImageAnswer::Classified),
             ImageRequest::Probabilities { first } => return self.probabilities(*first),
             ImageRequest::Threshold(threshold) => {
                 self.threshold = match *threshold {
@@ -195,16 +195,16 @@ impl<'a> Images<'a> {
     }
 
     /// Classifies what was received, once.
-    fn classify(&mut self, network: &Network<'_>, board: &Board) -> Result<Classified, ImageRefusal> {
+    fn classify(&mut self, model: &Classifier<'_>, board: &Board) -> Result<Classified, ImageRefusal> {
         if let Some(answer) = &self.answer {
             return Ok(answer.classified);
         }
-        let (image, arena) = network.workspace(self.work).ok_or(ImageRefusal::Memory)?;
+        let (image, arena) = model.network.workspace(self.work).ok_or(ImageRefusal::Memory)?;
         if self.received < image.len() {
             return Err(ImageRefusal::Incomplete { have: self.received as u32, bytes: image.len() as u32 });
         }
         let start = board.clock.map(|clock| (clock, (clock.read)()));
-        let logits = (board.evaluate)(network, image, arena).map_err(|_| ImageRefusal::Memory)?;
+        let logits = model.logits(image, arena).map_err(|_| ImageRefusal::Memory)?;
         let answer = logits.classify(self.threshold);
         let ticks = start.map(|(clock, start)| clock.since(start));
         self.images = self.images.saturating_add(1);

@@ -2,7 +2,7 @@
 
 use crate::flash::{Area, Failure, is_blank};
 use crate::records;
-use sirocco::held::{Evaluate, Held};
+use sirocco::held::Open;
 use sirocco::limits::MAX_CHUNK;
 use sirocco::summary::{self, ModelInfo};
 use sirocco::wire::store::{Chunk, ModelAnswer, ModelList, ModelRequest, Origin, SLOTS, SlotContent, StoreError};
@@ -18,10 +18,10 @@ pub struct Push<'a> {
     receiving: Option<Receiving>,
 }
 
-/// What a model is checked with: inner loops, and the memory that image networks work in.
+/// What a model is checked with: the board's way to open it, and the memory that image networks work in.
 pub struct Bench<'w> {
-    /// Inner loops.
-    pub evaluate: Evaluate,
+    /// Opens a model for the board's processor.
+    pub open: Open,
     /// Memory; its content does not matter.
     pub memory: &'w mut [u32],
 }
@@ -59,7 +59,7 @@ impl<'a> Push<'a> {
     /// [`StoreError`].
     pub fn handle(&mut self, request: &ModelRequest, bench: Bench<'_>) -> Result<ModelAnswer, StoreError> {
         match request {
-            ModelRequest::List => Ok(ModelAnswer::List(self.list())),
+            ModelRequest::List => Ok(ModelAnswer::List(self.list(bench.open))),
             ModelRequest::Begin { bytes, crc32 } => self.begin(*bytes, *crc32),
             ModelRequest::Chunk { offset, bytes } => self.chunk(*offset, bytes),
             ModelRequest::Commit => self.commit(bench),
@@ -71,8 +71,8 @@ impl<'a> Push<'a> {
         }
     }
 
-    fn list(&self) -> ModelList {
-        let (kept, free) = (content(self.kept.bytes()), content(self.area.bytes()));
+    fn list(&self, open: Open) -> ModelList {
+        let (kept, free) = (content(open, self.kept.bytes()), content(open, self.area.bytes()));
         let slots = if self.free == 0 { [free, kept] } else { [kept, free] };
         ModelList { running: self.running, slot_bytes: self.room(), slots }
     }
@@ -184,9 +184,9 @@ fn flash(offset: u32) -> StoreError {
 /// Validates a file at the start of an area and replays its golden queries.
 #[inline(never)]
 fn check(area: &[u8], bench: Bench<'_>) -> Result<ModelInfo, StoreError> {
-    let held = Held::open_prefix(area).map_err(StoreError::Refused)?;
+    let held = (bench.open)(area).map_err(StoreError::Refused)?;
     held.fitting(bench.room()).map_err(StoreError::Refused)?;
-    let golden = held.self_test(bench.evaluate, bench.memory);
+    let golden = held.self_test(bench.memory);
     match golden.mismatches {
         _ if golden.queries == 0 => Err(StoreError::NoGolden),
         0 => Ok(held.model_info(true)),
@@ -196,11 +196,11 @@ fn check(area: &[u8], bench: Bench<'_>) -> Result<ModelInfo, StoreError> {
 
 /// What an area holds.
 #[inline(never)]
-fn content(area: &[u8]) -> SlotContent {
+fn content(open: Open, area: &[u8]) -> SlotContent {
     if is_blank(area.get(..8).unwrap_or(area)) {
         return SlotContent::Empty;
     }
-    match Held::open_prefix(area) {
+    match open(area) {
         Err(error) => SlotContent::Refused(error),
         Ok(held) => {
             let model = held.model_info(true);

@@ -103,7 +103,7 @@ impl<'a> App<'a> {
     /// What a model is checked with, if that is asked for. An image that was received is then forgotten.
     pub fn bench(&mut self, request: &ModelRequest) -> Bench<'_> {
         let checks = matches!(request, ModelRequest::Commit | ModelRequest::Activate(_));
-        Bench { evaluate: self.board.evaluate, memory: if checks { self.images.spare() } else { &mut [] } }
+        Bench { open: self.board.open, memory: if checks { self.images.spare() } else { &mut [] } }
     }
 
     /// Which model answers.
@@ -252,7 +252,7 @@ impl<'a> App<'a> {
 
     fn self_test(&mut self) -> Response {
         let memory = self.held.image().map(|image| self.images.behind(&image.network));
-        match self.held.self_test(self.board.evaluate, memory.unwrap_or(&mut [])) {
+        match self.held.self_test(memory.unwrap_or(&mut [])) {
             result if result.queries == 0 => Response::Error(DeviceError::NoGolden),
             result => Response::SelfTest(result),
         }

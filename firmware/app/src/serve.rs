@@ -48,15 +48,14 @@ pub fn serve<P: Read + Write>(
     let mut conversation = Conversation::new();
     let mut line = Line { port, received: [0; 64], next: 0, end: 0 };
     loop {
-        let (opened, push) = store.open(built_in, arena.room());
-        let mut held = match opened.held() {
+        let (opened, push) = store.open(board.open, built_in, arena.room());
+        let held = match opened.held() {
             Ok(held) => held,
             Err(error) => {
                 log(Event::BuiltInRefused(error));
                 return Stopped::NoModel;
             }
         };
-        (board.accelerate)(&mut held);
         let mut app = App::new(board, opened, &held, &mut conversation, arena.again());
         if answer(&mut app, push, &mut line, &mut log).is_err() {
             return Stopped::Port;

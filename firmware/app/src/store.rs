@@ -4,7 +4,7 @@ use crate::flash::{Area, is_blank};
 use crate::push::Push;
 use crate::records::{self, Record};
 use sirocco::error::ModelError;
-use sirocco::held::Held;
+use sirocco::held::{Held, Open};
 use sirocco::wire::store::{Origin, SLOTS};
 
 /// The flash that models live in.
@@ -16,6 +16,8 @@ pub struct Store<'a> {
 /// The model that shall answer. What it holds is opened by [`Opened::held`], once and in one place: it takes some KiB.
 #[derive(Debug, Clone, Copy)]
 pub struct Opened<'a> {
+    /// Opens it for the board's processor.
+    pub open: Open,
     /// An area that begins with its file.
     pub area: &'a [u8],
     /// Where it lies.
@@ -26,8 +28,8 @@ pub struct Opened<'a> {
 
 impl<'a> Opened<'a> {
     /// The model that is part of the firmware.
-    pub fn built_in(file: &'a [u8]) -> Self {
-        Opened { area: file, origin: Origin::BuiltIn, slot_error: None }
+    pub fn built_in(open: Open, file: &'a [u8]) -> Self {
+        Opened { open, area: file, origin: Origin::BuiltIn, slot_error: None }
     }
 
     /// The model.
@@ -35,7 +37,7 @@ impl<'a> Opened<'a> {
     /// # Errors
     /// Why it was refused: of the built-in model only, a defect of the firmware.
     pub fn held(&self) -> Result<Held<'a>, ModelError> {
-        Held::open_prefix(self.area)
+        (self.open)(self.area)
     }
 }
 
@@ -51,8 +53,8 @@ impl<'a> Store<'a> {
     /// That model is the one activated last. If it is damaged, it is the one activated before, if that is still in the
     /// other slot; else the one built in. As long as nothing was ever activated, a valid file in slot 0 counts as
     /// activated: it was written with the firmware. A model that needs more than `room` bytes to work in counts as damaged.
-    pub fn open<'s>(&'s mut self, built_in: &'s [u8], room: u32) -> (Opened<'s>, Push<'s>) {
-        let (origin, slot_error) = self.choose(room);
+    pub fn open<'s>(&'s mut self, open: Open, built_in: &'s [u8], room: u32) -> (Opened<'s>, Push<'s>) {
+        let (origin, slot_error) = self.choose(open, room);
         let free = self.free(origin);
         let [first, second] = &mut self.slots;
         let (kept, free_area) = if free == 0 { (second, first) } else { (first, second) };
@@ -62,15 +64,15 @@ impl<'a> Store<'a> {
             Origin::Slot(_) => kept.bytes(),
         };
         let push = Push::new(origin, built_in, kept, free, &mut **free_area, &mut *self.records);
-        (Opened { area, origin, slot_error }, push)
+        (Opened { open, area, origin, slot_error }, push)
     }
 
     /// Which model shall answer, and why a better one cannot.
-    fn choose(&self, room: u32) -> (Origin, Option<ModelError>) {
+    fn choose(&self, open: Open, room: u32) -> (Origin, Option<ModelError>) {
         let mut record = records::newest(&*self.records, None);
         if record.is_none() {
             let first = self.slots.first().map_or(&[][..], |slot| slot.bytes());
-            return match identity(first, room) {
+            return match identity(open, first, room) {
                 Ok(_) => (Origin::Slot(0), None),
                 Err(_) if is_blank(first.get(..8).unwrap_or(first)) => (Origin::BuiltIn, None),
                 Err(error) => (Origin::BuiltIn, Some(error)),
@@ -83,7 +85,7 @@ impl<'a> Store<'a> {
             match tried.get_mut(usize::from(slot)) {
                 Some(tried) if !*tried => {
                     *tried = true;
-                    match self.check(slot, &wanted, room) {
+                    match self.check(open, slot, &wanted, room) {
                         Ok(()) => return (wanted.origin, error),
                         Err(refused) => error = error.or(Some(refused)),
                     }
@@ -96,9 +98,9 @@ impl<'a> Store<'a> {
     }
 
     /// Whether a slot holds the model of a record.
-    fn check(&self, slot: u8, record: &Record, room: u32) -> Result<(), ModelError> {
+    fn check(&self, open: Open, slot: u8, record: &Record, room: u32) -> Result<(), ModelError> {
         let area = self.slots.get(usize::from(slot)).ok_or(ModelError::Header)?;
-        let (bytes, crc32) = identity(area.bytes(), room)?;
+        let (bytes, crc32) = identity(open, area.bytes(), room)?;
         match (bytes, crc32) == (record.bytes, record.crc32) {
             true => Ok(()),
             false => Err(ModelError::Checksum { stated: record.crc32, computed: crc32 }),
@@ -124,7 +126,7 @@ impl<'a> Store<'a> {
 /// Bytes and checksum of the model at the start of an area, if it is valid and can work in `room` bytes.
 // Not inlined: an open model is large, and should not lie on the stack of who does not need it.
 #[inline(never)]
-fn identity(area: &[u8], room: u32) -> Result<(u32, u32), ModelError> {
-    let info = Held::open_prefix(area)?.fitting(room)?.model_info(true);
+fn identity(open: Open, area: &[u8], room: u32) -> Result<(u32, u32), ModelError> {
+    let info = open(area)?.fitting(room)?.model_info(true);
     Ok((info.bytes, info.crc32))
 }

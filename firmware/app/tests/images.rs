@@ -3,7 +3,7 @@
 use sirocco::classify::Classification;
 use sirocco::drift::Reference;
 use sirocco::error::ModelError;
-use sirocco::held::{Evaluate, Held};
+use sirocco::held::{Held, Open};
 use sirocco::layer::kernel::Portable;
 use sirocco::limits::{DRIFT_WINDOW, MAX_CHUNK, MAX_FRAME};
 use sirocco::query::Query;
@@ -21,15 +21,14 @@ use sirocco_firmware::{App, Arena, Bench, Board, Conversation, Opened, Received,
 struct Aligned<B: ?Sized>(B);
 
 static DIGITS: &Aligned<[u8]> = &Aligned(*include_bytes!("../../../tests/data/digits-int8.safetensors"));
-const EVALUATE: Evaluate = |network, image, arena| network.logits::<Portable>(image, arena);
-const BOARD: Board =
-    Board { name: "host", memory: || None, uptime: None, clock: None, evaluate: EVALUATE, accelerate: |_| () };
+const OPEN: Open = |file| Held::open_prefix::<Portable>(file);
+const BOARD: Board = Board { name: "host", memory: || None, uptime: None, clock: None, open: OPEN };
 /// Words of memory: three quarters are enough for 4,456 bytes of the network, one has room for five images of 256 bytes.
 const WORDS: usize = 1500;
 
 fn app(file: &'static [u8], words: usize) -> App<'static> {
     let memory = Box::leak(vec![0; words].into_boxed_slice());
-    let opened = Opened { area: file, origin: Origin::Slot(0), slot_error: None };
+    let opened = Opened { open: OPEN, area: file, origin: Origin::Slot(0), slot_error: None };
     let held = Box::leak(Box::new(opened.held().unwrap()));
     App::new(BOARD, opened, held, Box::leak(Box::new(Conversation::new())), Arena::new(memory))
 }
@@ -275,14 +274,14 @@ fn a_network_that_does_not_fit_the_boards_memory_is_refused_at_boot_and_when_pus
     let (mut first, mut second, mut records) = (ReadOnly(&DIGITS.0), ReadOnly(&[]), ReadOnly(&[]));
     let mut store = Store::new([&mut first, &mut second], &mut records);
     {
-        let (opened, mut push) = store.open(built_in(), needed - 4);
+        let (opened, mut push) = store.open(OPEN, built_in(), needed - 4);
         assert_eq!((opened.origin, opened.slot_error), (Origin::BuiltIn, Some(refused)));
-        let bench = Bench { evaluate: EVALUATE, memory: &mut vec![0; needed as usize / 4 - 1] };
+        let bench = Bench { open: OPEN, memory: &mut vec![0; needed as usize / 4 - 1] };
         let activate = ModelRequest::Activate(Origin::Slot(0));
         assert_eq!(push.handle(&activate, bench), Err(StoreError::Refused(refused)));
     }
-    let (opened, mut push) = store.open(built_in(), needed);
+    let (opened, mut push) = store.open(OPEN, built_in(), needed);
     assert_eq!((opened.origin, opened.slot_error), (Origin::Slot(0), None));
-    let bench = Bench { evaluate: EVALUATE, memory: &mut [] };
+    let bench = Bench { open: OPEN, memory: &mut [] };
     assert!(matches!(push.handle(&ModelRequest::List, bench), Ok(ModelAnswer::List(_))));
 }

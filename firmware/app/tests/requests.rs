@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use sirocco::bundle::Bundle;
 use sirocco::calibrate::{Free, Observation, Task, calibrate};
-use sirocco::held::Evaluate;
+use sirocco::held::{Held, Open};
 use sirocco::layer::kernel::Portable;
 use sirocco::limits::{MAX_FRAME, TRAJECTORY_POINTS};
 use sirocco::query::{Query, QueryError};
@@ -12,19 +12,12 @@ use sirocco::wire::{self, DeviceError, FrameError, Memory, Message, PROTOCOL_VER
 use sirocco_firmware::{App, Arena, Board, Conversation, Opened, Received, Reply, built_in};
 
 const MEMORY: Memory = Memory { ram: 65536, statics: 1024, stack_high_water: 4096 };
-const BOARD: Board = Board {
-    name: "host",
-    memory: || Some(MEMORY),
-    uptime: Some(|| 1234),
-    clock: None,
-    evaluate: EVALUATE,
-    accelerate: |_| (),
-};
-const EVALUATE: Evaluate = |network, image, arena| network.logits::<Portable>(image, arena);
+const BOARD: Board = Board { name: "host", memory: || Some(MEMORY), uptime: Some(|| 1234), clock: None, open: OPEN };
+const OPEN: Open = |file| Held::open_prefix::<Portable>(file);
 
 fn app() -> App<'static> {
     let conversation = Box::leak(Box::new(Conversation::new()));
-    let opened = Opened::built_in(built_in());
+    let opened = Opened::built_in(OPEN, built_in());
     let held = Box::leak(Box::new(opened.held().unwrap()));
     App::new(BOARD, opened, held, conversation, Arena::new(Box::leak(Box::new([0; 1024]))))
 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{FakeFlash, Power, Torn};
 use sirocco::error::ModelError;
-use sirocco::held::Evaluate;
+use sirocco::held::{Held, Open};
 use sirocco::layer::kernel::Portable;
 use sirocco::limits::MAX_CHUNK;
 use sirocco::model::{CRC_DIGITS, Model, crc_of};
@@ -37,7 +37,7 @@ impl Device {
         let [mut first, mut second] = self.slots.each_ref().map(|slot| slot.under(power));
         let mut records = self.records.under(power);
         let mut store = Store::new([&mut first, &mut second], &mut records);
-        let (model, push) = store.open(built_in(), ROOM);
+        let (model, push) = store.open(OPEN, built_in(), ROOM);
         let result = work(model, push);
         *self = Device { slots: [first, second], records };
         result
@@ -46,7 +46,7 @@ impl Device {
     /// What answers after a reset.
     fn running(&mut self) -> (Origin, u32, Option<ModelError>) {
         self.boot(&Power::without_end(), |model, _| {
-            assert_eq!(model.held().unwrap().self_test(EVALUATE, &mut []).mismatches, 0);
+            assert_eq!(model.held().unwrap().self_test(&mut []).mismatches, 0);
             (model.origin, model.held().unwrap().model_info(true).crc32, model.slot_error)
         })
     }
@@ -58,7 +58,7 @@ impl Device {
 
 /// Bytes that image networks may work in here.
 const ROOM: u32 = 0;
-const EVALUATE: Evaluate = |network, image, arena| network.logits::<Portable>(image, arena);
+const OPEN: Open = |file| Held::open_prefix::<Portable>(file);
 
 /// A model that differs from the built-in one in its metadata, so that it has a checksum of its own.
 fn model(seed: u8) -> Vec<u8> {
@@ -85,7 +85,7 @@ fn crc32(file: &[u8]) -> u32 {
 }
 
 fn ask(push: &mut Push<'_>, request: ModelRequest) -> Result<ModelAnswer, StoreError> {
-    push.handle(&request, Bench { evaluate: EVALUATE, memory: &mut [] })
+    push.handle(&request, Bench { open: OPEN, memory: &mut [] })
 }
 
 fn begin(file: &[u8]) -> ModelRequest {
@@ -398,7 +398,7 @@ fn a_board_that_cannot_write_says_so() {
     let (mut first, mut second, mut records) = (ReadOnly(area), ReadOnly(area), ReadOnly(&[]));
     let slots: [&mut dyn Area; 2] = [&mut first, &mut second];
     let mut store = Store::new(slots, &mut records);
-    let (opened, mut push) = store.open(built_in(), ROOM);
+    let (opened, mut push) = store.open(OPEN, built_in(), ROOM);
     assert_eq!(opened.origin, Origin::Slot(0));
     ask(&mut push, begin(&file)).unwrap();
     assert_eq!(ask(&mut push, chunk(0, &file[..MAX_CHUNK])), Err(StoreError::ReadOnly));

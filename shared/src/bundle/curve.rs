@@ -57,6 +57,7 @@ impl Curve<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layer::kernel::Portable;
     use crate::model::{Model, Tensor};
     use std::vec::Vec;
 
@@ -83,7 +84,7 @@ mod tests {
         let bytes = &mut bytemuck::cast_slice_mut::<u64, u8>(&mut aligned)[..file.len()];
         bytes.copy_from_slice(file);
         let model = Model::open(bytes).unwrap();
-        let bundle = Bundle::from_model(&model).unwrap();
+        let bundle = Bundle::from_model::<Portable>(&model).unwrap();
         let (mut value, mut derivative, mut differs) = (0.0f64, 0.0f64, 0);
         for query in bundle.probes(0).take(2000).filter(|query| query.check(bundle.ode()).is_ok()) {
             let curve = bundle.curve(&query);

@@ -16,7 +16,8 @@ pub use probe::Probes;
 pub use sensitivity::{Free, Gradient};
 
 use crate::error::{Key, ModelError};
-use crate::layer::kernel::Kernel;
+use crate::layer::kernel::Portable;
+use crate::layer::rows::RowLoops;
 use crate::limits::{MAX_QUANTITIES, MAX_STATE, collect};
 use crate::math::{all_finite, exp};
 use crate::model::Model;
@@ -55,28 +56,29 @@ pub struct Bundle<'a> {
 }
 
 impl<'a> Bundle<'a> {
-    /// Opens a bundle file that fills `bytes` exactly and starts at a multiple of 8.
+    /// Opens, for any processor, a bundle file that fills `bytes` exactly and starts at a multiple of 8.
     ///
     /// # Errors
     /// The first defect found; see [`ModelError`].
     pub fn open(bytes: &'a [u8]) -> Result<Self, ModelError> {
-        Self::from_model(&Model::open(bytes)?)
+        Self::from_model::<Portable>(&Model::open(bytes)?)
     }
 
-    /// Opens a bundle file at the start of a larger area, such as a flash slot.
+    /// Opens, for any processor, a bundle file at the start of a larger area, such as a flash slot.
     ///
     /// # Errors
     /// The first defect found; see [`ModelError`].
     pub fn open_prefix(bytes: &'a [u8]) -> Result<Self, ModelError> {
-        Self::from_model(&Model::open_prefix(bytes)?)
+        Self::from_model::<Portable>(&Model::open_prefix(bytes)?)
     }
 
-    /// Validates everything once: version, system, form, domain, inputs, architecture, numbers, golden queries.
+    /// Validates everything once: version, system, form, domain, inputs, architecture, numbers, golden queries. The bundle is
+    /// evaluated with the inner loops of `K`, to the same bits with any.
     ///
     /// # Errors
     /// The first defect found; see [`ModelError`].
     #[inline(never)]
-    pub fn from_model(model: &Model<'a>) -> Result<Self, ModelError> {
+    pub fn from_model<K: RowLoops>(model: &Model<'a>) -> Result<Self, ModelError> {
         if model.require(Key::Format)?.parse() != Ok(FORMAT_VERSION) {
             return Err(ModelError::Version { supported: FORMAT_VERSION });
         }
@@ -90,7 +92,7 @@ impl<'a> Bundle<'a> {
         }
         let domain = parse_ranges(model.require(Key::Domain)?, ode).ok_or(ModelError::Metadata(Key::Domain))?;
         let inputs = parse_inputs(model.require(Key::Inputs)?, ode, form).ok_or(ModelError::Metadata(Key::Inputs))?;
-        let network = Network::open(model)?;
+        let network = Network::open::<K>(model)?;
         let ends = (network.widths().first().copied(), network.widths().last().copied());
         if ends != (Some(inputs.len()), Some(form.outputs(ode))) {
             return Err(ModelError::Metadata(Key::Layers));
@@ -101,11 +103,6 @@ impl<'a> Bundle<'a> {
         let bytes = model.file().len() as u32;
         let fixed = form == Form::Reduced && network.scheme() != Scheme::F32 && inputs.iter().all(Input::is_fixed);
         Ok(Bundle { ode, form, domain, inputs, network, golden, bytes, crc32: model.crc32(), max_error, fixed })
-    }
-
-    /// From here on, sums are a processor's own instructions, see [`Network::accelerate`].
-    pub fn accelerate<K: Kernel>(&mut self) {
-        self.network.accelerate::<K>();
     }
 
     /// The ODE system.

@@ -1,10 +1,6 @@
 //! Activations of the hidden layers, in f32 and in integers.
 
-use super::fine;
-use crate::math::{
-    self,
-    tanh::{cubic, exact},
-};
+use crate::math::{self, tanh::cubic};
 use serde::{Deserialize, Serialize};
 
 /// Hidden-layer activation, element by element.
@@ -48,13 +44,6 @@ impl Activation {
             Activation::Tanh => tanh_i32(z),
         }
     }
-
-    /// The fine integer form, see [`super::fine`]: a from z, and phi'(z) in a's unit.
-    pub fn value_fine(self, z: i64) -> (i32, i32) {
-        match self {
-            Activation::Tanh => tanh_fine(z),
-        }
-    }
 }
 
 /// Fractional bits of a preactivation.
@@ -62,12 +51,12 @@ pub const PRE_BITS: u32 = 18;
 /// Fractional bits of what layers take in 32 bits: a network's inputs, activations before [`narrow`].
 pub const WIDE_BITS: u32 = 24;
 /// Fractional bits of an activation in 16 bits: [-1, 1).
-pub const ACTIVATION_BITS: u32 = 15;
+pub const NARROW_BITS: u32 = 15;
 
 /// An activation in 16 bits: rounded to nearest, half up, saturated.
 #[inline(always)]
 pub fn narrow(a: i32) -> i16 {
-    const SHIFT: u32 = WIDE_BITS - ACTIVATION_BITS;
+    const SHIFT: u32 = WIDE_BITS - NARROW_BITS;
     let rounded = ((a >> (SHIFT - 1)) + 1) >> 1;
     rounded.clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }
@@ -116,53 +105,6 @@ fn tanh_i32(z: i32) -> i32 {
     (c0 + times(c1 + times(c2 + times(*c3)))) >> (TABLE_BITS - WIDE_BITS)
 }
 
-/// Nodes 0, 1/16, ..., 8.5 of [`tanh_fine`].
-const NODES: usize = 8 * 16 + 9;
-
-/// tanh at the nodes, computed by the compiler.
-static TANH: [i32; NODES] = {
-    let mut table = [0; NODES];
-    let mut i = 0;
-    while i < NODES {
-        table[i] = (exact(i as f64 / 16.0) * ONE as f64 + 0.5) as i32;
-        i += 1;
-    }
-    table
-};
-
-/// tanh and its derivative in [`fine`](super::fine) integers: the addition theorem from the nearest of 137 nodes.
-///
-/// With f = tanh at the node, d the distance to it and t = tanh d = d (1 - d^2/3 + 2 d^4/15),
-/// tanh = f + t (1 - f^2) / (1 + f t), the quotient as a series. Error at most 1.6e-9, a third of it the table's; beyond
-/// the last node, constant. About 60 instructions on a Cortex-M4, 16 of them 32 x 32 -> 64 bit multiplications.
-fn tanh_fine(z: i64) -> (i32, i32) {
-    const NODE_BITS: u32 = fine::PRE_BITS - 4;
-    const LAST: u64 = (NODES as u64 - 1) << NODE_BITS;
-    let magnitude = z.unsigned_abs().min(LAST);
-    let node = (magnitude + (1 << (NODE_BITS - 1))) >> NODE_BITS;
-    let f = TANH.get(node as usize).copied().unwrap_or(0);
-    // Within 2^30: half the distance of the nodes.
-    let d = magnitude.wrapping_sub(node << NODE_BITS) as i32;
-    // The upper half of a product. Fractional bits on the right.
-    let times = |a: i32, b: i32| ((i64::from(a) * i64::from(b)) >> 32) as i32;
-    let derivative = |a: i32| ONE - ((i64::from(a) * i64::from(a)) >> TABLE_BITS) as i32;
-    const ONE: i32 = 1 << TABLE_BITS;
-    let square = times(d, d); // 38
-    const THIRD: i32 = ((1u32 << 31) / 3) as i32; // 31
-    const TWO_FIFTEENTHS: i32 = (1 << 26) / 15; // 25
-    let series = times(square, THIRD - times(square, TWO_FIFTEENTHS)); // 37
-    let t = d - (times(d, series) >> 5); // 35
-    let q = times(f, t) >> 1; // 32
-    let mut quotient = ONE - (q >> 2); // 30
-    for _ in 0..5 {
-        quotient = ONE - times(q, quotient);
-    }
-    let slope = derivative(f);
-    let a = f + ((times(times(t, slope), quotient) + 1) >> 1);
-    let phi = if magnitude < LAST { derivative(a) } else { 0 };
-    (if z < 0 { -a } else { a }, phi)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,22 +120,6 @@ mod tests {
         assert!(largest <= 5.1e-7, "{largest:e}");
         for z in [-1 << 30, (1 << 30) - 1] {
             assert!(Activation::Tanh.value_i32(z).abs() >= (1 << WIDE_BITS) - 8);
-        }
-    }
-
-    #[test]
-    fn fine_tanh_is_within_its_stated_error() {
-        let unit = f64::from(1 << fine::ACTIVATION_BITS);
-        for i in -300_000i64..=300_000 {
-            let z = i * 1_000_003;
-            let (a, phi) = Activation::Tanh.value_fine(z);
-            let exact = libm::tanh(z as f64 / (1u64 << fine::PRE_BITS) as f64);
-            assert!((f64::from(a) / unit - exact).abs() <= 1.6e-9 || exact.abs() > 1.0 - 1e-7, "z = {z}: {a}");
-            assert!((f64::from(phi) / unit - (1.0 - exact * exact)).abs() <= 4e-9 || phi == 0, "z = {z}: {phi}");
-            assert_eq!((-a, phi), Activation::Tanh.value_fine(-z));
-        }
-        for z in [i64::MAX, i64::MIN, 9 << fine::PRE_BITS] {
-            assert!(matches!(Activation::Tanh.value_fine(z), (a, 0) if f64::from(a.abs()) > (1.0 - 1e-7) * unit));
         }
     }
 

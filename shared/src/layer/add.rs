@@ -4,8 +4,8 @@
 //! bias = round(2^14 (zero_out - zero_a s_a / s_out - zero_b s_b / s_out)) + 2^13. A ReLU is an output zero point of 0.
 //! Two multiplications and one saturating shift per element, all in 32 bits: |a m| < 2^23, |bias| <= 2^30.
 
+use super::requantize::biases;
 use crate::error::{ModelError, TensorKind};
-use crate::layer::requantize::biases;
 use crate::model::{Model, Tensor};
 
 /// Fractional bits of the multipliers.

@@ -2,17 +2,18 @@
 //!
 //! input (h, w, c), output (h', w', o), all unsigned bytes; weight (o, kh, kw, c) signed bytes, packed.
 //! sum\[o\] = bias\[o\] + sum over u, v, c of weight\[o, u, v, c\] x\[s i + u - p, s j + v - p, c\], exact in 32 bits;
-//! then [`requantise`](crate::layer::requantize::requantise). Outside the image x is the input's zero point; the exporter has
+//! then [`requantize`](crate::layer::requantize::requantize). Outside the image x is the input's zero point; the exporter has
 //! subtracted zero point times sum of weights from the bias, so that it stands for 0.
 //!
 //! Four windows at a time are unpacked into columns, each row of a window padded to whole words (with what lies
 //! beyond it: the weights there are zero), and every pair of channels takes one pass over them.
 //! Scratch: 8 bytes per weight of a channel, and one row of a window.
 
-use super::kernel::{Kernel, PIXELS};
+use super::kernel::ImageLoops;
+use super::pack::PIXELS;
+use super::requantize::{Channels, packed_weights};
+use super::shape::{Corner, Geometry};
 use crate::error::ModelError;
-use crate::layer::requantize::{Channels, packed_weights};
-use crate::layer::shape::{Corner, Geometry};
 use crate::model::Model;
 
 /// A convolution that borrows its weights from the model file.
@@ -75,7 +76,7 @@ impl<'a> Conv<'a> {
     }
 
     /// The whole output.
-    pub fn evaluate<K: Kernel>(&self, input: &[u8], output: &mut [u8], scratch: &mut [u32]) {
+    pub fn evaluate<K: ImageLoops>(&self, input: &[u8], output: &mut [u8], scratch: &mut [u32]) {
         let words = words(&self.geometry);
         let Some((columns, row)) = scratch.split_at_mut_checked(words * PIXELS) else { return };
         let Some(row) = row.get_mut(..padded_row(&self.geometry) / 4) else { return };
@@ -93,7 +94,7 @@ impl<'a> Conv<'a> {
 
     /// Unpacks the window at `corner` into the column at `place`.
     #[inline]
-    fn unpack_window<K: Kernel>(
+    fn unpack_window<K: ImageLoops>(
         &self,
         input: &[u8],
         corner: Corner,

@@ -1,13 +1,14 @@
 //! Dense layers in integers: a hidden one to bytes, and the last one to f32 logits.
 //!
 //! input (n) unsigned bytes, in the order (h, w, c); weight (o, n) signed bytes, packed.
-//! sum\[o\] = bias\[o\] + sum over i of weight\[o, i\] x\[i\], exact in 32 bits. Hidden: then [`requantise`]. Logits:
+//! sum\[o\] = bias\[o\] + sum over i of weight\[o, i\] x\[i\], exact in 32 bits. Hidden: then [`requantize`]. Logits:
 //! sum\[o\] as f32 times scale\[o\] (tensor `scale`, `F32`): the answer's last digits are not thrown away.
 //! Scratch: the unpacked input, 2 bytes per number.
 
-use super::kernel::{Kernel, unpack};
+use super::kernel::ImageLoops;
+use super::pack::unpack;
+use super::requantize::{Channels, biases, packed_weights, requantize};
 use crate::error::{ModelError, TensorKind};
-use crate::layer::requantize::{Channels, biases, packed_weights, requantise};
 use crate::model::{Model, Tensor};
 
 /// Largest scale of a logit: sums stay finite in f32.
@@ -54,7 +55,7 @@ impl<'a> Dense<'a> {
     }
 
     /// The whole output.
-    pub fn evaluate<K: Kernel>(&self, input: &[u8], output: &mut [u8], scratch: &mut [u32]) {
+    pub fn evaluate<K: ImageLoops>(&self, input: &[u8], output: &mut [u8], scratch: &mut [u32]) {
         let words = words(self.inputs);
         let Some(column) = scratch.get_mut(..words) else { return };
         unpack_column(input, column);
@@ -62,7 +63,7 @@ impl<'a> Dense<'a> {
         for (bytes, (weights, (mut sums, multiplier))) in output.chunks_mut(2).zip(pairs) {
             K::pair(weights, column, &mut sums);
             for ((byte, sum), multiplier) in bytes.iter_mut().zip(sums).zip(multiplier) {
-                *byte = requantise(sum, multiplier, self.channels.zero());
+                *byte = requantize(sum, multiplier, self.channels.zero());
             }
         }
     }
@@ -98,7 +99,7 @@ impl<'a> Logits<'a> {
     }
 
     /// One logit per class.
-    pub fn evaluate<K: Kernel>(&self, input: &[u8], logits: &mut [f32], scratch: &mut [u32]) {
+    pub fn evaluate<K: ImageLoops>(&self, input: &[u8], logits: &mut [f32], scratch: &mut [u32]) {
         let words = words(self.inputs);
         let Some(column) = scratch.get_mut(..words) else { return };
         unpack_column(input, column);

@@ -2,11 +2,11 @@
 //!
 //! Each sum runs from the bias through the inputs in order, so its bits do not depend on how rows are interleaved.
 //! One multiplication and one addition per weight; with the tangent, two of each. A Cortex-M4F takes about 2.3 instructions
-//! per weight, 1.2 in its own instructions ([`Kernel::FOUR_ROWS_F32`]).
+//! per weight, 1.2 in its own instructions ([`RowLoops::FOUR_ROWS_F32`]).
 
 use super::activation::Activation;
 use super::fine::Row;
-use super::kernel::{FLOATS, FourRows, Kernel};
+use super::rows::{FLOATS, FourRows, RowLoops};
 use super::{Activations, push};
 use crate::error::{ModelError, TensorKind};
 use crate::limits::MAX_WIDTH;
@@ -22,23 +22,19 @@ pub struct DenseF32<'a> {
 }
 
 impl<'a> DenseF32<'a> {
-    /// The layer `index` of a file, of the given shape.
+    /// The layer `index` of a file, of the given shape, for a processor with the loops of `K`.
     ///
     /// # Errors
     /// [`ModelError::Tensor`] if a tensor is missing or does not fit, [`ModelError::Value`] if a number is not finite.
-    pub fn open(model: &Model<'a>, index: u8, inputs: usize, outputs: usize) -> Result<Self, ModelError> {
+    pub fn open<K: RowLoops>(model: &Model<'a>, index: u8, inputs: usize, outputs: usize) -> Result<Self, ModelError> {
         let weight = super::tensor(model, index, TensorKind::Weight, &[outputs, inputs], Tensor::f32)?;
         let bias = super::tensor(model, index, TensorKind::Bias, &[outputs], Tensor::f32)?;
         if weight.iter().chain(bias).all(|v| v.is_finite()) {
-            Ok(DenseF32 { inputs, weight, bias, four_rows: None })
+            let four_rows = K::FOUR_ROWS_F32.filter(|_| inputs > FLOATS && inputs.is_multiple_of(FLOATS));
+            Ok(DenseF32 { inputs, weight, bias, four_rows })
         } else {
             Err(ModelError::Value { layer: index })
         }
-    }
-
-    /// From here on, sums of long rows are a processor's own instructions: the same bits in less time.
-    pub fn accelerate<K: Kernel>(&mut self) {
-        self.four_rows = K::FOUR_ROWS_F32.filter(|_| self.inputs > FLOATS && self.inputs.is_multiple_of(FLOATS));
     }
 
     /// Multiply-accumulates of one evaluation.

@@ -21,9 +21,11 @@
 //! [`Activation::value_i32`]. The tangent is f32, through the same quantised weights and activations: dy = phi'(a) scale
 //! sum weight * dx.
 
-use super::activation::{ACTIVATION_BITS, Activation, WIDE_BITS};
-use super::kernel::{Constants, Kernel, Order, Portable, SHORT_ROW};
+use super::activation::{Activation, NARROW_BITS, WIDE_BITS};
+use super::pack::Order;
 use super::row_scale::{BIAS_BITS, BIAS_LIMIT, multiplier, parts, unit_bits};
+use super::rows::{Constants, RowLoops, RowWeight, Rows, SHORT_ROW, WideRows};
+use super::weight::Weight;
 use super::{Activations, fine, push};
 use crate::error::{ModelError, TensorKind};
 use crate::limits::MAX_STATE;
@@ -37,36 +39,8 @@ pub const NARROW: usize = 16;
 /// step in the answer, so inputs have 24 fractional bits.
 const INPUT_LIMIT: i32 = 4 << WIDE_BITS;
 
-/// Integer type of the weights.
-pub trait Weight: Copy + Into<i32> + Into<f32> + core::fmt::Debug + 'static {
-    /// Significant bits of a scale.
-    const SCALE_BITS: u32;
-    /// A row's multiplier is its scale times two to the power of this.
-    const MULTIPLIER_BITS: u32;
-    /// The largest scale of hidden layers, so that multipliers fit 32 bits.
-    const LARGEST_SCALE: f32;
-    /// The largest scale of the last layer.
-    const LARGEST_OUTPUT_SCALE: f32;
-
-    /// How 16-bit activations stand in memory.
-    const ORDER: Order;
-
-    /// A tensor's elements, if they are of this type.
-    fn elements<'a>(tensor: &Tensor<'a>) -> Option<&'a [Self]>;
-
-    /// The t of rows on 16-bit inputs, by a processor's own instructions; `short`: all rows are, see [`SHORT_ROW`].
-    fn rows<K: Kernel>(short: bool) -> Rows<Self>;
-
-    /// The t of rows on 32-bit inputs.
-    fn wide_rows<K: Kernel>() -> WideRows<Self>;
-}
-
-/// Rows of weights, one after the other, times 16-bit activations, see [`Kernel`].
-pub type Rows<W> = fn(&[W], &[i16], &mut [i32]);
-/// The same on 32-bit activations.
-pub type WideRows<W> = fn(&[W], &[i32], &mut [i32]);
-
-/// A processor's own way through a layer.
+/// The loops of a processor for this layer. They are chosen when the layer is opened, so that a bundle is one type on every
+/// processor.
 #[derive(Debug, Clone, Copy)]
 struct Loops<W> {
     wide_sums: WideRows<W>,
@@ -75,53 +49,13 @@ struct Loops<W> {
     narrow_tanh: fn(&mut [i32], Constants<'_>),
 }
 
-impl<W: Weight> Loops<W> {
-    fn of<K: Kernel>(short: bool) -> Self {
+impl<W: RowWeight> Loops<W> {
+    fn of<K: RowLoops>(short: bool) -> Self {
         let narrow_tanh = match W::ORDER {
             Order::Plain => K::narrow_tanh,
             Order::Unpacked => K::unpacked_tanh,
         };
         Loops { wide_sums: W::wide_rows::<K>(), sums: W::rows::<K>(short), tanh: K::tanh, narrow_tanh }
-    }
-}
-
-impl Weight for i16 {
-    const SCALE_BITS: u32 = 1;
-    const MULTIPLIER_BITS: u32 = 40;
-    const LARGEST_SCALE: f32 = 1.0 / 1024.0;
-    const LARGEST_OUTPUT_SCALE: f32 = 1.0 / 256.0;
-    const ORDER: Order = Order::Plain;
-
-    fn elements<'a>(tensor: &Tensor<'a>) -> Option<&'a [Self]> {
-        tensor.i16()
-    }
-
-    fn rows<K: Kernel>(short: bool) -> Rows<Self> {
-        if short { K::short_rows_i16 } else { K::rows_i16 }
-    }
-
-    fn wide_rows<K: Kernel>() -> WideRows<Self> {
-        K::wide_i16
-    }
-}
-
-impl Weight for i8 {
-    const SCALE_BITS: u32 = 22;
-    const MULTIPLIER_BITS: u32 = 32;
-    const LARGEST_SCALE: f32 = 31.0 / 64.0;
-    const LARGEST_OUTPUT_SCALE: f32 = Self::LARGEST_SCALE;
-    const ORDER: Order = Order::Unpacked;
-
-    fn elements<'a>(tensor: &Tensor<'a>) -> Option<&'a [Self]> {
-        tensor.i8()
-    }
-
-    fn rows<K: Kernel>(_: bool) -> Rows<Self> {
-        K::rows_i8
-    }
-
-    fn wide_rows<K: Kernel>() -> WideRows<Self> {
-        K::wide_i8
     }
 }
 
@@ -170,7 +104,7 @@ impl<'v> Values<'v> {
         let halves: &[i16] = bytemuck::cast_slice(self.words);
         let (wide, n): (&[i32], usize) = if self.narrow == 0 { (self.words, 0) } else { (&[], self.narrow) };
         let narrow = (0..n).filter_map(move |k| halves.get(W::ORDER.place(k, n)));
-        wide.iter().map(move |a| real(*a, WIDE_BITS)).chain(narrow.map(move |a| real((*a).into(), ACTIVATION_BITS)))
+        wide.iter().map(move |a| real(*a, WIDE_BITS)).chain(narrow.map(move |a| real((*a).into(), NARROW_BITS)))
     }
 }
 
@@ -184,7 +118,6 @@ pub struct DenseInteger<'a, W> {
     bias: &'a [i32],
     wide_inputs: bool,
     wide_outputs: bool,
-    short: bool,
     loops: Loops<W>,
 }
 
@@ -196,13 +129,18 @@ pub fn quantise_input(x: f32) -> i32 {
     if x.to_bits() >> 31 == 0 { magnitude } else { -magnitude }
 }
 
-impl<'a, W: Weight> DenseInteger<'a, W> {
-    /// The layer `index` of a file, of the given shape.
+impl<'a, W: RowWeight> DenseInteger<'a, W> {
+    /// The layer `index` of a file, of the given shape, for a processor with the loops of `K`.
     ///
     /// # Errors
     /// [`ModelError::Tensor`] if a tensor is missing or does not fit, [`ModelError::Value`] if a scale is none that the
     /// weights' type allows, a multiplier is not the scale's, or a bias is beyond 64.
-    pub fn open(model: &Model<'a>, place: Place, inputs: usize, outputs: usize) -> Result<Self, ModelError> {
+    pub fn open<K: RowLoops>(
+        model: &Model<'a>,
+        place: Place,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Self, ModelError> {
         let Place { index, last } = place;
         let weight = super::tensor(model, index, TensorKind::Weight, &[outputs, inputs], W::elements)?;
         let bias = super::tensor(model, index, TensorKind::Bias, &[outputs], Tensor::i32)?;
@@ -219,15 +157,12 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
         let magnitude =
             |row: &[W]| row.iter().fold(0u32, |sum, w| sum.saturating_add(Into::<i32>::into(*w).unsigned_abs()));
         let short = weight.chunks(inputs.max(1)).all(|row| magnitude(row) < SHORT_ROW);
-        let (multiplier, loops) = (multipliers, Loops::of::<Portable>(short));
-        Ok(DenseInteger { inputs, weight, scale, multiplier, bias, wide_inputs, wide_outputs, short, loops })
+        let (multiplier, loops) = (multipliers, Loops::of::<K>(short));
+        Ok(DenseInteger { inputs, weight, scale, multiplier, bias, wide_inputs, wide_outputs, loops })
     }
+}
 
-    /// From here on, sums and activations are a processor's own instructions: the same bits in less time.
-    pub fn accelerate<K: Kernel>(&mut self) {
-        self.loops = Loops::of::<K>(self.short);
-    }
-
+impl<'a, W: Weight> DenseInteger<'a, W> {
     /// Multiply-accumulates of one evaluation.
     pub fn macs(&self) -> u32 {
         self.weight.len() as u32
@@ -321,6 +256,7 @@ fn make_room<T: Copy>(y: &mut Activations<T>, like: &[T]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layer::kernel::Portable;
 
     #[test]
     fn inputs_round_and_saturate() {

@@ -2,12 +2,12 @@
 //!
 //! input (h, w, c), output (h', w', c), unsigned bytes; weight (kh, kw, c rounded up to whole words) `I8`.
 //! sum\[c\] = bias\[c\] + sum over u, v of weight\[u, v, c\] x\[s i + u - p, s j + v - p, c\], exact; then
-//! [`requantise`]. Outside the image x is the input's zero point, as in [`conv`](super::conv).
+//! [`requantize`]. Outside the image x is the input's zero point, as in [`conv`](super::conv).
 
 use super::conv::Zeros;
+use super::requantize::{Channels, requantize};
+use super::shape::Geometry;
 use crate::error::{ModelError, TensorKind};
-use crate::layer::requantize::{Channels, requantise};
-use crate::layer::shape::Geometry;
 use crate::model::{Model, Tensor};
 
 /// Channels whose sums are kept at once.
@@ -60,7 +60,7 @@ impl<'a> Depthwise<'a> {
                     }
                 }
                 for ((byte, sum), (bias, multiplier)) in bytes.iter_mut().zip(sums).zip(&mut parameters) {
-                    *byte = requantise(sum.wrapping_add(bias), multiplier, self.channels.zero());
+                    *byte = requantize(sum.wrapping_add(bias), multiplier, self.channels.zero());
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! Layers of the device evaluator: one file each, formula and shapes first.
+//! Layers of the device evaluator: one file each, formula and shapes first. What a processor may do in its own way is in
+//! [`kernel`], [`tiles`] and [`rows`].
 
 pub mod activation;
 pub mod add;
@@ -9,11 +10,14 @@ pub mod dense_integer;
 pub mod depthwise;
 pub mod fine;
 pub mod kernel;
+pub mod pack;
 pub mod pool;
 pub mod requantize;
 pub mod row_scale;
+pub mod rows;
 pub mod shape;
 pub mod tiles;
+pub mod weight;
 pub mod winograd;
 
 use crate::error::{ModelError, TensorKind};

@@ -1,13 +1,13 @@
 //! Pooling in integers, without padding: input (h, w, c), output (h', w', c), unsigned bytes.
 //!
 //! Maximum: the largest byte of each window; scale and zero point stay.
-//! Average: sum\[c\] = bias\[c\] + sum over the window of x, then [`requantise`]; bias and multiplier are the same for
+//! Average: sum\[c\] = bias\[c\] + sum over the window of x, then [`requantize`]; bias and multiplier are the same for
 //! all channels, so the tensors have one element. The output has a scale of its own: averages are narrower.
 
-use super::kernel::Kernel;
+use super::kernel::ImageLoops;
+use super::requantize::{Channels, requantize};
+use super::shape::{Corner, Geometry};
 use crate::error::ModelError;
-use crate::layer::requantize::{Channels, requantise};
-use crate::layer::shape::{Corner, Geometry};
 use crate::model::Model;
 
 /// The input's pixels that a window covers, each as the slice from its first channel on.
@@ -29,7 +29,7 @@ pub struct MaxPool {
 
 impl MaxPool {
     /// The whole output.
-    pub fn evaluate<K: Kernel>(&self, input: &[u8], output: &mut [u8]) {
+    pub fn evaluate<K: ImageLoops>(&self, input: &[u8], output: &mut [u8]) {
         let channels = self.geometry.output.channels.max(1);
         for (largest, corner) in output.chunks_exact_mut(channels).zip(self.geometry.corners()) {
             largest.fill(0);
@@ -70,7 +70,7 @@ impl<'a> AveragePool<'a> {
                 }
             }
             for (byte, sum) in bytes.iter_mut().zip(sums.iter()) {
-                *byte = requantise(*sum as i32, multiplier, self.channels.zero());
+                *byte = requantize(*sum as i32, multiplier, self.channels.zero());
             }
         }
     }

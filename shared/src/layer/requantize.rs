@@ -13,7 +13,7 @@ const MAX_BIAS: i32 = 1 << 30;
 
 /// (sum M) / 2^32 + zero, rounded half up, as a byte.
 #[inline]
-pub fn requantise(sum: i32, multiplier: i32, zero: u8) -> u8 {
+pub fn requantize(sum: i32, multiplier: i32, zero: u8) -> u8 {
     let scaled = (i64::from(sum) * i64::from(multiplier) + (i64::from(zero) << 32) + (1 << 31)) >> 32;
     (scaled as i32).clamp(0, 255) as u8
 }
@@ -112,17 +112,17 @@ mod tests {
     #[test]
     fn rounds_half_up_and_clamps() {
         let half = 1 << 30; // a quarter of 2^32
-        assert_eq!([-2, -1, 0, 1, 2].map(|sum| requantise(sum, half, 10)), [10, 10, 10, 10, 11]);
-        assert_eq!([-6, -5, 5, 6].map(|sum| requantise(sum, half, 10)), [9, 9, 11, 12]);
-        assert_eq!(requantise(i32::MAX, i32::MAX, 255), 255);
-        assert_eq!(requantise(i32::MIN, i32::MAX, 0), 0);
+        assert_eq!([-2, -1, 0, 1, 2].map(|sum| requantize(sum, half, 10)), [10, 10, 10, 10, 11]);
+        assert_eq!([-6, -5, 5, 6].map(|sum| requantize(sum, half, 10)), [9, 9, 11, 12]);
+        assert_eq!(requantize(i32::MAX, i32::MAX, 255), 255);
+        assert_eq!(requantize(i32::MIN, i32::MAX, 0), 0);
     }
 
     proptest! {
         #[test]
         fn is_the_nearest_byte(sum in -(1i32 << 30)..1 << 30, multiplier in 0..=i32::MAX, zero: u8) {
             let exact = f64::from(sum) * f64::from(multiplier) / 4_294_967_296.0 + f64::from(zero);
-            let got = f64::from(requantise(sum, multiplier, zero));
+            let got = f64::from(requantize(sum, multiplier, zero));
             prop_assert!((got - exact.clamp(0.0, 255.0)).abs() <= 0.5 + 1e-6);
         }
     }

@@ -1,14 +1,14 @@
 //! What a row of integer weights is worth: its scale, and how a sum becomes a preactivation.
 
 use super::activation::{PRE_BITS, WIDE_BITS};
-use super::dense_integer::Weight;
+use super::weight::Weight;
 use crate::math::power_of_two;
 
 /// Scales are at least 2^-30.
 pub const MAX_EXPONENT: u32 = 30;
 /// Fractional bits of a bias.
 pub const BIAS_BITS: u32 = 24;
-/// What [`requantise`] keeps of a hidden layer's bias: multiples of this.
+/// What [`preactivation`] keeps of a hidden layer's bias: multiples of this.
 pub const BIAS_STEP: i32 = 1 << (BIAS_BITS - PRE_BITS);
 /// Largest magnitude of a bias, 64.
 pub const BIAS_LIMIT: i32 = 64 << BIAS_BITS;
@@ -46,7 +46,7 @@ pub fn nearest_scale<W: Weight>(scale: f32) -> f32 {
 ///
 /// On a Cortex-M4 a shift and one `SMMLAR`.
 #[inline(always)]
-pub fn requantise(t: i32, multiplier: i32, bias: i32) -> i32 {
+pub fn preactivation(t: i32, multiplier: i32, bias: i32) -> i32 {
     let start = i64::from(bias >> (BIAS_BITS - PRE_BITS)) << 32 | 1 << 31;
     ((i64::from(t) * i64::from(multiplier) + start) >> 32) as i32
 }
@@ -67,14 +67,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requantisation_rounds_to_nearest_and_fits() {
-        assert_eq!(requantise(5, 1 << 30, 0), 1);
-        assert_eq!((requantise(6, 1 << 30, 0), requantise(-6, 1 << 30, 0)), (2, -1));
-        assert_eq!((requantise(8, 1 << 30, 128), requantise(8, 1 << 30, -1)), (4, 1));
+    fn preactivations_round_to_nearest_and_fits() {
+        assert_eq!(preactivation(5, 1 << 30, 0), 1);
+        assert_eq!((preactivation(6, 1 << 30, 0), preactivation(-6, 1 << 30, 0)), (2, -1));
+        assert_eq!((preactivation(8, 1 << 30, 128), preactivation(8, 1 << 30, -1)), (4, 1));
         let largest = multiplier::<i8>(i8::LARGEST_SCALE).unwrap();
         assert!(multiplier::<i16>(i16::LARGEST_SCALE).unwrap() < largest);
-        assert_eq!(requantise(i32::MAX, largest, BIAS_LIMIT), (1 << 30) - (1 << 25) + (1 << 24));
-        assert_eq!(requantise(i32::MIN, largest, -BIAS_LIMIT), -(1 << 30) + (1 << 25) - (1 << 24));
+        assert_eq!(preactivation(i32::MAX, largest, BIAS_LIMIT), (1 << 30) - (1 << 25) + (1 << 24));
+        assert_eq!(preactivation(i32::MIN, largest, -BIAS_LIMIT), -(1 << 30) + (1 << 25) - (1 << 24));
     }
 
     #[test]

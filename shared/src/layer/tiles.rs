@@ -1,7 +1,7 @@
-//! What [`Kernel`] does with the tiles of [`winograd`](super::winograd), in safe Rust for every processor.
+//! The inner loops of [`winograd`](super::winograd). The default methods, in safe Rust, are the definition.
 
-use super::kernel::{Kernel, PIXELS};
-use crate::layer::requantize::{Channels, requantise};
+use super::pack::PIXELS;
+use super::requantize::{Channels, requantize};
 
 /// Places of a transformed tile.
 pub const PLACES: usize = 16;
@@ -10,7 +10,7 @@ pub type Column = [[u32; PIXELS]; PLACES];
 /// Sums of two channels of four tiles, place by place.
 pub type Sums = [[[i32; PIXELS]; 2]; PLACES];
 
-/// Two by two outputs.
+/// Where a 2 x 2 tile of outputs goes, and how much of it lies inside the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tile {
     /// Where the bytes of the first one begin.
@@ -42,6 +42,29 @@ impl<'g> Group<'g> {
         let of_a_pair = PLACES * self.columns.len();
         let weights = if of_a_pair == 0 { &[] } else { self.weights };
         weights.chunks_exact(of_a_pair.max(1))
+    }
+}
+
+/// The loops of transformed tiles for one processor.
+pub trait Tiles {
+    /// Transforms a tile of [`winograd`](super::winograd) into the column `place`: V = B' d B, each four channels as two
+    /// words of two 16-bit numbers, places 0 with 2 and 1 with 3. The 16 pixels have `channels` bytes, a multiple of four;
+    /// they begin with `input`, and a row of four `row` bytes after the one before. `columns` has two words for every four
+    /// channels. What lies beyond `input` counts as 0.
+    fn transform(input: &[u8], channels: usize, row: usize, place: usize, columns: &mut [Column]) {
+        transform(input, channels, row, place, columns);
+    }
+
+    /// Two channels of four transformed tiles: sums\[k\]\[c\]\[p\] = sum over i of weight\[k, i, c\] columns\[i, k, p\] for
+    /// each of the 16 places, products of two 16-bit numbers each. `weights` has as many words per place as `columns`.
+    /// Sums wrap.
+    fn places(weights: &[[u32; 2]], columns: &[Column], sums: &mut Sums) {
+        places(weights, columns, sums);
+    }
+
+    /// All channels of up to four transformed tiles, to the bytes of `output`.
+    fn tiles(group: &Group<'_>, output: &mut [u8]) {
+        tiles::<Self>(group, output);
     }
 }
 
@@ -93,8 +116,8 @@ fn product_of_halves(a: u32, b: u32) -> i32 {
     (a0 * b0).wrapping_add(a1 * b1)
 }
 
-/// See [`Kernel::transform`].
-pub(super) fn transform(input: &[u8], channels: usize, row: usize, place: usize, columns: &mut [Column]) {
+/// See [`Tiles::transform`].
+fn transform(input: &[u8], channels: usize, row: usize, place: usize, columns: &mut [Column]) {
     for (first, columns) in (0..channels).step_by(4).zip(columns.as_chunks_mut::<2>().0) {
         let pixel = |i: usize, j: usize| {
             let rest = input.get(i * row + j * channels + first..);
@@ -109,8 +132,8 @@ pub(super) fn transform(input: &[u8], channels: usize, row: usize, place: usize,
     }
 }
 
-/// See [`Kernel::places`].
-pub(super) fn places(weights: &[[u32; 2]], columns: &[Column], sums: &mut Sums) {
+/// See [`Tiles::places`].
+fn places(weights: &[[u32; 2]], columns: &[Column], sums: &mut Sums) {
     let rows = weights.chunks_exact(columns.len().max(1));
     for (k, (weights, sums)) in rows.zip(sums).enumerate() {
         *sums = [[0; PIXELS]; 2];
@@ -124,20 +147,20 @@ pub(super) fn places(weights: &[[u32; 2]], columns: &[Column], sums: &mut Sums) 
     }
 }
 
-/// See [`Kernel::tiles`].
-pub(super) fn tiles<K: Kernel + ?Sized>(group: &Group<'_>, output: &mut [u8]) {
+/// See [`Tiles::tiles`].
+fn tiles<T: Tiles + ?Sized>(group: &Group<'_>, output: &mut [u8]) {
     let Group { columns, channels, tiles, row, .. } = *group;
     let mut sums = Sums::default();
     let rows = group.pairs().zip(channels.pairs());
     for (first, (weights, (bias, multiplier))) in (0..channels.len()).step_by(2).zip(rows) {
-        K::places(weights, columns, &mut sums);
+        T::places(weights, columns, &mut sums);
         let constants = bias.into_iter().zip(multiplier);
         for (c, (bias, multiplier)) in (0..2).zip(constants).take(channels.len() - first) {
             for (place, tile) in tiles.iter().enumerate() {
                 for ((i, j), y) in [(0, 0), (0, 1), (1, 0), (1, 1)].into_iter().zip(outputs(&sums, c, place)) {
                     let at = tile.at + i * row + j * channels.len() + first + c;
                     if let Some(byte) = output.get_mut(at).filter(|_| i < tile.rows && j < tile.columns) {
-                        *byte = requantise(bias.wrapping_add(y >> 2), multiplier, channels.zero());
+                        *byte = requantize(bias.wrapping_add(y >> 2), multiplier, channels.zero());
                     }
                 }
             }

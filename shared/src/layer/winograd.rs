@@ -12,7 +12,7 @@
 //! ```
 //!
 //! G is twice the one of the paper, so that U is whole, and Y is four times the sum of the [direct form](super::conv):
-//! y = requantise(bias + Y / 4), the same byte. |U| <= 9 x 127 and |V| <= 4 x 255 fit 16 bits; Y is exact in 32 bits for
+//! y = requantize(bias + Y / 4), the same byte. |U| <= 9 x 127 and |V| <= 4 x 255 fit 16 bits; Y is exact in 32 bits for
 //! every number of channels that a file may have.
 //!
 //! input (h, w, c) with c a multiple of four, output (h', w', o), unsigned bytes. The file holds U instead of g, packed
@@ -24,11 +24,11 @@
 //! time are transformed; every pair of outputs passes over them.
 
 use super::conv::Zeros;
-use super::kernel::{Kernel, PIXELS};
-use super::tiles::{Column, Group, PLACES, Tile};
+use super::pack::PIXELS;
+use super::requantize::Channels;
+use super::shape::{Geometry, Shape};
+use super::tiles::{Column, Group, PLACES, Tile, Tiles};
 use crate::error::{ModelError, TensorKind};
-use crate::layer::requantize::Channels;
-use crate::layer::shape::{Geometry, Shape};
 use crate::model::{Model, Tensor};
 use heapless::Vec;
 
@@ -109,7 +109,7 @@ impl<'a> Winograd<'a> {
     }
 
     /// The whole output.
-    pub fn evaluate<K: Kernel>(&self, input: &[u8], output: &mut [u8], scratch: &mut [u32]) {
+    pub fn evaluate<T: Tiles>(&self, input: &[u8], output: &mut [u8], scratch: &mut [u32]) {
         let words = words(&self.geometry);
         let Some((columns, buffer)) = scratch.split_at_mut_checked(words * PLACES * PIXELS) else { return };
         let Some(buffer) = buffer.get_mut(..words / 2 * PLACES) else { return };
@@ -120,7 +120,7 @@ impl<'a> Winograd<'a> {
         loop {
             let mut tiles = Vec::<Tile, PIXELS>::new();
             for corner in corners.by_ref().take(PIXELS) {
-                self.transform::<K>(input, corner, tiles.len(), columns, buffer);
+                self.transform::<T>(input, corner, tiles.len(), columns, buffer);
                 // There is room for as many.
                 let _ = tiles.push(tile(&self.geometry, corner));
             }
@@ -128,13 +128,13 @@ impl<'a> Winograd<'a> {
                 return;
             }
             let (weights, channels) = (self.weight, &self.channels);
-            K::tiles(&Group { weights, columns, channels, tiles: &tiles, row }, output);
+            T::tiles(&Group { weights, columns, channels, tiles: &tiles, row }, output);
         }
     }
 
     /// Transforms the tile of this output into the column `place`: from where it lies, or, if it reaches beyond the image, put
     /// together first.
-    fn transform<K: Kernel>(
+    fn transform<T: Tiles>(
         &self,
         input: &[u8],
         output: [usize; 2],
@@ -148,7 +148,7 @@ impl<'a> Winograd<'a> {
         if let (Some(first), Some(_)) = ends
             && let Some(inside) = input.get(first..)
         {
-            return K::transform(inside, channels, width * channels, place, columns);
+            return T::transform(inside, channels, width * channels, place, columns);
         }
         let zeros = self.zeros.0.iter().cycle();
         for (pixel, at) in buffer.chunks_exact_mut(channels.max(1)).zip(self::pixels(&self.geometry, output)) {
@@ -157,7 +157,7 @@ impl<'a> Winograd<'a> {
                 None => pixel.iter_mut().zip(zeros.clone()).for_each(|(byte, zero)| *byte = *zero),
             }
         }
-        K::transform(buffer, channels, SIDE * channels, place, columns);
+        T::transform(buffer, channels, SIDE * channels, place, columns);
     }
 }
 

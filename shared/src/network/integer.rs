@@ -3,7 +3,8 @@
 
 use super::{Slopes, head};
 use crate::layer::activation::Activation;
-use crate::layer::dense_integer::{DenseInteger, Values, Weight};
+use crate::layer::dense_integer::{DenseInteger, Values};
+use crate::layer::weight::Weight;
 use crate::layer::{Activations, Vector};
 use crate::limits::{MAX_LAYERS, MAX_QUANTITIES, MAX_STATE, MAX_WIDTH};
 use crate::ode::State;

@@ -6,7 +6,8 @@ use crate::bundle::quantize;
 use crate::host::model_file::{self, Metadata, ModelBytes, ModelFileError};
 use sirocco::bundle::Bundle;
 use sirocco::error::{Key, ModelError, TensorKind};
-use sirocco::layer::dense_integer::Weight;
+use sirocco::layer::kernel::Portable;
+use sirocco::layer::weight::Weight;
 use sirocco::model::{Model, Tensor};
 use sirocco::network::Scheme;
 use std::path::Path;
@@ -39,7 +40,7 @@ pub fn bundle(path: &Path) -> Result<Loaded, ModelFileError> {
 
 fn parts(bytes: &[u8]) -> Result<(Problem, Mlp, Scheme, Metadata), ModelError> {
     let model = Model::open(bytes)?;
-    let bundle = Bundle::from_model(&model)?;
+    let bundle = Bundle::from_model::<Portable>(&model)?;
     let domain = ranges(model.require(Key::Domain)?).into_iter().map(|(_, lo, hi)| (lo, hi)).collect();
     let inputs = ranges(model.require(Key::Inputs)?).into_iter();
     let inputs = inputs.map(|(name, lo, hi)| Input { name: name.into(), lo, hi }).collect();

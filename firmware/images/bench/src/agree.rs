@@ -2,10 +2,12 @@
 
 use crate::random::Random;
 use semihosting::println;
-use sirocco::layer::dense_integer::Weight;
-use sirocco::layer::kernel::{Constants, Kernel, PIXELS, Portable};
+use sirocco::layer::kernel::{ImageLoops, Portable};
+use sirocco::layer::pack::PIXELS;
 use sirocco::layer::row_scale;
-use sirocco::layer::tiles::{Column, PLACES, Sums};
+use sirocco::layer::rows::{Constants, RowLoops};
+use sirocco::layer::tiles::{Column, PLACES, Sums, Tiles};
+use sirocco::layer::weight::Weight;
 use sirocco::limits::MAX_WIDTH;
 use sirocco_dsp::Dsp;
 

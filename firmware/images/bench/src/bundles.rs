@@ -6,7 +6,7 @@ use core::hint::black_box;
 use semihosting::println;
 use sirocco::bundle::Bundle;
 use sirocco::fixed::Fixed;
-use sirocco::layer::kernel::Kernel;
+use sirocco::layer::rows::RowLoops;
 use sirocco::limits::MAX_QUANTITIES;
 use sirocco::ode::Ode;
 use sirocco::query::Query;

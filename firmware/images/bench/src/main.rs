@@ -57,8 +57,7 @@ fn run(arena: &mut [u32]) -> Result<(), &'static str> {
     #[cfg(target_abi = "eabihf")]
     agree::check();
     let model = Model::open_prefix(sirocco_cortex_m::memory::read_only_slot()).map_err(|_| "no model in the slot")?;
-    if let Ok(mut bundle) = Bundle::open(model.file()) {
-        bundle.accelerate::<Inner>();
+    if let Ok(bundle) = Bundle::from_model::<Inner>(&model) {
         bundles::count(&bundle, &counter);
         return Ok(());
     }

@@ -97,7 +97,7 @@ fn model_chunk(push: &mut Push<'_>, offset: u32, chunk: &Chunk) -> Result<ModelA
 // SAFETY: the name is used once.
 #[unsafe(no_mangle)]
 fn model_open(file: &[u8]) -> Result<Held<'_>, ModelError> {
-    Held::open_prefix(file)
+    Held::open_prefix::<Portable>(file)
 }
 
 // SAFETY: the name is used once.
@@ -109,7 +109,7 @@ fn model_handle(push: &mut Push<'_>, request: &ModelRequest, bench: Bench<'_>) -
 // SAFETY: the name is used once.
 #[unsafe(no_mangle)]
 fn boot<'s>(store: &'s mut Store<'_>, built_in: &'s [u8], room: u32) -> (Opened<'s>, Push<'s>) {
-    store.open(built_in, room)
+    store.open(|file| Held::open_prefix::<Portable>(file), built_in, room)
 }
 
 // SAFETY: the name is used once.

@@ -6,7 +6,7 @@
 pub mod clock;
 pub mod memory;
 
-use sirocco::held::Evaluate;
+use sirocco::held::Held;
 use sirocco_firmware::Board;
 
 /// The inner loops for this core.
@@ -16,9 +16,6 @@ type Kernel = sirocco::layer::kernel::Portable;
 #[cfg(dsp)]
 type Kernel = sirocco_dsp::Dsp;
 
-/// Evaluates image networks as fast as this core can.
-const EVALUATE: Evaluate = |network, image, arena| network.logits::<Kernel>(image, arena);
-
 /// The description of the board called `name`. The core's clock counts from here on.
 pub fn board(name: &'static str) -> Board {
     Board {
@@ -26,7 +23,6 @@ pub fn board(name: &'static str) -> Board {
         memory: || Some(memory::usage()),
         uptime: None,
         clock: clock::start(),
-        evaluate: EVALUATE,
-        accelerate: |held| held.accelerate::<Kernel>(),
+        open: |file| Held::open_prefix::<Kernel>(file),
     }
 }

@@ -3,27 +3,28 @@
 //! `sirocco::layer::kernel::Portable` computes.
 
 use core::arch::naked_asm;
-use sirocco::layer::kernel::{BYTE_SUM_SHIFT, Kernel, Portable, WIDE_SUM_SHIFT};
+use sirocco::layer::kernel::Portable;
+use sirocco::layer::rows::{BYTE_SUM_SHIFT, RowLoops, WIDE_SUM_SHIFT};
 
 /// Rows of weights on so many activations, to sums, from the first to the last's end.
 type Loop<W> = unsafe extern "C" fn(*const W, *const i16, usize, *mut i32, *mut i32);
 /// The same in safe Rust.
 type Rows<W> = fn(&[W], &[i16], &mut [i32]);
 
-/// See [`Kernel::rows_i8`].
+/// See [`RowLoops::rows_i8`].
 #[inline(always)]
 pub fn rows_i8(weights: &[i8], x: &[i16], sums: &mut [i32]) {
     let rows = if x.len() == 32 && weights.as_ptr() as usize & 3 == 0 { sum_i8_of_32 } else { sum_i8 };
     by(rows, weights, x, sums, Portable::rows_i8);
 }
 
-/// See [`Kernel::rows_i16`].
+/// See [`RowLoops::rows_i16`].
 #[inline(always)]
 pub fn rows_i16(weights: &[i16], x: &[i16], sums: &mut [i32]) {
     by(sum_i16, weights, x, sums, Portable::rows_i16);
 }
 
-/// See [`Kernel::short_rows_i16`].
+/// See [`RowLoops::short_rows_i16`].
 #[inline(always)]
 pub fn short_rows_i16(weights: &[i16], x: &[i16], sums: &mut [i32]) {
     by(short_i16, weights, x, sums, Portable::short_rows_i16);

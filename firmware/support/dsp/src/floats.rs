@@ -3,7 +3,7 @@
 //! for bit what safe Rust computes.
 
 use core::arch::asm;
-use sirocco::layer::kernel::FLOATS;
+use sirocco::layer::rows::FLOATS;
 
 /// Eight products of a row.
 macro_rules! products {
@@ -40,7 +40,7 @@ macro_rules! products {
     };
 }
 
-/// See [`FOUR_ROWS_F32`](sirocco::layer::kernel::Kernel::FOUR_ROWS_F32). Leaves the sums where lengths do not fit.
+/// See [`FOUR_ROWS_F32`](sirocco::layer::rows::RowLoops::FOUR_ROWS_F32). Leaves the sums where lengths do not fit.
 pub fn four_rows(weights: &[f32], x: &[f32], sums: &mut [f32; 4]) {
     let n = x.len();
     if n == 0 || !n.is_multiple_of(FLOATS) || weights.len() != 4 * n {

@@ -3,21 +3,22 @@
 
 use core::arch::naked_asm;
 use sirocco::layer::activation::{TANH_CUBICS, TANH_MIDDLE};
-use sirocco::layer::kernel::{Constants, Kernel, Portable};
+use sirocco::layer::kernel::Portable;
+use sirocco::layer::rows::{Constants, RowLoops};
 
-/// See [`Kernel::tanh`].
+/// See [`RowLoops::tanh`].
 #[inline(always)]
 pub fn tanh(sums: &mut [i32], constants: Constants<'_>) {
     by(wide, sums, constants, Portable::tanh);
 }
 
-/// See [`Kernel::narrow_tanh`].
+/// See [`RowLoops::narrow_tanh`].
 #[inline(always)]
 pub fn narrow_tanh(sums: &mut [i32], constants: Constants<'_>) {
     by(narrow, sums, constants, Portable::narrow_tanh);
 }
 
-/// See [`Kernel::unpacked_tanh`].
+/// See [`RowLoops::unpacked_tanh`].
 #[inline(always)]
 pub fn unpacked_tanh(sums: &mut [i32], constants: Constants<'_>) {
     by(unpacked, sums, constants, Portable::unpacked_tanh);

@@ -2,76 +2,85 @@
 //! instructions for four channels of a tile; [`places`], 11 for 16 products of 16 bits; [`tiles`] back to bytes, 60 for the
 //! four outputs of a channel.
 
-use super::{Dsp, Tail};
+use crate::Dsp;
 use core::arch::naked_asm;
-use sirocco::layer::kernel::{Kernel, PIXELS, Portable};
-use sirocco::layer::tiles::{Column, Group, PLACES, Sums, Tile};
+use sirocco::layer::kernel::Portable;
+use sirocco::layer::pack::PIXELS;
+use sirocco::layer::tiles::{Column, Group, PLACES, Sums, Tile, Tiles};
 
 /// Words of the depth that the longer loop takes at a turn.
 const TURN: usize = 8;
 
-/// See [`Kernel::places`].
-pub fn places(weights: &[[u32; 2]], columns: &[Column], sums: &mut Sums) {
-    let words = columns.len();
-    if words == 0 || !words.is_multiple_of(2) || weights.len() != PLACES * words {
-        return Portable::places(weights, columns, sums);
+impl Tiles for Dsp {
+    fn places(weights: &[[u32; 2]], columns: &[Column], sums: &mut Sums) {
+        let words = columns.len();
+        if words == 0 || !words.is_multiple_of(2) || weights.len() != PLACES * words {
+            return Portable::places(weights, columns, sums);
+        }
+        let task = Task { words: 8 * words, last: weights.as_ptr_range().end };
+        // SAFETY: as checked, `columns` has a positive even number of rows, and `weights` 16 times as many pairs; the loop over
+        // whole turns is taken for whole turns alone.
+        unsafe {
+            match words.is_multiple_of(TURN) {
+                true => turns(weights.as_ptr(), columns.as_ptr(), sums, &task),
+                false => steps(weights.as_ptr(), columns.as_ptr(), sums, &task),
+            }
+        }
     }
-    let task = Task { words: 8 * words, last: weights.as_ptr_range().end };
-    // SAFETY: as checked, `columns` has a positive even number of rows, and `weights` 16 times as many pairs; the loop over
-    // whole turns is taken for whole turns alone.
-    unsafe {
-        match words.is_multiple_of(TURN) {
-            true => turns(weights.as_ptr(), columns.as_ptr(), sums, &task),
-            false => steps(weights.as_ptr(), columns.as_ptr(), sums, &task),
+
+    fn transform(input: &[u8], channels: usize, row: usize, place: usize, columns: &mut [Column]) {
+        let last = row.checked_mul(3).and_then(|last| last.checked_add(channels.checked_mul(4)?));
+        let whole = channels > 0 && channels.is_multiple_of(4) && columns.len() == channels / 2;
+        if !whole || last.is_none_or(|last| last > input.len()) {
+            return Portable::transform(input, channels, row, place, columns);
+        }
+        let column = columns.as_mut_ptr().cast::<u32>().wrapping_add(place % PIXELS);
+        // SAFETY: the last of four rows of four pixels ends within `input`; `columns` has two rows for every four channels, of
+        // which there are some; the stores' addresses begin within the first one.
+        unsafe { transform_words(input.as_ptr(), column, row, channels) };
+    }
+
+    fn tiles(group: &Group<'_>, output: &mut [u8]) {
+        let Group { columns, channels, tiles, row, .. } = *group;
+        let pixel = channels.len();
+        let inside = |tile: &Tile| {
+            let end = row.checked_add(2 * pixel).and_then(|size| size.checked_add(tile.at));
+            tile.rows == 2 && tile.columns == 2 && end.is_some_and(|end| end <= output.len())
+        };
+        let (Ok(whole), true) = (<&[Tile; PIXELS]>::try_from(tiles), tiles.iter().all(inside)) else {
+            return Tail::tiles(group, output);
+        };
+        let mut sums = Sums::default();
+        let mut task = Outputs {
+            bias: 0,
+            multiplier: 0,
+            zero: channels.zero().into(),
+            pixel,
+            row,
+            diagonal: row + pixel,
+            out: whole.map(|tile| output.as_mut_ptr().wrapping_add(tile.at)),
+        };
+        let mut constants = channels.iter();
+        for weights in group.pairs() {
+            Dsp::places(weights, columns, &mut sums);
+            for (channel, (bias, multiplier)) in (0..2).zip(&mut constants) {
+                (task.bias, task.multiplier) = (bias, multiplier);
+                // SAFETY: `sums` has those of two channels, and every tile's four outputs lie within `output`, all channels of
+                // them: as checked, `at` + `row` + two pixels is no more than its length. `out` moves on by a byte for every
+                // channel.
+                unsafe { outputs(sums.as_ptr().cast::<i32>().wrapping_add(channel * PIXELS), &task) };
+                task.out = task.out.map(|out| out.wrapping_add(1));
+            }
         }
     }
 }
 
-/// See [`Kernel::transform`].
-pub fn transform(input: &[u8], channels: usize, row: usize, place: usize, columns: &mut [Column]) {
-    let last = row.checked_mul(3).and_then(|last| last.checked_add(channels.checked_mul(4)?));
-    let whole = channels > 0 && channels.is_multiple_of(4) && columns.len() == channels / 2;
-    if !whole || last.is_none_or(|last| last > input.len()) {
-        return Portable::transform(input, channels, row, place, columns);
-    }
-    let column = columns.as_mut_ptr().cast::<u32>().wrapping_add(place % PIXELS);
-    // SAFETY: the last of four rows of four pixels ends within `input`; `columns` has two rows for every four channels, of
-    // which there are some; the stores' addresses begin within the first one.
-    unsafe { transform_words(input.as_ptr(), column, row, channels) };
-}
+/// The definition over [`Dsp`]'s places, for fewer than four tiles and tiles at the border.
+struct Tail;
 
-/// See [`Kernel::tiles`].
-pub fn tiles(group: &Group<'_>, output: &mut [u8]) {
-    let Group { columns, channels, tiles, row, .. } = *group;
-    let pixel = channels.len();
-    let inside = |tile: &Tile| {
-        let end = row.checked_add(2 * pixel).and_then(|size| size.checked_add(tile.at));
-        tile.rows == 2 && tile.columns == 2 && end.is_some_and(|end| end <= output.len())
-    };
-    let (Ok(whole), true) = (<&[Tile; PIXELS]>::try_from(tiles), tiles.iter().all(inside)) else {
-        return Tail::tiles(group, output);
-    };
-    let mut sums = Sums::default();
-    let mut task = Outputs {
-        bias: 0,
-        multiplier: 0,
-        zero: channels.zero().into(),
-        pixel,
-        row,
-        diagonal: row + pixel,
-        out: whole.map(|tile| output.as_mut_ptr().wrapping_add(tile.at)),
-    };
-    let mut constants = channels.iter();
-    for weights in group.pairs() {
-        Dsp::places(weights, columns, &mut sums);
-        for (channel, (bias, multiplier)) in (0..2).zip(&mut constants) {
-            (task.bias, task.multiplier) = (bias, multiplier);
-            // SAFETY: `sums` has those of two channels, and every tile's four outputs lie within `output`, all channels of
-            // them: as checked, `at` + `row` + two pixels is no more than its length. `out` moves on by a byte for every
-            // channel.
-            unsafe { outputs(sums.as_ptr().cast::<i32>().wrapping_add(channel * PIXELS), &task) };
-            task.out = task.out.map(|out| out.wrapping_add(1));
-        }
+impl Tiles for Tail {
+    fn places(weights: &[[u32; 2]], columns: &[Column], sums: &mut Sums) {
+        Dsp::places(weights, columns, sums);
     }
 }
 

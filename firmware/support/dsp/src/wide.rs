@@ -2,19 +2,20 @@
 //! loaded. Bit for bit what `sirocco::layer::kernel::Portable` computes.
 
 use core::arch::naked_asm;
-use sirocco::layer::kernel::{Kernel, Portable};
+use sirocco::layer::kernel::Portable;
 use sirocco::layer::row_scale::wide_shift;
+use sirocco::layer::rows::RowLoops;
 
 /// Rows of weights on activations, from `x` to `end`, to sums, from `sums` to `last`.
 type Loop<W> = unsafe extern "C" fn(*const W, *const i32, *const i32, *mut i32, *const i32);
 
-/// See [`Kernel::wide_i8`].
+/// See [`RowLoops::wide_i8`].
 #[inline(always)]
 pub fn wide_i8(weights: &[i8], x: &[i32], sums: &mut [i32]) {
     by([three_i8, five_i8, thirty_two_i8, eights_i8], weights, x, sums, Portable::wide_i8);
 }
 
-/// See [`Kernel::wide_i16`].
+/// See [`RowLoops::wide_i16`].
 #[inline(always)]
 pub fn wide_i16(weights: &[i16], x: &[i32], sums: &mut [i32]) {
     by([three_i16, five_i16, thirty_two_i16, eights_i16], weights, x, sums, Portable::wide_i16);

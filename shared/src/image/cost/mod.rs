@@ -18,7 +18,7 @@ mod table;
 use super::architecture::{Architecture, Operation, Step};
 use crate::layer::conv;
 use crate::layer::dense_bytes;
-use crate::layer::kernel::PIXELS;
+use crate::layer::pack::PIXELS;
 use crate::layer::tiles::PLACES;
 use crate::layer::winograd;
 

@@ -12,9 +12,10 @@ pub mod search;
 
 use crate::bundle::mlp::{Layer, Mlp};
 use crate::host::model_file::OwnedTensor;
-use sirocco::layer::dense_integer::{NARROW, Weight};
-use sirocco::layer::kernel::SHORT_ROW;
+use sirocco::layer::dense_integer::NARROW;
 use sirocco::layer::row_scale::{BIAS_BITS, BIAS_LIMIT, BIAS_STEP, MAX_EXPONENT, multiplier, nearest_scale};
+use sirocco::layer::rows::SHORT_ROW;
+use sirocco::layer::weight::Weight;
 use sirocco::network::Scheme;
 
 /// The integers that a format's weights are.
