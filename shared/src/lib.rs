@@ -15,7 +15,7 @@ pub mod calibrate;
 pub mod classify;
 pub mod drift;
 pub mod error;
-pub mod fixed;
+pub mod fixed_point;
 pub mod held;
 pub mod image;
 pub mod layer;

@@ -3,8 +3,7 @@
 use crate::limits::MAX_QUANTITIES;
 use crate::math::{self, to_fixed};
 use crate::ode::Ode;
-use crate::ode::sir::Reduced;
-use crate::ode::sir::fixed::{self, FixedReduced};
+use crate::ode::sir::{FixedReduced, Reduced, SHARE_BITS, TIME_BITS};
 use crate::query::Query;
 use crate::text::{number, split, split_once};
 use heapless::Vec;
@@ -183,8 +182,8 @@ impl FixedScale {
     /// As nearly as the float scaling that it stands for.
     fn new(source: Source, mid: f32, slope: f32) -> Option<Self> {
         let bits = match source {
-            Source::Tau => fixed::TIME_BITS,
-            Source::InfectedShare | Source::InfectionShare => fixed::SHARE_BITS,
+            Source::Tau => TIME_BITS,
+            Source::InfectedShare | Source::InfectionShare => SHARE_BITS,
             _ => return None,
         };
         // slope = m 2^-s with an m of 31 bits.

@@ -22,8 +22,7 @@ use crate::limits::{MAX_QUANTITIES, MAX_STATE, collect};
 use crate::math::{all_finite, exp};
 use crate::model::Model;
 use crate::network::{Inputs, Network, Scheme};
-use crate::ode::sir::Reduced;
-use crate::ode::sir::fixed::FixedReduced;
+use crate::ode::sir::{FixedReduced, Reduced};
 use crate::ode::{Ode, State};
 use crate::query::{Prediction, Query, QueryError};
 use crate::summary::{BundleInfo, Content, ModelInfo, ModelKind, SelfTest, name};
@@ -202,7 +201,7 @@ impl<'a> Bundle<'a> {
     /// query's numbers allow it.
     #[inline(always)]
     fn fixed_inputs(&self, query: &Query) -> Option<(FixedReduced, Inputs)> {
-        let problem = if self.fixed { FixedReduced::new(query)? } else { return None };
+        let problem = if self.fixed { FixedReduced::new(query.t, &query.initial, &query.rates)? } else { return None };
         Some((problem, collect(self.inputs.iter().map(|input| input.scale_fixed(&problem).unwrap_or_default()))))
     }
 

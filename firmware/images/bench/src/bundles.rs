@@ -5,7 +5,7 @@ use crate::{Inner, calibration};
 use core::hint::black_box;
 use semihosting::println;
 use sirocco::bundle::Bundle;
-use sirocco::fixed::Fixed;
+use sirocco::fixed_point::Fixed;
 use sirocco::layer::rows::RowLoops;
 use sirocco::limits::MAX_QUANTITIES;
 use sirocco::ode::Ode;

@@ -5,7 +5,7 @@ use crate::device::bench::{BOARD, Report, SMALL_BOARD, count};
 use crate::input::model_file::ModelFile;
 use crate::output::Output;
 use serde::Serialize;
-use sirocco::fixed::Fixed;
+use sirocco::fixed_point::Fixed;
 use sirocco::ode::{Ode, State};
 use sirocco::query::Query;
 use sirocco::rk4;
