@@ -16,7 +16,7 @@ use crate::error::{Countable, Key, ModelError};
 use crate::limits::{MAX_HEADER, MAX_METADATA, MAX_RANK, MAX_TENSORS};
 use heapless::Vec;
 
-/// CRC-32 of model files (ISO-HDLC, the one of zip and Ethernet).
+/// The CRC-32 of model files and of frames (ISO-HDLC, the one of zip and Ethernet).
 pub const CRC32: crc::Crc<u32, crc::Table<1>> = crc::Crc::<u32, crc::Table<1>>::new(&crc::CRC_32_ISO_HDLC);
 
 /// Hexadecimal digits of the checksum in the header.

@@ -2,9 +2,8 @@
 
 use super::{Message, PROTOCOL_VERSION};
 use crate::limits::MAX_FRAME;
+use crate::model::CRC32;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-
-const CRC: crc::Crc<u32, crc::Table<1>> = crc::Crc::<u32, crc::Table<1>>::new(&crc::CRC_32_ISO_HDLC);
 
 /// Why a frame could not be read or written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -53,7 +52,7 @@ pub fn encode<'f, T: Serialize>(message: &Message<T>, frame: &'f mut [u8; MAX_FR
     const ROOM: usize = MAX_FRAME - MAX_FRAME / 254 - 2;
     let mut plain = [0; ROOM];
     let used = postcard::to_slice(message, &mut plain).map_err(|_| FrameError::TooLong)?.len();
-    let crc = CRC.checksum(plain.get(..used).ok_or(FrameError::TooLong)?).to_le_bytes();
+    let crc = CRC32.checksum(plain.get(..used).ok_or(FrameError::TooLong)?).to_le_bytes();
     plain.get_mut(used..used + crc.len()).ok_or(FrameError::TooLong)?.copy_from_slice(&crc);
     let plain = plain.get(..used + crc.len()).ok_or(FrameError::TooLong)?;
     let encoded = cobs::try_encode(plain, frame).map_err(|_| FrameError::TooLong)?;
@@ -70,7 +69,7 @@ pub fn decode<T: DeserializeOwned>(frame: &mut [u8]) -> Result<Message<T>, Frame
     let length = decode_cobs(frame).ok_or(FrameError::Cobs)?;
     let plain = frame.get(..length).ok_or(FrameError::Cobs)?;
     let (message, crc) = plain.split_last_chunk::<4>().ok_or(FrameError::Checksum)?;
-    if CRC.checksum(message) != u32::from_le_bytes(*crc) {
+    if CRC32.checksum(message) != u32::from_le_bytes(*crc) {
         return Err(FrameError::Checksum);
     }
     match postcard::take_from_bytes::<(u8, u16)>(message) {
