@@ -59,7 +59,8 @@ pub enum ModelError {
         /// Which of its tensors.
         tensor: TensorKind,
     },
-    /// A weight, bias or scale is NaN, infinite, or a scale is not a power of two in range.
+    /// A number of a layer is not finite or out of range: a weight or a bias, a scale that the weights' type does not allow, or
+    /// a multiplier that is not the scale's.
     #[error("layer {layer} holds a number that is not finite or out of range")]
     Value {
         /// Layer, counted from the input.
@@ -173,7 +174,7 @@ macro_rules! keys {
 }
 
 keys! {
-    /// Format version, `1`.
+    /// Format version: that of bundles, or that of image networks.
     Format = "sirocco.format",
     /// `bundle` or `image`.
     Kind = "sirocco.kind",
@@ -191,7 +192,7 @@ keys! {
     Layers = "layers",
     /// Activation of the hidden layers.
     Activation = "activation",
-    /// `f32` or `i16`.
+    /// `f32`, `i16` or `i8i16`.
     Scheme = "scheme",
     /// LogLoss measured on the exported bytes.
     LogLoss = "logloss",
