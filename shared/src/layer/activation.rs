@@ -38,7 +38,7 @@ impl Activation {
         }
     }
 
-    /// The integer form: z with [`PRE_BITS`] fractional bits, a with [`WIDE_BITS`].
+    /// a = phi(z) in integers: z with [`PRE_BITS`] fractional bits, a with [`WIDE_BITS`].
     pub fn value_i32(self, z: i32) -> i32 {
         match self {
             Activation::Tanh => tanh_i32(z),
@@ -48,12 +48,12 @@ impl Activation {
 
 /// Fractional bits of a preactivation.
 pub const PRE_BITS: u32 = 18;
-/// Fractional bits of what layers take in 32 bits: a network's inputs, activations before [`narrow`].
+/// Fractional bits of the 32-bit inputs of a layer: a network's inputs, and activations before [`narrow`].
 pub const WIDE_BITS: u32 = 24;
 /// Fractional bits of an activation in 16 bits: [-1, 1).
 pub const NARROW_BITS: u32 = 15;
 
-/// An activation in 16 bits: rounded to nearest, half up, saturated.
+/// Rounds an activation to 16 bits: to nearest, half up, saturating.
 #[inline(always)]
 pub fn narrow(a: i32) -> i16 {
     const SHIFT: u32 = WIDE_BITS - NARROW_BITS;
@@ -64,15 +64,15 @@ pub fn narrow(a: i32) -> i16 {
 /// Fractional bits of the tables.
 const TABLE_BITS: u32 = 30;
 const ONE: i64 = 1 << TABLE_BITS;
-/// Width of a cubic's interval, 1/8: the lower half of twice a preactivation is the distance to the middle of one.
+/// The width of a cubic's interval is 1/8, so that the lower half of twice a preactivation is its distance to the middle of one.
 const STEP_BITS: u32 = 16;
-/// Cubics for [-8, 8], around every eighth.
+/// The number of cubics: one around every multiple of 1/8 in [-8, 8].
 const CUBICS: usize = 129;
-/// The cubic around 0.
+/// The index of the cubic around 0.
 pub const TANH_MIDDLE: usize = CUBICS / 2;
 
 /// Coefficients c0 to c3 of the cubic around k/8, k from -64: tanh = c0 + d (c1 + d (c2 + d c3)) in units of 2^-30, d from
-/// -1/2 to 1/2. Half a unit of 2^-24 is part of c0.
+/// -1/2 to 1/2. c0 includes half a unit of 2^-24, for rounding.
 pub static TANH_CUBICS: [[i32; 4]; CUBICS] = {
     let mut table = [[0; 4]; CUBICS];
     let mut k = 0;
@@ -90,11 +90,11 @@ pub static TANH_CUBICS: [[i32; 4]; CUBICS] = {
     table
 };
 
-/// tanh in integers, by one of 129 cubics; beyond 8, that of 8. Error at most 5.1e-7; nearly odd: one unit, at most. About
-/// 11 instructions on a Cortex-M3 or M4; the table takes 2 kB.
+/// tanh in integers, by one of 129 cubics; beyond 8 it is that of 8. Error at most 5.1e-7; tanh(-z) differs from -tanh(z) by at
+/// most one unit. About 11 instructions on a Cortex-M3 or M4; the table takes 2 kB.
 #[inline(always)]
 fn tanh_i32(z: i32) -> i32 {
-    // Twice the preactivation, below 2^31: see `row_scale::requantise`.
+    // Twice the preactivation is below 2^31, see `row_scale::preactivation`.
     const LIMIT: i32 = 8 << (PRE_BITS + 1);
     let z = (z << 1).clamp(-LIMIT, LIMIT - 1);
     let node = (z + (LIMIT + (1 << (STEP_BITS - 1)))) >> STEP_BITS;

@@ -2,7 +2,7 @@
 //!
 //! y = clamp(floor((bias + a m + b n) / 2^14), 0, 255). m and n are 15-bit multipliers, round(2^14 s_a / s_out);
 //! bias = round(2^14 (zero_out - zero_a s_a / s_out - zero_b s_b / s_out)) + 2^13. A ReLU is an output zero point of 0.
-//! Two multiplications and one saturating shift per element, all in 32 bits: |a m| < 2^23, |bias| <= 2^30.
+//! Cost: two multiplications and one saturating shift per element. Everything fits 32 bits: |a m| < 2^23, |bias| <= 2^30.
 
 use super::requantize::biases;
 use crate::error::{ModelError, TensorKind};
@@ -21,10 +21,11 @@ pub struct Add {
 }
 
 impl Add {
-    /// The layer `index` of a file: `bias` (1) and `multiplier` (2), `I32`.
+    /// Opens layer `index` of a file: tensors `bias` (1) and `multiplier` (2), `I32`.
     ///
     /// # Errors
-    /// [`ModelError::Tensor`], or [`ModelError::Value`] for multipliers outside 0 to [`MAX_MULTIPLIER`].
+    /// [`ModelError::Tensor`] if a tensor is missing or has another type or shape, [`ModelError::Value`] for a multiplier outside
+    /// 0 to [`MAX_MULTIPLIER`] or a bias beyond 2^30.
     pub fn open(model: &Model<'_>, index: u8) -> Result<Self, ModelError> {
         let bias = biases(model, index, 1)?;
         let multipliers = super::tensor(model, index, TensorKind::Multiplier, &[2], Tensor::i32)?;
@@ -36,14 +37,14 @@ impl Add {
         }
     }
 
-    /// The whole output.
+    /// Computes the whole output.
     pub fn evaluate(&self, a: &[u8], b: &[u8], output: &mut [u8]) {
         let sum = |a: u8, b: u8| {
             let [m, n] = self.multipliers;
             let scaled = self.bias.wrapping_add(i32::from(a) * m).wrapping_add(i32::from(b) * n);
             (scaled >> SHIFT).clamp(0, 255) as u8
         };
-        // Four at a time; values are padded to whole words, so the rest is at most three.
+        // Four at a time lets the compiler load words.
         let (wholes, rest) = output.as_chunks_mut::<4>();
         let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
         for ((y, a), b) in wholes.iter_mut().zip(a).zip(b) {

@@ -1,13 +1,13 @@
-//! Convolution in integers: any kernel, stride and padding.
+//! Convolution in integers, for any kernel, stride and padding.
 //!
 //! input (h, w, c), output (h', w', o), all unsigned bytes; weight (o, kh, kw, c) signed bytes, packed.
 //! sum\[o\] = bias\[o\] + sum over u, v, c of weight\[o, u, v, c\] x\[s i + u - p, s j + v - p, c\], exact in 32 bits;
-//! then [`requantize`](crate::layer::requantize::requantize). Outside the image x is the input's zero point; the exporter has
-//! subtracted zero point times sum of weights from the bias, so that it stands for 0.
+//! then [`requantize`](super::requantize::requantize). Outside the image x is the input's zero point, which stands for 0 because
+//! the exporter has subtracted the zero point times the sum of the weights from the bias.
 //!
-//! Four windows at a time are unpacked into columns, each row of a window padded to whole words (with what lies
-//! beyond it: the weights there are zero), and every pair of channels takes one pass over them.
-//! Scratch: 8 bytes per weight of a channel, and one row of a window.
+//! Four windows at a time are unpacked into columns, and every pair of output channels takes one pass over them. Each row of
+//! a window is padded to whole words with the bytes that follow it in memory; the weights there are zero.
+//! Scratch memory: 8 bytes per weight of a channel, and one row of a window.
 
 use super::kernel::ImageLoops;
 use super::pack::PIXELS;
@@ -25,12 +25,19 @@ pub struct Conv<'a> {
     zeros: Zeros,
 }
 
-/// Zero points of a value's channels: one for all, but for an image of at most four channels one for each.
+/// Zero points of a value's channels. An image has at most four channels, each with its own zero point; the channels of any
+/// other value share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Zeros(pub [u8; 4]);
 
 impl Zeros {
-    /// Fills a row of pixels of this many channels.
+    /// The zero points of eight channels: those of an image again after four, all the same for any other value.
+    pub(super) fn repeated(self) -> [u8; 8] {
+        let [a, b, c, d] = self.0;
+        [a, b, c, d, a, b, c, d]
+    }
+
+    /// Fills a row of pixels with the zero points of their channels.
     fn fill(self, row: &mut [u8], channels: usize) {
         let [first, ..] = self.0;
         if self.0 == [first; 4] {
@@ -44,38 +51,39 @@ impl Zeros {
     }
 }
 
-/// Bytes of one row of a window, padded to whole words.
+/// The number of bytes of one row of a window, padded to whole words.
 fn padded_row(geometry: &Geometry) -> usize {
     (geometry.window.kernel[1] * geometry.input.channels).next_multiple_of(4)
 }
 
-/// Words of packed weights per pair of channels: one for every two places of the depth.
+/// The number of words of packed weights per pair of output channels: one for every two places of the depth.
 pub fn words(geometry: &Geometry) -> usize {
     geometry.window.kernel[0] * padded_row(geometry) / 2
 }
 
-/// Words of scratch: four columns, and a row of a window.
+/// The number of words of scratch memory: four columns, and a row of a window.
 pub fn scratch(geometry: &Geometry) -> usize {
     words(geometry) * PIXELS + padded_row(geometry) / 4
 }
 
 impl<'a> Conv<'a> {
-    /// The layer `index` of a file; `zero` is the output's zero point, `zeros` the input's.
+    /// Opens layer `index` of a file; `zero` is the output's zero point, `zeros` are the input's.
     ///
     /// # Errors
-    /// [`ModelError::Tensor`] or [`ModelError::Value`].
+    /// [`ModelError::Tensor`] if a tensor is missing or has another type or shape, [`ModelError::Value`] if a number is out of
+    /// range.
     pub fn open(model: &Model<'a>, index: u8, geometry: Geometry, zeros: Zeros, zero: u8) -> Result<Self, ModelError> {
         let outputs = geometry.output.channels;
         let weight = packed_weights(model, index, outputs, words(&geometry))?;
         Ok(Conv { geometry, weight, channels: Channels::open(model, index, outputs, zero)?, zeros })
     }
 
-    /// Multiply-accumulates of one evaluation, padding included.
+    /// The number of multiply-accumulates of one evaluation, padding included.
     pub fn macs(&self) -> u32 {
         self.geometry.macs()
     }
 
-    /// The whole output.
+    /// Computes the whole output.
     pub fn evaluate<K: ImageLoops>(&self, input: &[u8], output: &mut [u8], scratch: &mut [u32]) {
         let words = words(&self.geometry);
         let Some((columns, row)) = scratch.split_at_mut_checked(words * PIXELS) else { return };
@@ -121,7 +129,7 @@ impl<'a> Conv<'a> {
         }
     }
 
-    /// The input from the window's first byte on, if the window and its padding of rows lie inside.
+    /// The input from the window's first byte on, if the window, and the bytes that pad its rows, lie inside the input.
     #[inline]
     fn inside<'x>(&self, input: &'x [u8], corner: Corner, run: usize) -> Option<&'x [u8]> {
         let Geometry { input: shape, window, .. } = self.geometry;
@@ -132,7 +140,7 @@ impl<'a> Conv<'a> {
         if fits && last + run <= input.len() { input.get(begin..) } else { None }
     }
 
-    /// One row of a window that reaches beyond the image, or whose padding does.
+    /// Puts together one row of a window that, with its padding, reaches beyond the image.
     fn border_row(&self, input: &[u8], corner: Corner, buffer: &mut [u8]) {
         let Geometry { input: shape, window, .. } = self.geometry;
         self.zeros.fill(buffer, shape.channels);

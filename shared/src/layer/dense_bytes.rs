@@ -2,8 +2,8 @@
 //!
 //! input (n) unsigned bytes, in the order (h, w, c); weight (o, n) signed bytes, packed.
 //! sum\[o\] = bias\[o\] + sum over i of weight\[o, i\] x\[i\], exact in 32 bits. Hidden: then [`requantize`]. Logits:
-//! sum\[o\] as f32 times scale\[o\] (tensor `scale`, `F32`): the answer's last digits are not thrown away.
-//! Scratch: the unpacked input, 2 bytes per number.
+//! sum\[o\] as f32 times scale\[o\] (tensor `scale`, `F32`), so that logits keep all their digits.
+//! Scratch memory: the unpacked input, 2 bytes per number.
 
 use super::kernel::ImageLoops;
 use super::pack::unpack;
@@ -14,12 +14,12 @@ use crate::model::{Model, Tensor};
 /// Largest scale of a logit: sums stay finite in f32.
 const MAX_SCALE: f32 = 1e6;
 
-/// Words of packed weights per pair of outputs, and of scratch.
+/// The number of words of packed weights per pair of outputs, and of scratch memory.
 pub fn words(inputs: usize) -> usize {
     inputs.next_multiple_of(4) / 2
 }
 
-/// Unpacks the input; what is missing to a whole word counts as zero.
+/// Unpacks the input; bytes missing to a whole word count as zero.
 fn unpack_column(input: &[u8], column: &mut [u32]) {
     let (whole, rest) = input.as_chunks::<4>();
     let mut last = [0; 4];
@@ -31,7 +31,7 @@ fn unpack_column(input: &[u8], column: &mut [u32]) {
     }
 }
 
-/// A dense layer that borrows its weights from the model file.
+/// A hidden dense layer that borrows its weights from the model file.
 #[derive(Debug, Clone, Copy)]
 pub struct Dense<'a> {
     inputs: usize,
@@ -40,21 +40,22 @@ pub struct Dense<'a> {
 }
 
 impl<'a> Dense<'a> {
-    /// The layer `index` of a file; `zero` is the output's zero point.
+    /// Opens layer `index` of a file; `zero` is the output's zero point.
     ///
     /// # Errors
-    /// [`ModelError::Tensor`] or [`ModelError::Value`].
+    /// [`ModelError::Tensor`] if a tensor is missing or has another type or shape, [`ModelError::Value`] if a number is out of
+    /// range.
     pub fn open(model: &Model<'a>, index: u8, inputs: usize, outputs: usize, zero: u8) -> Result<Self, ModelError> {
         let weight = packed_weights(model, index, outputs, words(inputs))?;
         Ok(Dense { inputs, weight, channels: Channels::open(model, index, outputs, zero)? })
     }
 
-    /// Multiply-accumulates of one evaluation.
+    /// The number of multiply-accumulates of one evaluation.
     pub fn macs(&self) -> u32 {
         (self.inputs * self.channels.iter().count()) as u32
     }
 
-    /// The whole output.
+    /// Computes the whole output.
     pub fn evaluate<K: ImageLoops>(&self, input: &[u8], output: &mut [u8], scratch: &mut [u32]) {
         let words = words(self.inputs);
         let Some(column) = scratch.get_mut(..words) else { return };
@@ -69,7 +70,7 @@ impl<'a> Dense<'a> {
     }
 }
 
-/// The last layer.
+/// The last layer, whose outputs are logits.
 #[derive(Debug, Clone, Copy)]
 pub struct Logits<'a> {
     inputs: usize,
@@ -79,10 +80,11 @@ pub struct Logits<'a> {
 }
 
 impl<'a> Logits<'a> {
-    /// The layer `index` of a file.
+    /// Opens layer `index` of a file.
     ///
     /// # Errors
-    /// [`ModelError::Tensor`], or [`ModelError::Value`] if a scale is not positive and at most 10^6.
+    /// [`ModelError::Tensor`] if a tensor is missing or has another type or shape, [`ModelError::Value`] if a scale is not
+    /// positive or larger than 10^6, or a bias is beyond 2^30.
     pub fn open(model: &Model<'a>, index: u8, inputs: usize, outputs: usize) -> Result<Self, ModelError> {
         let weight = packed_weights(model, index, outputs, words(inputs))?;
         let bias = biases(model, index, outputs)?;
@@ -93,12 +95,12 @@ impl<'a> Logits<'a> {
         Ok(Logits { inputs, weight, bias, scale })
     }
 
-    /// Multiply-accumulates of one evaluation.
+    /// The number of multiply-accumulates of one evaluation.
     pub fn macs(&self) -> u32 {
         (self.inputs * self.bias.len()) as u32
     }
 
-    /// One logit per class.
+    /// Computes one logit per class.
     pub fn evaluate<K: ImageLoops>(&self, input: &[u8], logits: &mut [f32], scratch: &mut [u32]) {
         let words = words(self.inputs);
         let Some(column) = scratch.get_mut(..words) else { return };

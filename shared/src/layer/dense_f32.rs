@@ -1,8 +1,8 @@
 //! Dense layer in f32: y = W x + b, W (outputs, inputs) row-major; tangent dy = W dx.
 //!
-//! Each sum runs from the bias through the inputs in order, so its bits do not depend on how rows are interleaved.
-//! One multiplication and one addition per weight; with the tangent, two of each. A Cortex-M4F takes about 2.3 instructions
-//! per weight, 1.2 in its own instructions ([`RowLoops::FOUR_ROWS_F32`]).
+//! Each sum begins with the bias and takes the inputs in order, so its bits do not depend on how rows are interleaved.
+//! Cost: one multiplication and one addition per weight; with the tangent, two of each. A Cortex-M4F takes about 2.3
+//! instructions per weight, and 1.2 with the loop of its own kernel ([`RowLoops::FOUR_ROWS_F32`]).
 
 use super::activation::Activation;
 use super::fine::Row;
@@ -22,10 +22,11 @@ pub struct DenseF32<'a> {
 }
 
 impl<'a> DenseF32<'a> {
-    /// The layer `index` of a file, of the given shape, for a processor with the loops of `K`.
+    /// Opens layer `index` of a file, of the given shape, for a processor with the loops of `K`.
     ///
     /// # Errors
-    /// [`ModelError::Tensor`] if a tensor is missing or does not fit, [`ModelError::Value`] if a number is not finite.
+    /// [`ModelError::Tensor`] if a tensor is missing or has another type or shape, [`ModelError::Value`] if a number is not
+    /// finite.
     pub fn open<K: RowLoops>(model: &Model<'a>, index: u8, inputs: usize, outputs: usize) -> Result<Self, ModelError> {
         let weight = super::tensor(model, index, TensorKind::Weight, &[outputs, inputs], Tensor::f32)?;
         let bias = super::tensor(model, index, TensorKind::Bias, &[outputs], Tensor::f32)?;
@@ -37,30 +38,30 @@ impl<'a> DenseF32<'a> {
         }
     }
 
-    /// Multiply-accumulates of one evaluation.
+    /// The number of multiply-accumulates of one evaluation.
     pub fn macs(&self) -> u32 {
         self.weight.len() as u32
     }
 
-    /// Columns of the weight.
+    /// The number of inputs.
     pub fn inputs(&self) -> usize {
         self.inputs
     }
 
-    /// Rows of the weight.
+    /// The number of outputs.
     pub fn outputs(&self) -> usize {
         self.bias.len()
     }
 
-    /// The rows, for integers.
+    /// The rows, for the [fine](super::fine) form.
     pub fn fine_rows(&self) -> impl Iterator<Item = Row<'a, f32>> + use<'a> {
         self.rows().map(|(weight, bias)| Row::float(weight, *bias))
     }
 
-    /// A hidden layer, y = phi(W x + b); `y` is empty beforehand.
+    /// Computes a hidden layer, y = phi(W x + b); `y` must be empty.
     ///
-    /// The widths of the presets are compiled with a row's inputs in registers: two instructions per weight, its load and
-    /// its multiply-accumulate.
+    /// For the widths of the presets the inputs of a row are held in registers, so a weight takes two instructions: its load
+    /// and its multiply-accumulate.
     #[inline(never)]
     pub fn hidden(&self, x: &[f32], y: &mut Activations<f32>, activation: Activation) {
         if let Some(four_rows) = self.four_rows {
@@ -79,7 +80,7 @@ impl<'a> DenseF32<'a> {
         }
     }
 
-    /// Rows of any length, four by four.
+    /// Rows of any length, four at a time.
     #[inline(always)]
     fn each_block(
         &self,
@@ -100,7 +101,7 @@ impl<'a> DenseF32<'a> {
         }
     }
 
-    /// Rows of `N` weights, four by four.
+    /// Rows of `N` weights, four at a time.
     #[inline(always)]
     fn each_row_of<const N: usize>(&self, x: &[f32], y: &mut Activations<f32>, activation: Activation) {
         let (blocks, last) = self.weight.as_chunks::<N>().0.as_chunks::<4>();
@@ -113,7 +114,7 @@ impl<'a> DenseF32<'a> {
         }
     }
 
-    /// The last layer, y = W x + b; as many rows as there is room for.
+    /// Computes the last layer, y = W x + b; as many rows as `y` holds.
     #[inline(never)]
     pub fn output(&self, x: &[f32], y: &mut [f32]) {
         match self.inputs {
@@ -136,7 +137,7 @@ impl<'a> DenseF32<'a> {
         self.weight.chunks_exact(self.inputs.max(1)).zip(self.bias)
     }
 
-    /// Calls `sink` with W x + b, to the same bits as [`Self::hidden`] and [`Self::output`] have it, and W dx.
+    /// Calls `sink` with W x + b, with the same bits as in [`Self::hidden`] and [`Self::output`], and with W dx.
     pub fn tangent(&self, (x, dx): (&[f32], &[f32]), mut sink: impl FnMut(f32, f32)) {
         for (row, bias) in self.rows() {
             let (mut z, mut dz) = (*bias, 0.0);
@@ -148,8 +149,8 @@ impl<'a> DenseF32<'a> {
         }
     }
 
-    /// dx += W^T dz, row after row: how a derivative with respect to the outputs becomes one with respect to the
-    /// inputs. `dx` must be zero beforehand. Four rows at a time, in their order.
+    /// dx += W^T dz, which turns a derivative with respect to the outputs into one with respect to the inputs. Four rows at a
+    /// time, in their order.
     pub fn transposed(&self, dz: &[f32], dx: &mut [f32]) {
         let n = self.inputs.min(MAX_WIDTH);
         let blocks = self.weight.chunks_exact((4 * n).max(4));
@@ -183,14 +184,14 @@ fn dot(row: &[f32], bias: f32, x: &[f32]) -> f32 {
     row.iter().zip(x).fold(bias, |z, (w, x)| z + w * x)
 }
 
-/// W x + b of a row, the inputs in registers.
+/// W x + b of a row, with the inputs in registers.
 #[inline(always)]
 fn row_of<const N: usize>(row: &[f32; N], bias: f32, x: &[f32]) -> f32 {
     x.first_chunk::<N>().map_or(bias, |x| dot(row, bias, x))
 }
 
-/// W x + b of four rows. The inputs are looked for in every block: where they are known beforehand, the compiler keeps all
-/// of them in registers, and has none left for the rest.
+/// W x + b of four rows. The inputs are sliced in every block anew: if they were sliced once before the loop, the compiler would
+/// keep all of them in registers and have none left for the rest.
 #[inline(always)]
 fn rows_of<const N: usize>(rows: &[[f32; N]; 4], bias: &[f32; 4], x: &[f32]) -> [f32; 4] {
     let Some(x) = x.first_chunk::<N>() else { return *bias };
@@ -198,7 +199,7 @@ fn rows_of<const N: usize>(rows: &[[f32; N]; 4], bias: &[f32; 4], x: &[f32]) -> 
     [dot(a, bias[0], x), dot(b, bias[1], x), dot(c, bias[2], x), dot(d, bias[3], x)]
 }
 
-/// W x + b of four rows of any length, side by side: an input is loaded once for four of them.
+/// W x + b of four rows of any length, side by side, so that an input is loaded once for four products.
 #[inline(always)]
 fn four_rows(weight: &[f32], bias: &[f32; 4], x: &[f32]) -> [f32; 4] {
     let ((a, b), (c, d)) = halves(weight, weight.len() / 4);
@@ -220,7 +221,7 @@ fn halves(rows: &[f32], n: usize) -> Rows<'_> {
     (split(front, n), split(back, n))
 }
 
-/// Splits without a way to panic.
+/// Splits without a panic.
 fn split(rows: &[f32], at: usize) -> (&[f32], &[f32]) {
     rows.split_at_checked(at).unwrap_or((rows, &[]))
 }

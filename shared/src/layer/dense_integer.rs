@@ -3,13 +3,13 @@
 //! weight (outputs, inputs) `I16` or `I8`, scale (outputs) `F32`, multiplier (outputs) `I32`, bias (outputs) `I32`, in
 //! units of 2^-24; w = scale * weight. A scale is a power of two from 2^-30 to 2^-10 with 16-bit weights; with 8-bit weights,
 //! whose scales are trained, it has 22 significant bits, is a multiple of 2^-32 and at most 31/64. The multiplier is the scale as an
-//! integer, scale * 2^[`Weight::MULTIPLIER_BITS`], so that no device has to work it out for every row. The last layer has no
-//! use for it: its scales go up to 2^-8 with 16-bit weights, and what has no multiplier there has 0.
+//! integer, scale * 2^[`Weight::MULTIPLIER_BITS`], so that a device need not compute it for every row. The last layer does not
+//! use it: its scales go up to 2^-8 with 16-bit weights, and a scale too large for a multiplier has the multiplier 0.
 //!
-//! Inputs are 32-bit with 24 fractional bits into the last layer and into those with at most [`NARROW`] inputs, where
-//! they cost next to nothing; else 16-bit with 15 fractional bits. The sum of weight * x is exact, 64-bit. From there:
+//! Inputs have 32 bits, 24 of them fractional, in the last layer and in those with at most [`NARROW`] inputs, where they cost
+//! little; elsewhere they have 16 bits, 15 of them fractional. The sum of weight * x is exact, in 64 bits. From there:
 //!
-//! | what | 8-bit weights | 16-bit weights |
+//! | quantity | 8-bit weights | 16-bit weights |
 //! | --- | --- | --- |
 //! | t of 32-bit inputs | floor(sum / 2^6) | floor(sum / 2^14) |
 //! | t of 16-bit inputs | 8 sum | floor(sum / 2^5) |
@@ -17,9 +17,9 @@
 //! | hidden preactivation, 2^-18 | t multiplier / 2^32, half up, + floor(bias / 2^6) | the same |
 //! | output | f32(t) (scale 2^-18) + f32(bias) 2^-24 | f32(t) (scale 2^-10) + f32(bias) 2^-24 |
 //!
-//! t fits 32 bits: network inputs are held at 4, activations are at most 1. The activation comes from
-//! [`Activation::value_i32`]. The tangent is f32, through the same quantised weights and activations: dy = phi'(a) scale
-//! sum weight * dx.
+//! t fits 32 bits, because network inputs are clamped to 4 and activations are at most 1. The activation comes from
+//! [`Activation::value_i32`]. The tangent is computed in f32, through the same quantized weights and activations:
+//! dy = phi'(a) scale sum weight * dx.
 
 use super::activation::{Activation, NARROW_BITS, WIDE_BITS};
 use super::pack::Order;
@@ -33,10 +33,10 @@ use crate::math::{abs, power_of_two, to_fixed};
 use crate::model::{Model, Tensor};
 use crate::ode::State;
 
-/// Layers with at most so many inputs take them in 32 bits.
+/// Layers with at most this many inputs take them in 32 bits.
 pub const NARROW: usize = 16;
-/// Largest magnitude of a network input, then saturation. Time is an input, and a coarse step in time is a coarse
-/// step in the answer, so inputs have 24 fractional bits.
+/// Largest magnitude of a network input, at which it saturates. Inputs have 24 fractional bits because time is one of them: a
+/// coarse step in time is a coarse step in the answer.
 const INPUT_LIMIT: i32 = 4 << WIDE_BITS;
 
 /// The loops of a processor for this layer. They are chosen when the layer is opened, so that a bundle is one type on every
@@ -59,7 +59,7 @@ impl<W: RowWeight> Loops<W> {
     }
 }
 
-/// Where a layer stands in its network.
+/// The position of a layer in its network.
 #[derive(Debug, Clone, Copy)]
 pub struct Place {
     /// Counted from the input.
@@ -68,37 +68,36 @@ pub struct Place {
     pub last: u8,
 }
 
-/// A layer's activations, in the format in which the next layer takes them: a number of 32 bits to a word, or two of 16
-/// bits.
+/// A layer's activations in the format that the next layer takes: one number of 32 bits to a word, or two of 16 bits.
 ///
-/// A reference, because vectors in a struct would be cleared when they are made.
+/// It holds a reference, because a vector inside would be cleared whenever one is made.
 #[derive(Debug)]
 pub struct Values<'v> {
     words: &'v mut Activations<i32>,
-    /// How many there are of 16 bits; 0 if they have 32.
+    /// The number of 16-bit activations; 0 if they have 32 bits.
     narrow: usize,
 }
 
 impl<'v> Values<'v> {
-    /// None yet, in this memory.
+    /// No activations yet, in this memory.
     pub fn new(words: &'v mut Activations<i32>) -> Self {
         words.clear();
         Values { words, narrow: 0 }
     }
 
-    /// Makes room.
+    /// Removes all activations.
     pub fn clear(&mut self) {
         self.words.clear();
     }
 
-    /// Network inputs, quantised.
+    /// Sets them to the inputs of a network, quantized.
     pub fn set_inputs(&mut self, inputs: &[f32]) {
         self.clear();
         self.narrow = 0;
-        inputs.iter().for_each(|input| push(self.words, quantise_input(*input)));
+        inputs.iter().for_each(|input| push(self.words, quantize_input(*input)));
     }
 
-    /// As real numbers, for a layer of these weights.
+    /// The activations as real numbers, in the order of a layer with weights of type `W`.
     pub fn reals<W: Weight>(&self) -> impl Iterator<Item = f32> {
         let real = |value: i32, bits: u32| value as f32 * power_of_two(-(bits as i32));
         let halves: &[i16] = bytemuck::cast_slice(self.words);
@@ -121,20 +120,20 @@ pub struct DenseInteger<'a, W> {
     loops: Loops<W>,
 }
 
-/// Quantises one network input: towards zero, saturating; NaN saturates too. In integers, for processors without a
-/// floating-point unit: 12 instructions.
+/// Quantizes one network input, rounded towards zero and saturating; NaN saturates too. 12 instructions, all on integers, for
+/// processors without a floating-point unit.
 #[inline(always)]
-pub fn quantise_input(x: f32) -> i32 {
+pub fn quantize_input(x: f32) -> i32 {
     let magnitude = to_fixed(abs(x), WIDE_BITS).map_or(INPUT_LIMIT, |m| (m as i32).min(INPUT_LIMIT));
     if x.to_bits() >> 31 == 0 { magnitude } else { -magnitude }
 }
 
 impl<'a, W: RowWeight> DenseInteger<'a, W> {
-    /// The layer `index` of a file, of the given shape, for a processor with the loops of `K`.
+    /// Opens layer `index` of a file, of the given shape, for a processor with the loops of `K`.
     ///
     /// # Errors
-    /// [`ModelError::Tensor`] if a tensor is missing or does not fit, [`ModelError::Value`] if a scale is none that the
-    /// weights' type allows, a multiplier is not the scale's, or a bias is beyond 64.
+    /// [`ModelError::Tensor`] if a tensor is missing or has another type or shape, [`ModelError::Value`] if the type of the
+    /// weights does not allow a scale, a multiplier is not the scale's, or a bias is beyond 64.
     pub fn open<K: RowLoops>(
         model: &Model<'a>,
         place: Place,
@@ -163,17 +162,17 @@ impl<'a, W: RowWeight> DenseInteger<'a, W> {
 }
 
 impl<'a, W: Weight> DenseInteger<'a, W> {
-    /// Multiply-accumulates of one evaluation.
+    /// The number of multiply-accumulates of one evaluation.
     pub fn macs(&self) -> u32 {
         self.weight.len() as u32
     }
 
     fn rows(&self) -> impl Iterator<Item = (&'a [W], &'a f32)> + use<'a, W> {
-        // No width is zero; max(1) tells the compiler, so that no panic is left in the evaluator.
+        // No width is zero. max(1) tells the compiler so, which keeps a panic out of the evaluator.
         self.weight.chunks_exact(self.inputs.max(1)).zip(self.scale)
     }
 
-    /// The rows, for finer integers.
+    /// The rows, for the [fine](super::fine) form.
     pub fn fine_rows(&self) -> impl Iterator<Item = fine::Row<'a, W>> + use<'a, W> {
         self.rows().zip(self.bias).map(|((weight, scale), bias)| {
             let (multiplier, exponent) = parts::<W>(*scale).unwrap_or((0, 0));
@@ -181,7 +180,7 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
         })
     }
 
-    /// A hidden layer: y = phi(W x + b), all in integers; `y` is empty beforehand.
+    /// Computes a hidden layer, y = phi(W x + b), all in integers; `y` must be empty.
     pub fn hidden(&self, x: &Values<'_>, y: &mut Values<'_>, activation: Activation) {
         make_room(y.words, self.multiplier);
         if self.wide_inputs {
@@ -200,13 +199,13 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
         y.words.truncate(y.narrow.div_ceil(2));
     }
 
-    /// As many inputs as a row has weights: the loops take the one for the other.
+    /// As many inputs as a row has weights: the loops take the number of inputs as the length of a row.
     #[inline(always)]
     fn first<'x, T>(&self, x: &'x [T]) -> &'x [T] {
         x.get(..self.inputs).unwrap_or(x)
     }
 
-    /// The last layer: y = W x + b, to f32; as many rows as there is room for.
+    /// Computes the last layer, y = W x + b, in f32; as many rows as `y` holds.
     pub fn output(&self, x: &Values<'_>, y: &mut State<f32>) {
         let mut sums = [0; MAX_STATE];
         let sums = sums.split_at_mut(self.bias.len().min(MAX_STATE)).0;
@@ -217,7 +216,7 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
         }
     }
 
-    /// The tangent W dx of the preactivations, in f32; the caller multiplies by phi'.
+    /// Passes the tangent W dx of the preactivations to `sink`, in f32; the caller multiplies it by phi'.
     pub fn tangent(&self, dx: &[f32], mut sink: impl FnMut(f32)) {
         for (row, scale) in self.rows() {
             let mut sum = 0.0;
@@ -229,7 +228,7 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
         }
     }
 
-    /// dx += W^T dz in f32, through the quantised weights, row after row. `dx` must be zero beforehand.
+    /// dx += W^T dz in f32, through the quantized weights, row after row.
     pub fn transposed(&self, dz: &[f32], dx: &mut [f32]) {
         for ((row, scale), dz) in self.rows().zip(dz) {
             let scaled = dz * scale;
@@ -241,8 +240,8 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
     }
 }
 
-/// As many numbers as `like` has, whatever they are: they will be overwritten. Sixteen at a time, because a call for all of
-/// them would take three times as long.
+/// Makes `y` as long as `like`, with numbers that will be overwritten. Sixteen are copied at a time, because one call for all of
+/// them takes three times as long.
 #[inline(always)]
 fn make_room<T: Copy>(y: &mut Activations<T>, like: &[T]) {
     let (sixteens, rest) = like.as_chunks::<16>();
@@ -260,14 +259,14 @@ mod tests {
 
     #[test]
     fn inputs_round_and_saturate() {
-        assert_eq!(quantise_input(1.0), 1 << WIDE_BITS);
-        assert_eq!(quantise_input(-300.0), -INPUT_LIMIT);
-        assert_eq!(quantise_input(f32::INFINITY), INPUT_LIMIT);
-        assert_eq!((quantise_input(3.999_999_8), quantise_input(-1e-9)), (INPUT_LIMIT - 4, 0));
-        assert_eq!((quantise_input(0.3), quantise_input(-0.3)), (5_033_165, -5_033_165));
+        assert_eq!(quantize_input(1.0), 1 << WIDE_BITS);
+        assert_eq!(quantize_input(-300.0), -INPUT_LIMIT);
+        assert_eq!(quantize_input(f32::INFINITY), INPUT_LIMIT);
+        assert_eq!((quantize_input(3.999_999_8), quantize_input(-1e-9)), (INPUT_LIMIT - 4, 0));
+        assert_eq!((quantize_input(0.3), quantize_input(-0.3)), (5_033_165, -5_033_165));
     }
 
-    /// Whatever their format, order and number, activations are read as what they are.
+    /// Activations are read back correctly in every format, order and number.
     #[test]
     fn activations_are_read_in_their_order() {
         let sums: [i32; 40] = core::array::from_fn(|k| (k as i32 - 20) << 22);

@@ -1,4 +1,4 @@
-//! Depthwise convolution in integers: every channel has a kernel of its own.
+//! Depthwise convolution in integers: every channel has its own kernel.
 //!
 //! input (h, w, c), output (h', w', c), unsigned bytes; weight (kh, kw, c rounded up to whole words) `I8`.
 //! sum\[c\] = bias\[c\] + sum over u, v of weight\[u, v, c\] x\[s i + u - p, s j + v - p, c\], exact; then
@@ -10,7 +10,7 @@ use super::shape::Geometry;
 use crate::error::{ModelError, TensorKind};
 use crate::model::{Model, Tensor};
 
-/// Channels whose sums are kept at once.
+/// The number of channels whose sums are kept at once.
 const AT_ONCE: usize = 8;
 
 /// A depthwise convolution that borrows its weights from the model file.
@@ -23,10 +23,11 @@ pub struct Depthwise<'a> {
 }
 
 impl<'a> Depthwise<'a> {
-    /// The layer `index` of a file; `zero` is the output's zero point, `zeros` the input's.
+    /// Opens layer `index` of a file; `zero` is the output's zero point, `zeros` are the input's.
     ///
     /// # Errors
-    /// [`ModelError::Tensor`] or [`ModelError::Value`].
+    /// [`ModelError::Tensor`] if a tensor is missing or has another type or shape, [`ModelError::Value`] if a number is out of
+    /// range.
     pub fn open(model: &Model<'a>, index: u8, geometry: Geometry, zeros: Zeros, zero: u8) -> Result<Self, ModelError> {
         let [rows, columns] = geometry.window.kernel;
         let shape = [rows, columns, geometry.input.channels.next_multiple_of(4)];
@@ -35,13 +36,13 @@ impl<'a> Depthwise<'a> {
         Ok(Depthwise { geometry, weight, channels, zeros })
     }
 
-    /// Multiply-accumulates of one evaluation, padding included.
+    /// The number of multiply-accumulates of one evaluation, padding included.
     pub fn macs(&self) -> u32 {
         let [rows, columns] = self.geometry.window.kernel;
         (self.geometry.output.size() * rows * columns) as u32
     }
 
-    /// The whole output.
+    /// Computes the whole output.
     pub fn evaluate(&self, input: &[u8], output: &mut [u8]) {
         let channels = self.geometry.output.channels.max(1);
         for (pixel, corner) in output.chunks_exact_mut(channels).zip(self.geometry.corners()) {
@@ -55,7 +56,7 @@ impl<'a> Depthwise<'a> {
                         let x = self.geometry.pixel(row, column).and_then(|at| input.get(at + first..));
                         match x {
                             Some(x) => accumulate(&mut sums, weights, x),
-                            None => accumulate(&mut sums, weights, &self.zeros.0.repeated()),
+                            None => accumulate(&mut sums, weights, &self.zeros.repeated()),
                         }
                     }
                 }
@@ -71,17 +72,5 @@ impl<'a> Depthwise<'a> {
 fn accumulate(sums: &mut [i32; AT_ONCE], weights: &[i8], x: &[u8]) {
     for ((sum, w), x) in sums.iter_mut().zip(weights).zip(x) {
         *sum = sum.wrapping_add(i32::from(*w) * i32::from(*x));
-    }
-}
-
-/// Four zero points again and again: channels beyond an image's four share one.
-trait Repeated {
-    fn repeated(&self) -> [u8; AT_ONCE];
-}
-
-impl Repeated for [u8; 4] {
-    fn repeated(&self) -> [u8; AT_ONCE] {
-        let [a, b, c, d] = *self;
-        [a, b, c, d, a, b, c, d]
     }
 }

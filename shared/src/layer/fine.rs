@@ -1,12 +1,13 @@
-//! Dense layers in integers, about twenty times finer than f32: the curve that a certificate walks along.
+//! Dense layers in integers about twenty times finer than f32: they give the curve that a certificate walks along.
 //!
-//! A certificate may follow any smooth curve near the bundle's answers: how far the curve is off the answer at the end
-//! is seen there. So weights may be rounded (to 2^-24, held at 32) as long as value and derivative see the same ones;
-//! what is rounded anew at every point must be fine, because there the derivative is not quite the value's.
+//! A certificate may follow any smooth curve near the bundle's answers, because it measures at the end how far the curve is
+//! from the answer. So weights may be rounded (to 2^-24, clamped to 32) as long as value and derivative use the same ones.
+//! Numbers that are rounded at every point anew must be fine, because their rounding errors make the derivative differ from
+//! that of the values.
 //!
 //! | number | unit | range |
 //! | --- | --- | --- |
-//! | network input u | 2^-28 | 4; held there, with derivative zero |
+//! | network input u | 2^-28 | 4; clamped beyond, with derivative zero |
 //! | activation a | 2^-30 | 1 |
 //! | preactivation z | 2^-35 | 2^21 at least |
 //! | derivative of u and a; of z | 2^-25; 2^-26 | 32; refused beyond |
@@ -37,7 +38,7 @@ const PRE_SLOPE_BITS: u32 = 26;
 const WEIGHT_BITS: u32 = 24;
 /// Largest magnitude of a weight or a bias, just below 32.
 const WEIGHT_LIMIT: i32 = (1 << 29) - 1;
-/// So many products are summed before the sum loses its last [`FineWeight::RUN_SHIFT`] bits.
+/// The number of products that are summed before the sum loses its last [`FineWeight::RUN_SHIFT`] bits.
 const RUN: usize = 8;
 
 /// The inputs of a layer and their derivatives along one direction.
@@ -52,7 +53,7 @@ pub struct Fine {
 /// An output row: w = weight * multiplier * 2^-exponent, b = bias * 2^-24.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'w, W> {
-    /// As they lie in the file.
+    /// The weights as stored in the file.
     pub weight: &'w [W],
     /// At most 22 bits with 8-bit weights, one with others.
     pub multiplier: i64,
@@ -62,12 +63,12 @@ pub struct Row<'w, W> {
     pub bias: i32,
 }
 
-/// A weight as an integer.
+/// A weight that can be read as an integer.
 pub trait FineWeight: Copy {
-    /// Bits that a run of products loses, so that any sum times its multiplier fits 64 bits.
+    /// The number of bits that a run of products loses, so that any sum times its multiplier fits 64 bits.
     const RUN_SHIFT: u32;
 
-    /// Below 2^29 in magnitude.
+    /// The weight as an integer of magnitude below 2^29.
     fn integer(self) -> i32;
 }
 
@@ -96,32 +97,32 @@ impl FineWeight for f32 {
 }
 
 impl<'w> Row<'w, f32> {
-    /// A row of an f32 layer.
+    /// The row of an f32 layer.
     pub fn float(weight: &'w [f32], bias: f32) -> Self {
         Row { weight, multiplier: 1, exponent: WEIGHT_BITS, bias: bias.integer() }
     }
 }
 
 impl Fine {
-    /// Network inputs, all still.
+    /// Network inputs, with all derivatives zero.
     pub fn inputs(values: impl Iterator<Item = f64>) -> Self {
         let mut fine = Fine { value: [0; MAX_WIDTH], slope: [0; MAX_WIDTH], bits: INPUT_BITS };
         for (to, value) in fine.value.iter_mut().zip(values) {
-            *to = quantise(value);
+            *to = quantize(value);
         }
         fine
     }
 
-    /// Input `index` takes this value and moves; the derivatives that come out are with respect to it.
-    /// By how much rounding has left the value short.
+    /// Sets input `index` to this value and makes it the variable that outputs are differentiated by. Returns the rounding
+    /// error: `value` minus the input.
     pub fn set_moving(&mut self, index: usize, value: f64) -> f64 {
         let (Some(to), Some(slope)) = (self.value.get_mut(index), self.slope.get_mut(index)) else { return 0.0 };
-        *to = quantise(value);
+        *to = quantize(value);
         *slope = if to.abs() < INPUT_LIMIT { 1 << SLOPE_BITS } else { 0 };
         value - f64::from(*to) / f64::from(1 << INPUT_BITS)
     }
 
-    /// The next layer's inputs, phi(W x + b) and their derivatives; `None` if one is too large.
+    /// The next layer's inputs, phi(W x + b), and their derivatives; `None` if a derivative is too large.
     pub fn hidden<'w, W: FineWeight + 'w>(
         &self,
         rows: impl Iterator<Item = Row<'w, W>>,
@@ -167,13 +168,13 @@ impl Fine {
     }
 }
 
-/// A network input as an integer, held at the limit; NaN becomes 0.
-fn quantise(u: f64) -> i32 {
+/// A network input as an integer, clamped to the limit; NaN becomes 0.
+fn quantize(u: f64) -> i32 {
     let scaled = u * f64::from(1 << INPUT_BITS);
     ((scaled + if scaled < 0.0 { -0.5 } else { 0.5 }) as i32).clamp(-INPUT_LIMIT, INPUT_LIMIT)
 }
 
-/// `v` with `from` fractional bits as one with `to`, rounded to nearest. Bits beyond 64 are lost: no sum has them.
+/// Converts `v` from `from` fractional bits to `to`, rounded to nearest. Bits beyond 64 are lost, but no sum has them.
 fn shift(v: i64, from: u32, to: u32) -> i64 {
     match from.checked_sub(to) {
         Some(0) => v,
@@ -189,7 +190,7 @@ fn value(activation: Activation, z: i64) -> (i32, i32) {
     }
 }
 
-/// Nodes 0, 1/16, ..., 8.5 of [`tanh`].
+/// The number of nodes 0, 1/16, ..., 8.5 of [`tanh`].
 const NODES: usize = 8 * 16 + 9;
 
 /// tanh at the nodes, computed by the compiler.
@@ -203,11 +204,12 @@ static TANH: [i32; NODES] = {
     table
 };
 
-/// tanh of a preactivation and its derivative, both in units of an activation: the addition theorem from the nearest of 137 nodes.
+/// tanh of a preactivation and its derivative, both in the unit of activations, by the addition theorem from the nearest of
+/// 137 nodes.
 ///
 /// With f = tanh at the node, d the distance to it and t = tanh d = d (1 - d^2/3 + 2 d^4/15),
-/// tanh = f + t (1 - f^2) / (1 + f t), the quotient as a series. Error at most 1.6e-9, a third of it the table's; beyond
-/// the last node, constant. About 60 instructions on a Cortex-M4, 16 of them 32 x 32 -> 64 bit multiplications.
+/// tanh = f + t (1 - f^2) / (1 + f t), the quotient as a series. Error at most 1.6e-9, a third of which is the
+/// table's; constant beyond the last node. About 60 instructions on a Cortex-M4, 16 of them 32 x 32 -> 64 bit multiplications.
 fn tanh(z: i64) -> (i32, i32) {
     const NODE_BITS: u32 = PRE_BITS - 4;
     const LAST: u64 = (NODES as u64 - 1) << NODE_BITS;
@@ -215,9 +217,9 @@ fn tanh(z: i64) -> (i32, i32) {
     let node = (magnitude + (1 << (NODE_BITS - 1))) >> NODE_BITS;
     let f = TANH.get(node as usize).copied().unwrap_or(0);
     const ONE: i32 = 1 << ACTIVATION_BITS;
-    // Within 2^30: half the distance of the nodes.
+    // At most 2^30 in magnitude: half the distance between nodes.
     let d = magnitude.wrapping_sub(node << NODE_BITS) as i32;
-    // The upper half of a product. Fractional bits on the right.
+    // The upper half of a product. Comments on the right give fractional bits.
     let times = |a: i32, b: i32| ((i64::from(a) * i64::from(b)) >> 32) as i32;
     let derivative = |a: i32| ONE - ((i64::from(a) * i64::from(a)) >> ACTIVATION_BITS) as i32;
     let square = times(d, d); // 38

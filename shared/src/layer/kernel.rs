@@ -1,15 +1,17 @@
-//! What a processor may compute in its own way, bit for bit: one type that implements [`Kernel`] stands for a processor.
+//! The inner loops that a processor may have in instructions of its own, with the same bits. A type that implements [`Kernel`]
+//! stands for a processor.
 //!
-//! Three traits have the loops: [`ImageLoops`] those of image layers, [`Tiles`] those of Winograd's convolutions,
-//! [`RowLoops`] those of bundles. Their default methods and [`Portable`], in safe Rust, are the definition. What they add up are integers without rounding (but for the floats of [`RowLoops::FOUR_ROWS_F32`], whose order is
-//! given), so an implementation is right if and only if it gives the same numbers.
+//! The loops are in three traits: [`ImageLoops`] for image layers, [`Tiles`] for Winograd's convolutions, and [`RowLoops`] for
+//! bundles. Their default methods and those of [`Portable`], in safe Rust, are the definition. The loops compute exact
+//! sums of integers (or of floats in a stated order, [`RowLoops::FOUR_ROWS_F32`]), so an implementation is right if and only if it
+//! gives the same numbers.
 
 use super::pack::{PIXELS, unpack, weights_of};
 use super::requantize::{Channels, requantize};
 use super::rows::RowLoops;
 use super::tiles::Tiles;
 
-/// All inner loops of a processor. An empty type stands for it, so that an evaluator is compiled for it.
+/// All inner loops of a processor, as an empty type for which the evaluator is compiled.
 pub trait Kernel: ImageLoops + Tiles + RowLoops {}
 
 impl<K: ImageLoops + Tiles + RowLoops> Kernel for K {}
@@ -19,15 +21,16 @@ impl<K: ImageLoops + Tiles + RowLoops> Kernel for K {}
 pub trait ImageLoops {
     /// Two channels of four pixels: sums\[c\]\[p\] += sum over i of weight\[c, i\] x\[i, p\], for c in A, B.
     ///
-    /// `columns` holds four words, one per pixel, for every word of `weights`; what is longer is not read. Sums wrap.
+    /// `columns` holds four words, one per pixel, for every word of `weights`; if one of them is longer, its rest is not read.
+    /// Sums wrap.
     fn block(weights: &[u32], columns: &[[u32; PIXELS]], sums: &mut [[i32; PIXELS]; 2]);
 
     /// Two channels of one pixel: sums\[c\] += sum over i of weight\[c, i\] x\[i\], for c in A, B.
     ///
-    /// `column` holds one word for every word of `weights`; what is longer is not read. Sums wrap.
+    /// `column` holds one word for every word of `weights`; if one of them is longer, its rest is not read. Sums wrap.
     fn pair(weights: &[u32], column: &[u32], sums: &mut [i32; 2]);
 
-    /// All channels of a group of up to four pixels, from unpacked columns to bytes: every pixel of `group` has
+    /// Computes the bytes of all channels of up to four pixels from unpacked columns. Every pixel of `group` has
     /// `channels.len()` bytes, and `weights` has as many words per pair of channels as `columns` has rows.
     fn group(weights: &[u32], columns: &[[u32; PIXELS]], channels: &Channels<'_>, group: &mut [u8]) {
         let rows = weights.chunks_exact(columns.len().max(1)).zip(channels.pairs());
@@ -44,8 +47,8 @@ pub trait ImageLoops {
         }
     }
 
-    /// Unpacks a window into the column `place`: runs of `run` bytes, a multiple of four, that begin every `stride`
-    /// bytes of `input`, one after the other into `columns`, which say how many there are. Stops where `input` ends.
+    /// Unpacks a window into the column `place` of `columns`: runs of `run` bytes, a multiple of four, that begin every `stride`
+    /// bytes of `input`. The length of `columns` gives the number of runs. Stops where `input` ends.
     fn window(input: &[u8], run: usize, stride: usize, place: usize, columns: &mut [[u32; PIXELS]]) {
         let mut rest = input;
         for columns in columns.chunks_exact_mut((run / 2).max(1)) {

@@ -1,5 +1,5 @@
-//! Layers of the device evaluator: one file each, formula and shapes first. What a processor may do in its own way is in
-//! [`kernel`], [`tiles`] and [`rows`].
+//! Layers of the device evaluator: one file each, formula and shapes first. The inner
+//! loops, which a processor may have in instructions of its own, are in [`kernel`], [`tiles`] and [`rows`].
 
 pub mod activation;
 pub mod add;
@@ -25,12 +25,12 @@ use crate::limits::MAX_WIDTH;
 use crate::model::{Model, Tensor};
 use core::fmt::Write;
 
-/// A vector as long as the widest layer.
+/// A vector of the length of the widest layer.
 pub type Vector<T> = [T; MAX_WIDTH];
-/// Activations of one layer, as many as it has: nothing is cleared that is written anyway.
+/// The activations of one layer. The vector begins empty, so that no memory is cleared that will be written anyway.
 pub type Activations<T> = heapless::Vec<T, MAX_WIDTH>;
 
-/// The next activation. There is room: a layer has at most [`MAX_WIDTH`] outputs, and its vector was empty.
+/// Appends the next activation. There is room: a layer has at most [`MAX_WIDTH`] outputs, and its vector was empty.
 fn push<T>(activations: &mut Activations<T>, value: T) {
     let _ = activations.push(value);
 }

@@ -1,8 +1,8 @@
 //! Pooling in integers, without padding: input (h, w, c), output (h', w', c), unsigned bytes.
 //!
-//! Maximum: the largest byte of each window; scale and zero point stay.
+//! Maximum: the largest byte of each window; scale and zero point stay the same.
 //! Average: sum\[c\] = bias\[c\] + sum over the window of x, then [`requantize`]; bias and multiplier are the same for
-//! all channels, so the tensors have one element. The output has a scale of its own: averages are narrower.
+//! all channels, so the tensors have one element. The output has its own scale, because the range of averages is narrower.
 
 use super::kernel::ImageLoops;
 use super::requantize::{Channels, requantize};
@@ -10,7 +10,7 @@ use super::shape::{Corner, Geometry};
 use crate::error::ModelError;
 use crate::model::Model;
 
-/// The input's pixels that a window covers, each as the slice from its first channel on.
+/// The pixels of the input that a window covers, each as the slice of its channels.
 fn pixels(geometry: Geometry, input: &[u8], corner: Corner) -> impl Iterator<Item = &[u8]> {
     let [rows, columns] = geometry.window.kernel;
     (corner.row..).take(rows).flat_map(move |row| {
@@ -28,7 +28,7 @@ pub struct MaxPool {
 }
 
 impl MaxPool {
-    /// The whole output.
+    /// Computes the whole output.
     pub fn evaluate<K: ImageLoops>(&self, input: &[u8], output: &mut [u8]) {
         let channels = self.geometry.output.channels.max(1);
         for (largest, corner) in output.chunks_exact_mut(channels).zip(self.geometry.corners()) {
@@ -48,21 +48,22 @@ pub struct AveragePool<'a> {
 }
 
 impl<'a> AveragePool<'a> {
-    /// The layer `index` of a file; `zero` is the output's zero point.
+    /// Opens layer `index` of a file; `zero` is the output's zero point.
     ///
     /// # Errors
-    /// [`ModelError::Tensor`] or [`ModelError::Value`].
+    /// [`ModelError::Tensor`] if a tensor is missing or has another type or shape, [`ModelError::Value`] if a number is out of
+    /// range.
     pub fn open(model: &Model<'a>, index: u8, geometry: Geometry, zero: u8) -> Result<Self, ModelError> {
         Ok(AveragePool { geometry, channels: Channels::open(model, index, 1, zero)? })
     }
 
-    /// The whole output. Scratch: a sum per channel.
+    /// Computes the whole output. Scratch memory: a sum per channel.
     pub fn evaluate(&self, input: &[u8], output: &mut [u8], scratch: &mut [u32]) {
         let channels = self.geometry.output.channels.max(1);
         let Some(sums) = scratch.get_mut(..channels) else { return };
         let Some((bias, multiplier)) = self.channels.iter().next() else { return };
         for (bytes, corner) in output.chunks_exact_mut(channels).zip(self.geometry.corners()) {
-            // Two's complement: an unsigned sum is the signed one.
+            // In two's complement the unsigned sum has the bits of the signed one.
             sums.fill(bias as u32);
             for pixel in pixels(self.geometry, input, corner) {
                 for (sum, x) in sums.iter_mut().zip(pixel) {

@@ -1,9 +1,9 @@
 //! From 32-bit sums back to bytes.
 //!
 //! y = clamp(zero + floor((sum M + 2^31) / 2^32), 0, 255): one multiplication that keeps the high word, rounded half
-//! up, and one saturation; on a Cortex-M4 `SMMLAR` and `USAT`. M is a multiplier of 31 bits without a shift: sums are
-//! far longer than bytes, so M = round(2^32 s_in s_weight / s_out) keeps 20 bits and more. A ReLU costs nothing: its
-//! zero point is 0, and the clamp cuts what is negative.
+//! up, and one saturation; on a Cortex-M4 these are `SMMLAR` and `USAT`. M is a multiplier of 31 bits without a shift: sums
+//! are far longer than bytes, so M = round(2^32 s_in s_weight / s_out) keeps 20 bits or more. A ReLU costs nothing: its
+//! zero point is 0, and the clamp removes negative values.
 
 use crate::error::{ModelError, TensorKind};
 use crate::model::{Model, Tensor};
@@ -11,14 +11,15 @@ use crate::model::{Model, Tensor};
 /// Largest magnitude of a bias: with the longest row of weights, sums stay within 32 bits.
 const MAX_BIAS: i32 = 1 << 30;
 
-/// (sum M) / 2^32 + zero, rounded half up, as a byte.
+/// sum M / 2^32 + zero, rounded half up, as a byte.
 #[inline]
 pub fn requantize(sum: i32, multiplier: i32, zero: u8) -> u8 {
     let scaled = (i64::from(sum) * i64::from(multiplier) + (i64::from(zero) << 32) + (1 << 31)) >> 32;
     (scaled as i32).clamp(0, 255) as u8
 }
 
-/// What every channel's sum begins with, and what it is multiplied by in the end.
+/// Bias and multiplier of every output channel: a channel's sum begins with the first and is multiplied by the second at the
+/// end.
 #[derive(Debug, Clone, Copy)]
 pub struct Channels<'a> {
     bias: &'a [i32],
@@ -27,10 +28,11 @@ pub struct Channels<'a> {
 }
 
 impl<'a> Channels<'a> {
-    /// Tensors `bias` and `multiplier` (channels) `I32` of layer `index`.
+    /// Opens the tensors `bias` and `multiplier` (channels) `I32` of layer `index`.
     ///
     /// # Errors
-    /// [`ModelError::Tensor`], or [`ModelError::Value`] for a bias beyond 2^30 or a negative multiplier.
+    /// [`ModelError::Tensor`] if a tensor is missing or has another type or shape, [`ModelError::Value`] for a bias beyond 2^30
+    /// or a negative multiplier.
     pub fn open(model: &Model<'a>, index: u8, channels: usize, zero: u8) -> Result<Self, ModelError> {
         let bias = biases(model, index, channels)?;
         let multiplier = super::tensor(model, index, TensorKind::Multiplier, &[channels], Tensor::i32)?;
@@ -45,18 +47,18 @@ impl<'a> Channels<'a> {
         self.bias
     }
 
-    /// The channels' multipliers, as many.
+    /// The channels' multipliers.
     pub fn multiplier(&self) -> &'a [i32] {
         self.multiplier
     }
 
-    /// How many channels there are.
-    #[allow(clippy::len_without_is_empty, reason = "no layer has none")]
+    /// The number of channels.
+    #[allow(clippy::len_without_is_empty, reason = "every layer has channels")]
     pub fn len(&self) -> usize {
         self.bias.len()
     }
 
-    /// These channels from `first` on.
+    /// The channels from `first` on.
     pub fn skip(&self, first: usize) -> Self {
         let rest = |all: &'a [i32]| all.get(first..).unwrap_or(&[]);
         Channels { bias: rest(self.bias), multiplier: rest(self.multiplier), zero: self.zero }
@@ -67,7 +69,7 @@ impl<'a> Channels<'a> {
         self.bias.iter().copied().zip(self.multiplier.iter().copied())
     }
 
-    /// Biases and multipliers of channels two by two; the last may have no partner, and then has zeros.
+    /// Biases and multipliers of channels in pairs; zeros stand for the partner that the last channel may lack.
     pub fn pairs(&self) -> impl Iterator<Item = ([i32; 2], [i32; 2])> + use<'a> {
         let two = |pair: &[i32]| [pair.first().copied().unwrap_or(0), pair.get(1).copied().unwrap_or(0)];
         self.bias.chunks(2).map(two).zip(self.multiplier.chunks(2).map(two))
@@ -79,10 +81,10 @@ impl<'a> Channels<'a> {
     }
 }
 
-/// The tensor `bias` (channels) `I32` of layer `index`.
+/// Finds the tensor `bias` (channels) `I32` of layer `index`.
 ///
 /// # Errors
-/// [`ModelError::Tensor`], or [`ModelError::Value`] for a bias beyond 2^30.
+/// [`ModelError::Tensor`] if it is missing or has another type or shape, [`ModelError::Value`] for a bias beyond 2^30.
 pub fn biases<'a>(model: &Model<'a>, index: u8, channels: usize) -> Result<&'a [i32], ModelError> {
     let bias = super::tensor(model, index, TensorKind::Bias, &[channels], Tensor::i32)?;
     if bias.iter().any(|b| !(-MAX_BIAS..=MAX_BIAS).contains(b)) {
@@ -91,10 +93,10 @@ pub fn biases<'a>(model: &Model<'a>, index: u8, channels: usize) -> Result<&'a [
     Ok(bias)
 }
 
-/// The tensor `weight` of layer `index`, packed for the kernel: (pairs of channels, words, 2, 2) `I8`.
+/// Finds the tensor `weight` of layer `index`, packed for the inner loops: (pairs of channels, words, 2, 2) `I8`.
 ///
 /// # Errors
-/// [`ModelError::Tensor`], also if it is not aligned to four bytes.
+/// [`ModelError::Tensor`] if it is missing, has another type or shape, or is not aligned to four bytes.
 pub fn packed_weights<'a>(
     model: &Model<'a>,
     index: u8,

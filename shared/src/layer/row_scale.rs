@@ -1,19 +1,20 @@
-//! What a row of integer weights is worth: its scale, and how a sum becomes a preactivation.
+//! The scale of a row of integer weights, and how the row's sum becomes a preactivation.
 
 use super::activation::{PRE_BITS, WIDE_BITS};
 use super::weight::Weight;
 use crate::math::power_of_two;
 
-/// Scales are at least 2^-30.
+/// Scales are at least two to the power of minus this.
 pub const MAX_EXPONENT: u32 = 30;
 /// Fractional bits of a bias.
 pub const BIAS_BITS: u32 = 24;
-/// What [`preactivation`] keeps of a hidden layer's bias: multiples of this.
+/// [`preactivation`] rounds the bias of a hidden layer down to a multiple of this.
 pub const BIAS_STEP: i32 = 1 << (BIAS_BITS - PRE_BITS);
 /// Largest magnitude of a bias, 64.
 pub const BIAS_LIMIT: i32 = 64 << BIAS_BITS;
 
-/// (m, e) of a scale m * 2^-e whose m fits the weights' type, if it is one of [`nearest_scale`]'s.
+/// (m, e) of a scale m * 2^-e, where m has at most [`Weight::SCALE_BITS`] bits; `None` if weights of type `W` may not have this
+/// scale, not even in the last layer.
 pub fn parts<W: Weight>(scale: f32) -> Option<(i64, i32)> {
     let bits = scale.to_bits();
     let unused = 24 - W::SCALE_BITS;
@@ -23,16 +24,17 @@ pub fn parts<W: Weight>(scale: f32) -> Option<(i64, i32)> {
     fits.then_some((i64::from(mantissa >> unused), (exponent + W::SCALE_BITS - 1) as i32))
 }
 
-/// The row's multiplier, scale * 2^[`Weight::MULTIPLIER_BITS`], if that is an integer and the scale one of hidden layers.
+/// The row's multiplier, scale * 2^[`Weight::MULTIPLIER_BITS`]; `None` if that is not a positive integer, or if the scale is too
+/// large for a hidden layer.
 pub fn multiplier<W: Weight>(scale: f32) -> Option<i32> {
     let product = scale * power_of_two(W::MULTIPLIER_BITS as i32);
     let integer = product as i32;
     (integer > 0 && scale <= W::LARGEST_SCALE && integer as f32 == product).then_some(integer)
 }
 
-/// `scale` rounded to the nearest one that weights of type `W` may have in hidden layers.
+/// The scale nearest to `scale` among those that weights of type `W` may have in hidden layers.
 pub fn nearest_scale<W: Weight>(scale: f32) -> f32 {
-    // A multiple of what the multiplier can hold, then of its significant bits.
+    // First to a multiple of the smallest multiplier, then to the significant bits of a scale.
     let grid = power_of_two(W::MULTIPLIER_BITS as i32);
     let coarse = if scale * grid < (1 << 23) as f32 { (scale * grid + 0.5) as i32 as f32 / grid } else { scale };
     let unused = 24 - W::SCALE_BITS;
@@ -41,23 +43,23 @@ pub fn nearest_scale<W: Weight>(scale: f32) -> f32 {
     rounded.clamp(power_of_two(-(MAX_EXPONENT as i32)), W::LARGEST_SCALE)
 }
 
-/// A preactivation in units of 2^-18: t * multiplier / 2^32, rounded half up, plus floor(bias / 2^6). Below 2^30 in
-/// magnitude, because a multiplier is at most 2^31 - 2^26.
+/// A preactivation in units of 2^-18: t * multiplier / 2^32, rounded half up, plus floor(bias / 2^6). Its magnitude is below
+/// 2^30, because a multiplier is at most 2^31 - 2^26.
 ///
-/// On a Cortex-M4 a shift and one `SMMLAR`.
+/// On a Cortex-M4 this is a shift and one `SMMLAR`.
 #[inline(always)]
 pub fn preactivation(t: i32, multiplier: i32, bias: i32) -> i32 {
     let start = i64::from(bias >> (BIAS_BITS - PRE_BITS)) << 32 | 1 << 31;
     ((i64::from(t) * i64::from(multiplier) + start) >> 32) as i32
 }
 
-/// The unit of t is scale * 2^-[`unit_bits`].
+/// The unit of a row's sum t is scale * 2^-[`unit_bits`].
 pub const fn unit_bits<W: Weight>() -> u32 {
     // scale 2^-unit = 2^-PRE_BITS multiplier / 2^32 = 2^-PRE_BITS scale 2^(MULTIPLIER_BITS - 32).
     PRE_BITS + 32 - W::MULTIPLIER_BITS
 }
 
-/// Bits that the sum of 32-bit inputs loses to become t.
+/// The number of bits that the sum of 32-bit inputs loses to become t.
 pub const fn wide_shift<W: Weight>() -> u32 {
     WIDE_BITS - unit_bits::<W>()
 }

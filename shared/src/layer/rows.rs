@@ -10,17 +10,19 @@ use super::weight::Weight;
 
 /// See [`RowLoops::FOUR_ROWS_F32`].
 pub type FourRows = fn(weights: &[f32], x: &[f32], sums: &mut [f32; 4]);
-/// So many floats at once.
+/// The number of floats that [`FourRows`] takes at a time.
 pub const FLOATS: usize = 8;
 
-/// Bits by which a sum of 8 x 16-bit products is moved up: its unit becomes that of 32-bit activations.
+/// The number of bits by which a sum of 8 x 16-bit products is shifted left, to have the unit of sums over 32-bit activations.
 pub const BYTE_SUM_SHIFT: u32 = unit_bits::<i8>() - NARROW_BITS;
-/// Rows of 16-bit weights whose magnitudes add up to less have sums of 32 bits with any 16-bit activations.
+/// A row of 16-bit weights is short if their magnitudes add up to less than this: its sum over 16-bit activations then fits 32
+/// bits.
 pub const SHORT_ROW: u32 = 1 << 16;
-/// Bits that a sum of 16-bit products loses, so that it fits 32 and has the unit of 32-bit activations' too.
+/// The number of bits by which a sum of 16 x 16-bit products is shifted right, to fit 32 bits and to have the unit of sums over
+/// 32-bit activations.
 pub const WIDE_SUM_SHIFT: u32 = NARROW_BITS - unit_bits::<i16>();
 
-/// What turns the sums of a layer into preactivations, one of each for every row.
+/// The constants that turn the sums of a layer into preactivations, one of each for every row.
 #[derive(Debug, Clone, Copy)]
 pub struct Constants<'a> {
     /// See [`DenseInteger`](super::dense_integer).
@@ -29,14 +31,14 @@ pub struct Constants<'a> {
     pub bias: &'a [i32],
 }
 
-/// Activations of 16 bits in place of sums, in the first half of their memory.
+/// Replaces sums by activations of 16 bits, in the first half of the memory.
 #[inline(always)]
 fn narrow_in_place(sums: &mut [i32], constants: Constants<'_>, order: Order) {
     let n = sums.len().min(constants.multiplier.len()).min(constants.bias.len());
     let mut k = 0;
     let mut rows = constants.multiplier.iter().zip(constants.bias);
     while k < n {
-        // Up to four are read before two words are written, which lie no further on.
+        // Up to four sums are read before two words are written, which lie at the same place or before it.
         let mut four = [0; 4];
         for ((a, t), (m, bias)) in four.iter_mut().zip(sums.iter().skip(k)).zip(&mut rows) {
             *a = narrow(tanh_of(*t, *m, *bias));
@@ -50,7 +52,7 @@ fn narrow_in_place(sums: &mut [i32], constants: Constants<'_>, order: Order) {
     }
 }
 
-/// Sums of rows, four of them side by side: an activation is loaded once for four.
+/// Sums of rows, four rows side by side, so that an activation is loaded once for four products.
 #[inline(always)]
 fn each_sum<S: Default>(
     weights: &[i16],
@@ -83,8 +85,8 @@ fn each_sum<S: Default>(
     }
 }
 
-/// Sums of rows on 32-bit activations, in 64 bits. The widths of the presets are compiled on their own, so that loops
-/// unroll and activations stay in registers.
+/// Sums of rows over 32-bit activations, in 64 bits. The widths of the presets are compiled separately, so that loops unroll
+/// and activations stay in registers.
 #[inline(always)]
 fn each_wide_sum<W: Weight>(weights: &[W], x: &[i32], sums: &mut [i32]) {
     match x.len() {
@@ -97,14 +99,14 @@ fn each_wide_sum<W: Weight>(weights: &[W], x: &[i32], sums: &mut [i32]) {
     }
 }
 
-/// The same for `N` activations.
+/// [`each_wide_sum`] for `N` activations.
 #[inline(always)]
 fn each_wide_sum_of<const N: usize, W: Weight>(weights: &[W], x: &[i32], sums: &mut [i32]) {
     let Some(x) = x.first_chunk::<N>() else { return };
     weights.as_chunks::<N>().0.iter().zip(sums).for_each(|(row, to)| *to = wide_sum(row, x));
 }
 
-/// t of a row on 32-bit activations.
+/// The sum t of a row over 32-bit activations.
 #[inline(always)]
 fn wide_sum<W: Weight>(row: &[W], x: &[i32]) -> i32 {
     let products = row.iter().zip(x).map(|(w, x)| {
@@ -122,7 +124,7 @@ fn tanh_of(t: i32, multiplier: i32, bias: i32) -> i32 {
 
 /// The inner loops of bundles for one processor.
 pub trait RowLoops {
-    /// Rows of 8-bit weights, one after the other, times 16-bit activations, which stand in [`Order::Unpacked`]:
+    /// Rows of 8-bit weights, one after the other, times 16-bit activations in [`Order::Unpacked`]:
     /// sums\[r\] = 2^[`BYTE_SUM_SHIFT`] times the sum over i of weights\[r, i\] x\[i\], exact for rows of at most
     /// [`MAX_WIDTH`](crate::limits::MAX_WIDTH).
     fn rows_i8(weights: &[i8], x: &[i16], sums: &mut [i32]) {
@@ -141,14 +143,13 @@ pub trait RowLoops {
         }
     }
 
-    /// The same for 16-bit weights, and activations one after the other: sums of 64 bits, of which all but the last
-    /// [`WIDE_SUM_SHIFT`] are kept.
+    /// The same for 16-bit weights, and activations in [`Order::Plain`]: sums of 64 bits, shifted right by [`WIDE_SUM_SHIFT`].
     fn rows_i16(weights: &[i16], x: &[i16], sums: &mut [i32]) {
         let add = |sum: &mut i64, w, x| *sum += i64::from(i32::from(w) * i32::from(x));
         each_sum(weights, x, sums, add, |sum| (sum >> WIDE_SUM_SHIFT) as i32);
     }
 
-    /// [`RowLoops::rows_i16`] for rows whose weights' magnitudes add up to less than [`SHORT_ROW`]: their sums fit 32 bits.
+    /// [`RowLoops::rows_i16`] for rows that are all short, see [`SHORT_ROW`]: their sums fit 32 bits.
     fn short_rows_i16(weights: &[i16], x: &[i16], sums: &mut [i32]) {
         let add = |sum: &mut i32, w, x| *sum = sum.wrapping_add(i32::from(w) * i32::from(x));
         each_sum(weights, x, sums, add, |sum| sum >> WIDE_SUM_SHIFT);
@@ -165,31 +166,31 @@ pub trait RowLoops {
         each_wide_sum(weights, x, sums);
     }
 
-    /// tanh of every row's preactivation, in units of 2^-24, in place of its sum t.
+    /// Replaces the sum t of every row by the tanh of its preactivation, in units of 2^-24.
     fn tanh(sums: &mut [i32], constants: Constants<'_>) {
         let rows = sums.iter_mut().zip(constants.multiplier).zip(constants.bias);
         rows.for_each(|((t, m), bias)| *t = tanh_of(*t, *m, *bias));
     }
 
-    /// The same in units of 2^-15 and 16 bits, two to a word in the first half of the memory.
+    /// The same with results of 16 bits, in units of 2^-15, two to a word in the first half of the memory.
     fn narrow_tanh(sums: &mut [i32], constants: Constants<'_>) {
         narrow_in_place(sums, constants, Order::Plain);
     }
 
-    /// [`RowLoops::narrow_tanh`] in the order that [`RowLoops::rows_i8`] takes, [`Order::Unpacked`].
+    /// [`RowLoops::narrow_tanh`] with results in [`Order::Unpacked`], which [`RowLoops::rows_i8`] takes.
     fn unpacked_tanh(sums: &mut [i32], constants: Constants<'_>) {
         narrow_in_place(sums, constants, Order::Unpacked);
     }
 
-    /// Four rows of floats, one after the other, onto sums that begin with the biases: sums\[r\] += weights\[r, i\] x\[i\], in
-    /// the order of i, where that is faster than what the compiler makes of it. `x` has a multiple of [`FLOATS`] numbers, at
-    /// least as many, `weights` four times as many.
+    /// Adds four rows of products of floats to sums that begin with the biases: sums\[r\] += weights\[r, i\] x\[i\], in the order
+    /// of i. `x` has a positive multiple of [`FLOATS`] numbers, `weights` four times as many. `None` where the compiler's code is
+    /// as fast.
     const FOUR_ROWS_F32: Option<FourRows> = None;
 }
 
-/// Rows of weights, one after the other, times 16-bit activations.
+/// A loop over rows of weights, one after the other, times 16-bit activations.
 pub type Rows<W> = fn(&[W], &[i16], &mut [i32]);
-/// The same on 32-bit activations.
+/// A loop over rows of weights times 32-bit activations.
 pub type WideRows<W> = fn(&[W], &[i32], &mut [i32]);
 
 /// Which of a processor's loops are for weights of this type.
@@ -229,7 +230,7 @@ mod tests {
     use std::vec::Vec;
 
     proptest! {
-        /// Activations in place: the numbers that come out in 32 bits, narrowed, in the stated order.
+        /// Against the 32-bit activations, narrowed, in the stated order.
         #[test]
         fn narrow_activations_stand_in_their_order(rows in prop::collection::vec((any::<i32>(), 0..i32::MAX, any::<i32>()), 0..20)) {
             let sums: Vec<i32> = rows.iter().map(|row| row.0).collect();

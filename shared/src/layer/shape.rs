@@ -15,12 +15,12 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// A value of one row and one column: what a dense layer leaves.
+    /// The shape of a dense layer's output: one row and one column.
     pub fn vector(channels: usize) -> Self {
         Shape { height: 1, width: 1, channels }
     }
 
-    /// Numbers in the value: its bytes in the evaluator.
+    /// The number of elements, which are bytes in the evaluator.
     pub fn size(&self) -> usize {
         self.pixels() * self.channels
     }
@@ -94,7 +94,7 @@ impl Geometry {
         Some(Geometry { input, output: Shape { height, width, channels }, window })
     }
 
-    /// Places of a window over all channels: the weights of one output channel of a convolution.
+    /// The number of weights of one output channel of a convolution: the places of the window over all input channels.
     pub fn taps(&self) -> usize {
         let [rows, columns] = self.window.kernel;
         rows * columns * self.input.channels
@@ -115,7 +115,7 @@ impl Geometry {
         })
     }
 
-    /// Multiply-accumulates of a window over all channels for every output, padding included.
+    /// The number of multiply-accumulates of a convolution with this geometry, padding included.
     pub fn macs(&self) -> u32 {
         let [rows, columns] = self.window.kernel;
         let factors = [self.output.size(), rows, columns, self.input.channels];

@@ -3,9 +3,9 @@
 use super::pack::PIXELS;
 use super::requantize::{Channels, requantize};
 
-/// Places of a transformed tile.
+/// The number of places of a transformed tile.
 pub const PLACES: usize = 16;
-/// A word of two channels at every place of four transformed tiles.
+/// For every place of four transformed tiles, a word of two channels.
 pub type Column = [[u32; PIXELS]; PLACES];
 /// Sums of two channels of four tiles, place by place.
 pub type Sums = [[[i32; PIXELS]; 2]; PLACES];
@@ -13,31 +13,31 @@ pub type Sums = [[[i32; PIXELS]; 2]; PLACES];
 /// Where a 2 x 2 tile of outputs goes, and how much of it lies inside the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tile {
-    /// Where the bytes of the first one begin.
+    /// Where the bytes of the first output begin.
     pub at: usize,
-    /// Rows of it that are part of the output: 1 or 2.
+    /// How many of its rows are part of the output: 1 or 2.
     pub rows: usize,
-    /// Columns of it that are part of the output: 1 or 2.
+    /// How many of its columns are part of the output: 1 or 2.
     pub columns: usize,
 }
 
-/// Up to four transformed tiles, and what makes outputs of them.
+/// Up to four transformed tiles, with the weights and constants that turn them into outputs.
 #[derive(Debug, Clone, Copy)]
 pub struct Group<'g> {
-    /// For every pair of channels 16 times as many words as `columns`.
+    /// For every pair of channels, 16 times as many pairs of words as there are `columns`.
     pub weights: &'g [[u32; 2]],
     /// The transformed tiles.
     pub columns: &'g [Column],
     /// The channels of the output.
     pub channels: &'g Channels<'g>,
-    /// Where the outputs lie.
+    /// Where the outputs go.
     pub tiles: &'g [Tile],
-    /// Bytes from a row of the output to the next.
+    /// The number of bytes from one row of the output to the next.
     pub row: usize,
 }
 
 impl<'g> Group<'g> {
-    /// The weights of every pair of channels; none if there are no columns.
+    /// The weights of each pair of channels; empty if there are no columns.
     pub fn pairs(&self) -> impl Iterator<Item = &'g [[u32; 2]]> + use<'g> {
         let of_a_pair = PLACES * self.columns.len();
         let weights = if of_a_pair == 0 { &[] } else { self.weights };
@@ -49,8 +49,8 @@ impl<'g> Group<'g> {
 pub trait Tiles {
     /// Transforms a tile of [`winograd`](super::winograd) into the column `place`: V = B' d B, each four channels as two
     /// words of two 16-bit numbers, places 0 with 2 and 1 with 3. The 16 pixels have `channels` bytes, a multiple of four;
-    /// they begin with `input`, and a row of four `row` bytes after the one before. `columns` has two words for every four
-    /// channels. What lies beyond `input` counts as 0.
+    /// they begin with `input`, and each row of four begins `row` bytes after the one before. `columns` has two words for every four
+    /// channels. Bytes beyond the end of `input` count as 0.
     fn transform(input: &[u8], channels: usize, row: usize, place: usize, columns: &mut [Column]) {
         transform(input, channels, row, place, columns);
     }
@@ -62,13 +62,13 @@ pub trait Tiles {
         places(weights, columns, sums);
     }
 
-    /// All channels of up to four transformed tiles, to the bytes of `output`.
+    /// Writes all channels of up to four transformed tiles to the bytes of `output`.
     fn tiles(group: &Group<'_>, output: &mut [u8]) {
         tiles::<Self>(group, output);
     }
 }
 
-/// All bits of both halves but their signs.
+/// All bits of both halves of a word except their signs.
 const LOW_BITS: u32 = 0x7fff_7fff;
 
 /// a + b in both halves of a word, each wrapping.
@@ -83,7 +83,7 @@ fn minus(a: u32, b: u32) -> u32 {
     ((a | !LOW_BITS) - (b & LOW_BITS)) ^ (!(a ^ b) & !LOW_BITS)
 }
 
-/// One operation for every pixel of two rows.
+/// Applies one operation to the pixels of two rows.
 #[inline(always)]
 fn each<T: Copy>([a, b, c, d]: [T; 4], [e, f, g, h]: [T; 4], of: impl Fn(T, T) -> T) -> [T; 4] {
     [of(a, e), of(b, f), of(c, g), of(d, h)]

@@ -1,6 +1,6 @@
 //! A 3x3 convolution of stride 1 in 2.25 times fewer products: F(2x2, 3x3) of Winograd, exact in integers.
 //!
-//! A tile of 2x2 outputs sees 4x4 pixels d. With the weights g of an output and a channel, its four sums are
+//! A tile of 2x2 outputs depends on 4x4 pixels d. With the weights g of an output and a channel, its four sums are
 //!
 //! ```text
 //! Y = A' (U o V) A,   U = G g G',   V = B' d B        (o: place by place; Lavin and Gray 2016, section 4.1)
@@ -11,8 +11,8 @@
 //!      0  1  0 -1          0  0  2
 //! ```
 //!
-//! G is twice the one of the paper, so that U is whole, and Y is four times the sum of the [direct form](super::conv):
-//! y = requantize(bias + Y / 4), the same byte. |U| <= 9 x 127 and |V| <= 4 x 255 fit 16 bits; Y is exact in 32 bits for
+//! G is twice that of the paper, so that U is an integer, and Y is four times the sum of the [direct form](super::conv):
+//! y = requantize(bias + Y / 4) is the same byte. |U| <= 9 x 127 and |V| <= 4 x 255 fit 16 bits; Y is exact in 32 bits for
 //! every number of channels that a file may have.
 //!
 //! input (h, w, c) with c a multiple of four, output (h', w', o), unsigned bytes. The file holds U instead of g, packed
@@ -20,8 +20,8 @@
 //! 16 places of U, row by row, words of two channels, first the even output's, then the odd one's. Of every four
 //! channels 0, 1, 2, 3 the first word takes 0 and 2, the second 1 and 3.
 //!
-//! The weights take 32 bytes per output and channel instead of 9, the scratch 144 bytes per channel. Four tiles at a
-//! time are transformed; every pair of outputs passes over them.
+//! The weights take 32 bytes per output and channel instead of 9, the scratch memory 144 bytes per channel. Four tiles at a
+//! time are transformed, and every pair of outputs takes one pass over them.
 
 use super::conv::Zeros;
 use super::pack::PIXELS;
@@ -32,11 +32,11 @@ use crate::error::{ModelError, TensorKind};
 use crate::model::{Model, Tensor};
 use heapless::Vec;
 
-/// Outputs along a side of a tile.
+/// The number of outputs along a side of a tile.
 const STEP: usize = 2;
-/// Pixels along a side of what a tile sees.
+/// The number of pixels along a side of the square that a tile depends on.
 const SIDE: usize = 4;
-/// The window it is made for.
+/// The only window that this form exists for.
 pub const KERNEL: [usize; 2] = [3, 3];
 
 /// A convolution that borrows its transformed weights from the model file.
@@ -48,27 +48,28 @@ pub struct Winograd<'a> {
     zeros: Zeros,
 }
 
-/// Whether a convolution can be evaluated so: a window of 3x3, step by step, over channels in fours.
+/// Whether a convolution can be evaluated in this form: its window is 3x3 with stride 1, and its input has a multiple of four
+/// channels.
 pub fn fits(geometry: &Geometry) -> bool {
     geometry.window.kernel == KERNEL && geometry.window.stride == [1, 1] && geometry.input.channels.is_multiple_of(4)
 }
 
-/// Words of two channels.
+/// The number of words that hold two channels each.
 pub fn words(geometry: &Geometry) -> usize {
     geometry.input.channels / 2
 }
 
-/// Transformed weights of one output.
+/// The number of transformed weights of one output.
 pub fn fan_in(geometry: &Geometry) -> usize {
     PLACES * geometry.input.channels
 }
 
-/// Words of scratch: four transformed tiles, and one as it is.
+/// The number of words of scratch memory: four transformed tiles, and one before its transform.
 pub fn scratch(geometry: &Geometry) -> usize {
     words(geometry) * PLACES * PIXELS + words(geometry) / 2 * PLACES
 }
 
-/// Tiles of the output, row by row, by the first pixel of each; those at the border may reach beyond it.
+/// The tiles of the output, row by row, each by its first pixel; those at the border may reach beyond the output.
 pub(crate) fn tiles(geometry: &Geometry) -> impl Iterator<Item = [usize; 2]> + use<> {
     let width = geometry.output.width;
     (0..geometry.output.height)
@@ -76,14 +77,14 @@ pub(crate) fn tiles(geometry: &Geometry) -> impl Iterator<Item = [usize; 2]> + u
         .flat_map(move |row| (0..width).step_by(STEP).map(move |column| [row, column]))
 }
 
-/// The tile of this output.
+/// The tile whose first pixel is this one.
 pub(crate) fn tile(geometry: &Geometry, [row, column]: [usize; 2]) -> Tile {
     let Shape { height, width, channels } = geometry.output;
     let at = (row * width + column) * channels;
     Tile { at, rows: STEP.min(height - row), columns: STEP.min(width - column) }
 }
 
-/// Where the 16 pixels of the tile at this output begin in the input, row by row; `None` outside the image.
+/// Where the 16 pixels that the tile at this output depends on begin in the input, row by row; `None` outside the image.
 pub(crate) fn pixels(geometry: &Geometry, [row, column]: [usize; 2]) -> impl Iterator<Item = Option<usize>> {
     let [top, left] = geometry.window.padding;
     let (top, left) = (row as isize - top as isize, column as isize - left as isize);
@@ -91,10 +92,11 @@ pub(crate) fn pixels(geometry: &Geometry, [row, column]: [usize; 2]) -> impl Ite
 }
 
 impl<'a> Winograd<'a> {
-    /// The layer `index` of a file; `zero` is the output's zero point, `zeros` the input's.
+    /// Opens layer `index` of a file; `zero` is the output's zero point, `zeros` are the input's.
     ///
     /// # Errors
-    /// [`ModelError::Tensor`] or [`ModelError::Value`].
+    /// [`ModelError::Tensor`] if a tensor is missing or has another type or shape, [`ModelError::Value`] if a number is out of
+    /// range.
     pub fn open(model: &Model<'a>, index: u8, geometry: Geometry, zeros: Zeros, zero: u8) -> Result<Self, ModelError> {
         let outputs = geometry.output.channels;
         let shape = [outputs.div_ceil(2), PLACES, words(&geometry), 4];
@@ -103,12 +105,12 @@ impl<'a> Winograd<'a> {
         Ok(Winograd { geometry, weight, channels: Channels::open(model, index, outputs, zero)?, zeros })
     }
 
-    /// Multiply-accumulates of the direct form: what is asked for, not what is done.
+    /// The number of multiply-accumulates of the direct form: the work that is asked for, not that which is done.
     pub fn macs(&self) -> u32 {
         self.geometry.macs()
     }
 
-    /// The whole output.
+    /// Computes the whole output.
     pub fn evaluate<T: Tiles>(&self, input: &[u8], output: &mut [u8], scratch: &mut [u32]) {
         let words = words(&self.geometry);
         let Some((columns, buffer)) = scratch.split_at_mut_checked(words * PLACES * PIXELS) else { return };
@@ -121,7 +123,7 @@ impl<'a> Winograd<'a> {
             let mut tiles = Vec::<Tile, PIXELS>::new();
             for corner in corners.by_ref().take(PIXELS) {
                 self.transform::<T>(input, corner, tiles.len(), columns, buffer);
-                // There is room for as many.
+                // There is room: at most as many are taken as the vector holds.
                 let _ = tiles.push(tile(&self.geometry, corner));
             }
             if tiles.is_empty() {
@@ -132,8 +134,8 @@ impl<'a> Winograd<'a> {
         }
     }
 
-    /// Transforms the tile of this output into the column `place`: from where it lies, or, if it reaches beyond the image, put
-    /// together first.
+    /// Transforms the tile at this output into the column `place`. A tile that reaches beyond the image is put together in
+    /// `buffer` first.
     fn transform<T: Tiles>(
         &self,
         input: &[u8],
@@ -173,7 +175,7 @@ mod tests {
     const CHANNELS: usize = 4;
 
     proptest! {
-        /// Two outputs of one tile, in another place than the first: four times the sums of the direct form.
+        /// Two outputs of one tile, in any column: four times the sums of the direct form.
         #[test]
         fn a_tile_has_the_sums_of_the_direct_form(
             weights: [[[i8; 9]; CHANNELS]; 2], pixels: [[u8; CHANNELS]; 16], place in 0usize..PIXELS,
