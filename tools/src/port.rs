@@ -9,7 +9,7 @@ use crate::device::qemu::Emulated;
 use crate::input::model_file::ModelFile;
 use crate::output::Output;
 use crate::solver::Solver;
-use sirocco::wire::Info;
+use sirocco::wire::{Info, ask};
 use std::io::{self, ErrorKind};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
@@ -106,7 +106,7 @@ impl PortArguments {
         let patience = Patience { timeout: Duration::from_millis(self.timeout), retries: self.retries };
         let (name, transport) = self.open(output)?;
         let mut client = Client::new(transport, name, patience);
-        let info = client.info()?;
+        let info = client.ask(ask::Info)?;
         match (&self.model, info.slot_error) {
             (Some(_), Some(error)) => Err(Error::SlotRefused(error)),
             _ => Ok((client, info)),

@@ -4,8 +4,8 @@ use crate::Error;
 use crate::client::{Client, ClientError};
 use crate::input::model_file::ModelFile;
 use sirocco::limits::MAX_CHUNK;
-use sirocco::wire::DeviceError;
-use sirocco::wire::store::{ModelAnswer, ModelRequest, Origin, StoreError};
+use sirocco::wire::store::StoreError;
+use sirocco::wire::{DeviceError, ask};
 
 /// How often a push begins again after a reset of the device.
 const RESTARTS: u32 = 3;
@@ -18,7 +18,7 @@ const RESTARTS: u32 = 3;
 /// [`Error::Model`] if the file is no model, [`Error::Client`] if the device does not take it.
 pub fn push(client: &mut Client, file: &ModelFile, mut progress: impl FnMut(usize)) -> Result<u8, Error> {
     let crc32 = file.held()?.model_info(false).crc32;
-    let begin = ModelRequest::Begin { bytes: file.bytes().len() as u32, crc32 };
+    let begin = ask::ModelBegin(file.bytes().len() as u32, crc32);
     let mut restarts = 0;
     loop {
         match attempt(client, &begin, file.bytes(), &mut progress) {
@@ -35,37 +35,16 @@ pub fn push(client: &mut Client, file: &ModelFile, mut progress: impl FnMut(usiz
 
 fn attempt(
     client: &mut Client,
-    begin: &ModelRequest,
+    begin: &ask::ModelBegin,
     bytes: &[u8],
     progress: &mut impl FnMut(usize),
 ) -> Result<u8, ClientError> {
-    let mut next = received(client, begin.clone())?;
-    while let Some(rest) = bytes.get(next..).filter(|rest| !rest.is_empty()) {
+    let (_, mut next) = client.ask(begin.clone())?;
+    while let Some(rest) = bytes.get(next as usize..).filter(|rest| !rest.is_empty()) {
         let chunk = rest.iter().take(MAX_CHUNK).copied().collect();
-        next = received(client, ModelRequest::Chunk { offset: next as u32, bytes: chunk })?;
-        progress(next);
+        (_, next) = client.ask(ask::ModelChunk(next, chunk))?;
+        progress(next as usize);
     }
-    match client.model(ModelRequest::Commit)? {
-        ModelAnswer::Checked { slot, .. } => Ok(slot),
-        _ => Err(client.mismatch()),
-    }
-}
-
-/// Where the next chunk begins.
-fn received(client: &mut Client, request: ModelRequest) -> Result<usize, ClientError> {
-    match client.model(request)? {
-        ModelAnswer::Receiving { next, .. } => Ok(next as usize),
-        _ => Err(client.mismatch()),
-    }
-}
-
-/// Lets a model answer from now on.
-///
-/// # Errors
-/// [`ClientError`].
-pub fn activate(client: &mut Client, origin: Origin) -> Result<(), ClientError> {
-    match client.model(ModelRequest::Activate(origin))? {
-        ModelAnswer::Activated(_) => Ok(()),
-        _ => Err(client.mismatch()),
-    }
+    let (slot, _) = client.ask(ask::ModelCommit)?;
+    Ok(slot)
 }

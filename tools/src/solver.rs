@@ -9,7 +9,7 @@ use sirocco::calibrate::{self, Calibration, CalibrationError, Forecast, Observat
 use sirocco::ode::Ode;
 use sirocco::query::{Query, QueryError};
 use sirocco::trajectory::{Point, Trajectory};
-use sirocco::wire::{DeviceError, Info};
+use sirocco::wire::{DeviceError, Info, ask};
 
 /// A solution bundle, on a device or in a file.
 pub struct Solver {
@@ -70,7 +70,7 @@ impl Solver {
     /// [`Error::Client`] if it does not.
     pub fn is_there(&mut self) -> Result<(), Error> {
         match &mut self.place {
-            Place::Device(client) => Ok(client.info().map(|_| ())?),
+            Place::Device(client) => Ok(client.ask(ask::Info).map(|_| ())?),
             Place::Here(_) => Ok(()),
         }
     }
@@ -96,7 +96,7 @@ impl Solver {
     /// [`Error::Client`] if the device fails.
     pub fn certify(&mut self, query: &Query) -> Result<Result<Certificate, QueryError>, Error> {
         Ok(match &mut self.place {
-            Place::Device(client) => answered(client.certify(query))?,
+            Place::Device(client) => answered(client.ask(ask::Certify(*query)))?,
             Place::Here(file) => file.bundle()?.certify(query),
         })
     }
@@ -114,7 +114,7 @@ impl Solver {
         match &mut self.place {
             Place::Device(client) => {
                 client.observe(observations)?;
-                match client.calibrate(task) {
+                match client.ask(ask::Calibrate(*task)) {
                     Ok(answer) => Ok(Ok(answer)),
                     Err(ClientError::Device { source: DeviceError::Calibration(error), .. }) => Ok(Err(error)),
                     Err(error) => Err(error.into()),
@@ -136,7 +136,7 @@ impl Solver {
         horizon: f32,
     ) -> Result<Result<Forecast, QueryError>, Error> {
         Ok(match &mut self.place {
-            Place::Device(client) => answered(client.forecast(now, horizon))?,
+            Place::Device(client) => answered(client.ask(ask::Forecast(now, horizon)))?,
             Place::Here(file) => calibrate::forecast(&file.bundle()?, calibration, now, horizon),
         })
     }

@@ -3,7 +3,7 @@
 use sirocco::limits::MAX_FRAME;
 use sirocco::query::{Query, QueryError};
 use sirocco::summary::SelfTest;
-use sirocco::wire::{self, DeviceError, FrameBuffer, FrameError, Message, PROTOCOL_VERSION, Request, Response};
+use sirocco::wire::{self, DeviceError, FrameBuffer, FrameError, Message, PROTOCOL_VERSION, Request, Response, ask};
 use sirocco_tools::client::transport::Transport;
 use sirocco_tools::client::{Client, ClientError, Patience, answered};
 use std::io::{self, ErrorKind};
@@ -78,15 +78,15 @@ fn error(sequence: u16, error: DeviceError) -> Vec<u8> {
 #[test]
 fn an_answer_is_returned() {
     let (mut client, sent) = client(|_, request| Some(passed(request.sequence)));
-    assert_eq!(client.self_test().unwrap(), PASSED);
-    assert_eq!(client.self_test().unwrap(), PASSED);
+    assert_eq!(client.ask(ask::SelfTest).unwrap(), PASSED);
+    assert_eq!(client.ask(ask::SelfTest).unwrap(), PASSED);
     assert_eq!(sent.lock().unwrap().len(), 2);
 }
 
 #[test]
 fn silence_is_a_timeout_after_all_attempts_each_with_its_own_sequence() {
     let (mut client, sent) = client(|_, _| Some(vec![]));
-    let error = client.self_test().unwrap_err();
+    let error = client.ask(ask::SelfTest).unwrap_err();
     assert!(matches!(error, ClientError::Timeout { attempts: 3, .. }), "{error:?}");
     assert!(error.to_string().contains("fake") && error.to_string().contains("--timeout"));
     let sent = sent.lock().unwrap();
@@ -98,7 +98,7 @@ fn silence_is_a_timeout_after_all_attempts_each_with_its_own_sequence() {
 #[test]
 fn a_lost_request_is_repeated() {
     let (mut client, _) = client(|n, request| Some(if n == 1 { vec![] } else { passed(request.sequence) }));
-    assert_eq!(client.self_test().unwrap(), PASSED);
+    assert_eq!(client.ask(ask::SelfTest).unwrap(), PASSED);
 }
 
 #[test]
@@ -108,26 +108,26 @@ fn a_late_answer_to_an_earlier_attempt_is_dropped() {
         let old = frame(PROTOCOL_VERSION, request.sequence.wrapping_sub(1), Response::SelfTest(late));
         Some(if n == 1 { vec![] } else { [old, passed(request.sequence)].concat() })
     });
-    assert_eq!(client.self_test().unwrap(), PASSED);
+    assert_eq!(client.ask(ask::SelfTest).unwrap(), PASSED);
 }
 
 #[test]
 fn an_answer_to_another_request_is_ignored() {
     let (mut client, _) = client(|_, request| Some(passed(request.sequence + 1000)));
-    assert!(matches!(client.self_test(), Err(ClientError::Timeout { .. })));
+    assert!(matches!(client.ask(ask::SelfTest), Err(ClientError::Timeout { .. })));
 }
 
 #[test]
 fn garbage_before_an_answer_is_skipped() {
     let (mut client, sent) = client(|_, request| Some([vec![9; 900], vec![0, 0], passed(request.sequence)].concat()));
-    assert_eq!(client.self_test().unwrap(), PASSED);
+    assert_eq!(client.ask(ask::SelfTest).unwrap(), PASSED);
     assert_eq!(sent.lock().unwrap().len(), 1);
 }
 
 #[test]
 fn nothing_but_garbage_is_noise() {
     let (mut client, _) = client(|_, _| Some(vec![5, 1, 2, 0]));
-    let error = client.self_test().unwrap_err();
+    let error = client.ask(ask::SelfTest).unwrap_err();
     assert!(matches!(error, ClientError::Noise { attempts: 3, .. }), "{error:?}");
 }
 
@@ -142,7 +142,7 @@ fn a_request_whose_answer_is_cut_off_is_repeated() {
             }
             Some(bytes)
         });
-        assert_eq!(client.self_test().unwrap(), PASSED, "cut at {cut}");
+        assert_eq!(client.ask(ask::SelfTest).unwrap(), PASSED, "cut at {cut}");
     }
 }
 
@@ -150,7 +150,7 @@ fn a_request_whose_answer_is_cut_off_is_repeated() {
 fn a_complaint_about_earlier_garbage_does_not_hide_the_answer() {
     let complaint = DeviceError::Frame(FrameError::Checksum);
     let (mut client, sent) = client(move |_, request| Some([error(0, complaint), passed(request.sequence)].concat()));
-    assert_eq!(client.self_test().unwrap(), PASSED);
+    assert_eq!(client.ask(ask::SelfTest).unwrap(), PASSED);
     assert_eq!(sent.lock().unwrap().len(), 1);
 }
 
@@ -160,15 +160,15 @@ fn a_request_damaged_on_its_way_is_repeated() {
     let answer =
         move |n, request: Message<Request>| if n == 1 { error(0, complaint) } else { passed(request.sequence) };
     let (mut client, _) = client(move |n, request| Some(answer(n, request)));
-    assert_eq!(client.self_test().unwrap(), PASSED);
+    assert_eq!(client.ask(ask::SelfTest).unwrap(), PASSED);
 }
 
 #[test]
 fn another_protocol_version_is_named_whoever_notices_it() {
     let (mut newer, _) = client(|_, request| Some(frame(9, request.sequence, "another body")));
-    assert!(matches!(newer.info(), Err(ClientError::Version { device: 9, .. })));
+    assert!(matches!(newer.ask(ask::Info), Err(ClientError::Version { device: 9, .. })));
     let (mut older, _) = client(|_, request| Some(error(request.sequence, DeviceError::Version { device: 7 })));
-    let error = older.info().unwrap_err();
+    let error = older.ask(ask::Info).unwrap_err();
     assert!(matches!(error, ClientError::Version { device: 7, .. }));
     assert!(error.to_string().contains("same release"), "{error}");
 }
@@ -178,21 +178,21 @@ fn an_error_of_the_device_is_returned_without_another_attempt() {
     let refused = DeviceError::Query(QueryError::NegativeTime);
     let (mut client, sent) = client(move |_, request| Some(error(request.sequence, refused)));
     let query = Query { t: -1.0, initial: [0.0; 4], rates: [0.0; 4] };
-    assert_eq!(answered(client.predict(&query)).unwrap(), Err(QueryError::NegativeTime));
-    assert!(matches!(client.predict(&query), Err(ClientError::Device { source, .. }) if source == refused));
+    assert_eq!(answered(client.ask(ask::Predict(query))).unwrap(), Err(QueryError::NegativeTime));
+    assert!(matches!(client.ask(ask::Predict(query)), Err(ClientError::Device { source, .. }) if source == refused));
     assert_eq!(sent.lock().unwrap().len(), 2);
 }
 
 #[test]
 fn an_answer_of_another_kind_is_an_error() {
     let (mut client, _) = client(|_, request| Some(passed(request.sequence)));
-    assert!(matches!(client.info(), Err(ClientError::Unexpected { .. })));
+    assert!(matches!(client.ask(ask::Info), Err(ClientError::Unexpected { .. })));
 }
 
 #[test]
 fn a_closed_line_is_an_error_at_once() {
     let (mut client, sent) = client(|_, _| None);
-    assert!(matches!(client.info(), Err(ClientError::Line { .. })));
+    assert!(matches!(client.ask(ask::Info), Err(ClientError::Line { .. })));
     assert_eq!(sent.lock().unwrap().len(), 1);
 }
 
@@ -203,6 +203,6 @@ fn the_sequence_number_never_becomes_zero() {
         Some(passed(request.sequence))
     });
     for _ in 0..usize::from(u16::MAX) + 10 {
-        client.self_test().unwrap();
+        client.ask(ask::SelfTest).unwrap();
     }
 }

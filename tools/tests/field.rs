@@ -10,8 +10,8 @@ use sirocco::model::{CRC_DIGITS, crc_of};
 use sirocco::query::Query;
 use sirocco::trajectory::Trajectory;
 use sirocco::wire::image::{ImageRequest, SampleRequest, Threshold};
-use sirocco::wire::store::{ModelAnswer, ModelRequest, Origin, SLOTS, StoreError};
-use sirocco::wire::{self, DeviceError, Message, PROTOCOL_VERSION, REQUESTS, Request};
+use sirocco::wire::store::{Origin, SLOTS, StoreError};
+use sirocco::wire::{self, DeviceError, Message, PROTOCOL_VERSION, REQUESTS, Request, ask};
 use sirocco_tools::Error;
 use sirocco_tools::client::transport::Transport;
 use sirocco_tools::client::{Client, ClientError, Patience};
@@ -20,7 +20,7 @@ use sirocco_tools::device::cargo;
 use sirocco_tools::device::qemu::{self, Emulator, Image};
 use sirocco_tools::input::model_file::ModelFile;
 use sirocco_tools::output::Output;
-use sirocco_tools::push::{activate, push};
+use sirocco_tools::push::push;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -91,19 +91,19 @@ fn a_pushed_model_answers_at_once_and_after_the_power_was_off() {
                 let (_emulator, stream) = start(&board, &elf, &flash);
                 let mut client = talk(stream);
                 assert_eq!(push(&mut client, &file, |_| {}).unwrap(), slot);
-                assert_ne!(client.info().unwrap().model.crc32, crc32(&file), "not activated yet");
-                activate(&mut client, Origin::Slot(slot)).unwrap();
-                assert_eq!(client.info().unwrap().model, file.bundle().unwrap().model_info(true));
-                let statistics = client.statistics().unwrap();
+                assert_ne!(client.ask(ask::Info).unwrap().model.crc32, crc32(&file), "not activated yet");
+                client.ask(ask::ModelActivate(Origin::Slot(slot))).unwrap();
+                assert_eq!(client.ask(ask::Info).unwrap().model, file.bundle().unwrap().model_info(true));
+                let statistics = client.ask(ask::Statistics).unwrap();
                 assert_eq!((statistics.activations, statistics.refused), (1, 0));
                 let memory = statistics.memory.unwrap();
                 assert!(memory.stack_high_water < memory.stack() && memory.statics > 0, "{memory:?}");
             }
             let (_emulator, stream) = start(&board, &elf, &flash);
             let mut client = talk(stream);
-            let info = client.info().unwrap();
+            let info = client.ask(ask::Info).unwrap();
             assert_eq!((info.model.crc32, info.slot_error), (crc32(&file), None), "{}", board.name);
-            assert_eq!(client.self_test().unwrap().mismatches, 0);
+            assert_eq!(client.ask(ask::SelfTest).unwrap().mismatches, 0);
         }
     }
 }
@@ -118,8 +118,8 @@ fn a_model_with_other_golden_answers_is_refused_and_the_old_one_stays() {
         let refused = push(&mut client, &wrong, |_| {});
         let golden = |e: &DeviceError| matches!(e, DeviceError::Store(StoreError::Golden { .. }));
         assert!(matches!(&refused, Err(Error::Client(ClientError::Device { source, .. })) if golden(source)));
-        assert!(activate(&mut client, Origin::Slot(1)).is_err());
-        assert!(!client.info().unwrap().model.from_slot);
+        assert!(client.ask(ask::ModelActivate(Origin::Slot(1))).is_err());
+        assert!(!client.ask(ask::Info).unwrap().model.from_slot);
     }
 }
 
@@ -135,7 +135,7 @@ fn pushes_that_are_cut_short_leave_a_working_model() {
         let mut client = talk(stream);
         let begun = Instant::now();
         let slot = push(&mut client, &files[0], |_| {}).unwrap();
-        activate(&mut client, Origin::Slot(slot)).unwrap();
+        client.ask(ask::ModelActivate(Origin::Slot(slot))).unwrap();
         let usual = begun.elapsed();
         drop((client, emulator));
         let (mut answering, mut new, mut cut) = (crc32(&files[0]), 0, 0);
@@ -143,19 +143,20 @@ fn pushes_that_are_cut_short_leave_a_working_model() {
             let file = &files[1 + k as usize % (files.len() - 1)];
             let (emulator, stream) = start(&board, &elf, &flash);
             let mut client = talk(stream);
-            let info = client.info().unwrap();
+            let info = client.ask(ask::Info).unwrap();
             assert_eq!((info.model.crc32, info.slot_error), (answering, None), "push {k}");
-            assert_eq!(client.self_test().unwrap().mismatches, 0, "push {k}");
+            assert_eq!(client.ask(ask::SelfTest).unwrap().mismatches, 0, "push {k}");
             let moment = usual.mul_f64(dice.below(1000) as f64 / 800.0);
             let killer = std::thread::spawn(move || {
                 std::thread::sleep(moment);
                 drop(emulator);
             });
-            let done = push(&mut client, file, |_| {}).and_then(|slot| Ok(activate(&mut client, Origin::Slot(slot))?));
+            let done = push(&mut client, file, |_| {})
+                .and_then(|slot| Ok(client.ask(ask::ModelActivate(Origin::Slot(slot)))?));
             killer.join().unwrap();
             cut += u64::from(done.is_err());
             let (_emulator, stream) = start(&board, &elf, &flash);
-            let now = talk(stream).info().unwrap().model.crc32;
+            let now = talk(stream).ask(ask::Info).unwrap().model.crc32;
             assert!(now == answering || now == crc32(file), "push {k}: neither the old model nor the new one");
             assert!(done.is_err() || now == crc32(file), "push {k}: activated, but the old one answers");
             new += u64::from(now != answering);
@@ -268,20 +269,19 @@ fn after_any_frame_the_next_request_is_answered() {
         if image_network {
             let file = ModelFile::read(&root().join("tests/data/digits-int8.safetensors")).unwrap();
             let slot = push(&mut client, &file, |_| {}).unwrap();
-            activate(&mut client, Origin::Slot(slot)).unwrap();
+            client.ask(ask::ModelActivate(Origin::Slot(slot))).unwrap();
         }
         for k in 0..half {
             let bytes = rubbish(&mut dice, &good);
             stream.send(&bytes).unwrap();
-            match client.model(ModelRequest::Abort) {
-                Ok(answer) => assert_eq!(answer, ModelAnswer::Aborted),
-                Err(error) => panic!("{error} after frame {k}: {bytes:02x?}"),
+            if let Err(error) = client.ask(ask::ModelAbort) {
+                panic!("{error} after frame {k}: {bytes:02x?}");
             }
         }
-        let statistics = client.statistics().unwrap();
+        let statistics = client.ask(ask::Statistics).unwrap();
         assert!(u64::from(statistics.requests) > half, "the device was reset meanwhile: {statistics:?}");
         if image_network {
-            let description = client.describe().unwrap();
+            let description = client.ask(ask::ImageDescribe).unwrap();
             assert!(description.images > 0 && description.samples > 0 || half < 100, "{description:?}");
         }
         eprintln!("{half} frames: {statistics:?}");

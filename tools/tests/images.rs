@@ -8,9 +8,9 @@ use common::{failure, json, root, sirocco};
 use sirocco::held::Held;
 use sirocco::layer::kernel::Portable;
 use sirocco::summary::ModelKind;
-use sirocco::wire::DeviceError;
 use sirocco::wire::image::Threshold;
 use sirocco::wire::store::Origin;
+use sirocco::wire::{DeviceError, ask};
 use sirocco_tools::client::{Client, ClientError, Patience};
 use sirocco_tools::cmd::selftest;
 use sirocco_tools::device::board::Board;
@@ -19,7 +19,7 @@ use sirocco_tools::device::qemu::{self, Emulator, Image};
 use sirocco_tools::input::model_file::ModelFile;
 use sirocco_tools::input::picture::Picture;
 use sirocco_tools::output::Output;
-use sirocco_tools::push::{activate, push};
+use sirocco_tools::push::push;
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -64,7 +64,7 @@ fn every_board_classifies_with_the_evaluators_bits() {
         let at = Image { board: &board, elf: &elf, model: Some(&path), flash: None };
         let (_emulator, stream) = Emulator::tcp(at, |line| eprintln!("{:?} {}", line.level, line.text)).unwrap();
         let mut client = talk(stream);
-        let info = client.info().unwrap();
+        let info = client.ask(ask::Info).unwrap();
         assert_eq!((info.model.kind(), info.slot_error), (ModelKind::Image, None), "{}", board.name);
         let mut ticks = 0;
         for pixels in images(&file) {
@@ -77,8 +77,8 @@ fn every_board_classifies_with_the_evaluators_bits() {
         }
         let report = selftest::check(&mut client, Some(&file), 10, 1).unwrap();
         assert!(report.passed && report.golden == 4, "{}: {report:?}", board.name);
-        let description = client.describe().unwrap();
-        let memory = client.statistics().unwrap().memory.unwrap();
+        let description = client.ask(ask::ImageDescribe).unwrap();
+        let memory = client.ask(ask::Statistics).unwrap().memory.unwrap();
         assert!(memory.stack_high_water < memory.stack(), "{memory:?}");
         eprintln!(
             "{}: {ticks} ticks for an image, {} of {} bytes of working memory, room for {} samples, stack {} of {} bytes",
@@ -89,7 +89,7 @@ fn every_board_classifies_with_the_evaluators_bits() {
             memory.stack_high_water,
             memory.stack()
         );
-        let refused = client.predict(&sirocco::query::Query { t: 0.0, initial: [0.25; 4], rates: [0.5; 4] });
+        let refused = client.ask(ask::Predict(sirocco::query::Query { t: 0.0, initial: [0.25; 4], rates: [0.5; 4] }));
         let kind = |e: &DeviceError| *e == DeviceError::Kind { held: ModelKind::Image };
         assert!(matches!(&refused, Err(ClientError::Device { source, .. }) if kind(source)), "{refused:?}");
     }
@@ -105,11 +105,11 @@ fn an_image_network_takes_over_from_a_bundle_and_back() {
     let at = Image { board: &board, elf: &elf, model: None, flash: Some(&flash) };
     let (_emulator, stream) = Emulator::tcp(at, |_| {}).unwrap();
     let mut client = talk(stream);
-    assert!(client.describe().is_err());
+    assert!(client.ask(ask::ImageDescribe).is_err());
     let slot = push(&mut client, &file, |_| {}).unwrap();
-    activate(&mut client, Origin::Slot(slot)).unwrap();
+    client.ask(ask::ModelActivate(Origin::Slot(slot))).unwrap();
     let pixels = images(&file);
-    client.set_threshold(Threshold::Never).unwrap();
+    client.ask(ask::ImageThreshold(Threshold::Never)).unwrap();
     for pixels in &pixels {
         assert!(!client.classify(pixels).unwrap().abstained);
     }
@@ -119,8 +119,8 @@ fn an_image_network_takes_over_from_a_bundle_and_back() {
         let fetched = client.fetch_sample(sample.number, 256).unwrap();
         assert_eq!(fetched, pixels[sample.number as usize - 1]);
     }
-    activate(&mut client, Origin::BuiltIn).unwrap();
-    assert_eq!(client.info().unwrap().model.kind(), ModelKind::Bundle);
+    client.ask(ask::ModelActivate(Origin::BuiltIn)).unwrap();
+    assert_eq!(client.ask(ask::Info).unwrap().model.kind(), ModelKind::Bundle);
     assert!(client.samples().is_err());
 }
 

@@ -9,7 +9,7 @@ use sirocco::calibrate::{self, CalibrationError, Free, Observation, Task, calibr
 use sirocco::error::ModelError;
 use sirocco::limits::MAX_OBSERVATIONS;
 use sirocco::query::{Query, QueryError};
-use sirocco::wire::DeviceError;
+use sirocco::wire::{DeviceError, ask};
 use sirocco_tools::Error;
 use sirocco_tools::client::transport::Transport;
 use sirocco_tools::client::{Client, ClientError, Patience, answered};
@@ -67,7 +67,7 @@ fn a_board_tells_about_itself_and_its_built_in_model() {
     let file = ModelFile::read(&built_in()).unwrap();
     for (board, elf) in boards() {
         let (_emulator, mut client) = connect(&board, &elf, None);
-        let info = client.info().unwrap();
+        let info = client.ask(ask::Info).unwrap();
         assert_eq!(info.board.as_str(), board.name);
         assert_eq!(info.model, file.bundle().unwrap().model_info(false));
         assert_eq!(info.slot_error, None);
@@ -110,12 +110,12 @@ fn a_model_in_the_slot_answers_and_a_wrong_one_fails_its_self_test() {
     let file = ModelFile::read(&path).unwrap();
     for (board, elf) in boards() {
         let (_emulator, mut client) = connect(&board, &elf, Some(&path));
-        assert_eq!(client.info().unwrap().model, file.bundle().unwrap().model_info(true));
-        let golden = client.self_test().unwrap();
+        assert_eq!(client.ask(ask::Info).unwrap().model, file.bundle().unwrap().model_info(true));
+        let golden = client.ask(ask::SelfTest).unwrap();
         assert_eq!(golden, file.bundle().unwrap().self_test());
         assert!(golden.mismatches > 0, "the variant's golden answers are those of another model");
         let query = inside();
-        assert_eq!(client.predict(&query).unwrap(), file.bundle().unwrap().predict(&query).unwrap());
+        assert_eq!(client.ask(ask::Predict(query)).unwrap(), file.bundle().unwrap().predict(&query).unwrap());
     }
 }
 
@@ -128,10 +128,10 @@ fn a_damaged_model_in_the_slot_is_reported_and_the_built_in_one_answers() {
     std::fs::write(&path, bytes).unwrap();
     for (board, elf) in boards() {
         let (_emulator, mut client) = connect(&board, &elf, Some(&path));
-        let info = client.info().unwrap();
+        let info = client.ask(ask::Info).unwrap();
         assert!(matches!(info.slot_error, Some(ModelError::Checksum { .. })), "{info:?}");
         assert!(!info.model.from_slot);
-        assert_eq!(client.self_test().unwrap().mismatches, 0);
+        assert_eq!(client.ask(ask::SelfTest).unwrap().mismatches, 0);
     }
 }
 
@@ -152,7 +152,7 @@ fn queries_without_an_answer_get_typed_errors_and_those_outside_a_flag() {
     let (beyond, inadmissible) = (Query { t: 40.0, ..query }, Query { initial: [0.9, 0.9, 0.0, 0.0], ..query });
     for (board, elf) in boards() {
         let (_emulator, mut client) = connect(&board, &elf, None);
-        let mut ask = |query| answered(client.predict(&query)).unwrap();
+        let mut ask = |query| answered(client.ask(ask::Predict(query))).unwrap();
         assert_eq!(ask(Query { t: f32::NAN, ..query }), Err(QueryError::NotFinite(0)));
         assert_eq!(ask(Query { rates: [0.5, f32::INFINITY, 0.0, 0.0], ..query }), Err(QueryError::NotFinite(4)));
         assert_eq!(ask(Query { t: -1.0, ..query }), Err(QueryError::NegativeTime));
@@ -176,8 +176,8 @@ fn garbage_on_the_line_is_survived() {
         for bytes in [&garbage, &endless] {
             stream.send(bytes).unwrap();
             let mut client = talk(stream.try_clone().unwrap());
-            assert_eq!(client.info().unwrap().board.as_str(), board.name);
-            assert!(client.predict(&inside()).is_ok());
+            assert_eq!(client.ask(ask::Info).unwrap().board.as_str(), board.name);
+            assert!(client.ask(ask::Predict(inside())).is_ok());
         }
     }
 }
@@ -222,11 +222,11 @@ fn calibrations_have_the_same_bits_as_on_the_host() {
             let free = Free::of(bundle.ode(), names).unwrap();
             let task = Task { free, fixed: problem, relative: false };
             client.observe(&seen).unwrap();
-            let (device, ticks) = client.calibrate(&task).unwrap();
+            let (device, ticks) = client.ask(ask::Calibrate(task)).unwrap();
             let host = calibrate(&bundle, &seen, &task).unwrap();
             // Numbers print as the shortest text that reads back exactly: texts are equal if and only if the bits are.
             assert_eq!(format!("{device:?}"), format!("{host:?}"), "{} trial {number}", board.name);
-            let forecast = client.forecast(10.0, 20.0).unwrap();
+            let forecast = client.ask(ask::Forecast(10.0, 20.0)).unwrap();
             let expected = calibrate::forecast(&bundle, &host, 10.0, 20.0).unwrap();
             assert_eq!(format!("{forecast:?}"), format!("{expected:?}"), "{} trial {number}", board.name);
             if number < 40 {
@@ -251,13 +251,13 @@ fn questions_without_an_estimate_get_typed_errors() {
     };
     for (board, elf) in boards() {
         let (_emulator, mut client) = connect(&board, &elf, None);
-        assert_eq!(refused(client.forecast(0.0, 1.0).map(|_| ())), DeviceError::NotCalibrated);
+        assert_eq!(refused(client.ask(ask::Forecast(0.0, 1.0)).map(|_| ())), DeviceError::NotCalibrated);
         let none = DeviceError::Calibration(CalibrationError::TooFew { have: 0, need: 1 });
-        assert_eq!(refused(client.calibrate(&task).map(|_| ())), none);
+        assert_eq!(refused(client.ask(ask::Calibrate(task)).map(|_| ())), none);
         // As many as the device keeps, and one more.
         let many: Vec<Observation> = seen.iter().cycle().take(MAX_OBSERVATIONS).copied().collect();
         client.observe(&many).unwrap();
-        assert_eq!(client.calibrate(&task).unwrap().0.observations, 64);
+        assert_eq!(client.ask(ask::Calibrate(task)).unwrap().0.observations, 64);
         let more = [&many[..], &seen[..1]].concat();
         assert_eq!(refused(client.observe(&more)), DeviceError::Place { place: 64, kept: 64 });
     }
@@ -384,17 +384,17 @@ fn a_query_and_its_answer_take_less_than_50_ms_over_a_pty() {
     let serial = Serial::open(path.to_str().unwrap(), 115_200).unwrap();
     let patience = Patience { timeout: Duration::from_secs(20), retries: 2 };
     let mut client = Client::new(Box::new(serial), "pty", patience);
-    client.info().unwrap();
+    client.ask(ask::Info).unwrap();
     let query = Query { t: 1.5, initial: [0.25, 0.1, 0.0, 0.0], rates: [0.5, 0.4, 0.0, 0.0] };
     let mut times: Vec<Duration> = (0..100)
         .map(|_| {
             let start = Instant::now();
-            client.predict(&query).unwrap();
+            client.ask(ask::Predict(query)).unwrap();
             start.elapsed()
         })
         .collect();
     times.sort();
-    let memory = client.statistics().unwrap().memory.unwrap();
+    let memory = client.ask(ask::Statistics).unwrap().memory.unwrap();
     let (stack, room) = (memory.stack_high_water, memory.stack());
     eprintln!("{}: median {:?}, 95th {:?}; stack {stack} of {room} bytes", board.name, times[50], times[95]);
     assert!(times[50] < Duration::from_millis(50), "{:?}", times[50]);

@@ -9,12 +9,12 @@ use sirocco::calibrate::{Calibration, Observation, Observations, Task, calibrate
 use sirocco::error::ModelError;
 use sirocco::held::Held;
 use sirocco::limits::{MAX_CHUNK, MAX_FRAME, TRAJECTORY_POINTS};
-use sirocco::summary::{ModelInfo, ModelKind, name};
+use sirocco::summary::{ModelInfo, ModelKind, SelfTest, name};
 use sirocco::trajectory::Trajectory;
 use sirocco::wire::store::{ModelRequest, Origin};
 use sirocco::wire::{
-    self, DeviceError, FrameBuffer, FrameError, Hello, Info, Message, PROTOCOL_VERSION, REQUESTS, Request, Response,
-    Statistics,
+    self, Ask, DeviceError, FrameBuffer, FrameError, Hello, Info, Message, PROTOCOL_VERSION, REQUESTS, Request, Response,
+    Statistics, ask,
 };
 
 /// What lasts when another model takes over: the half-received frame, the observations, the counters.
@@ -118,16 +118,13 @@ impl<'a> App<'a> {
 
     /// Takes one received byte; at the end of a request, says what follows from it.
     pub fn receive(&mut self, byte: u8) -> Option<Received<'_>> {
-        let (sequence, body) = match self.conversation.frames.push::<Request>(byte)? {
+        let (sequence, result) = match self.conversation.frames.push::<Request>(byte)? {
             Ok(Message { sequence, body, .. }) => {
                 self.streaming = None;
                 count(&mut self.conversation.statistics.requests);
                 match body {
                     Request::Model(request) => return Some(Received::Model { sequence, request }),
-                    Request::Trajectory { trajectory, first } => {
-                        (sequence, self.trajectory(sequence, trajectory, first))
-                    }
-                    body => (sequence, self.handle(body)),
+                    body => (sequence, self.handle(sequence, body)),
                 }
             }
             Err(error) => {
@@ -139,22 +136,23 @@ impl<'a> App<'a> {
                     FrameError::Body { sequence } => (sequence, DeviceError::UnknownRequest { known: REQUESTS }),
                     error => (0, DeviceError::Frame(error)),
                 };
-                (sequence, Response::Error(error))
+                (sequence, Err(error))
             }
         };
-        Some(Received::Reply(self.answer(sequence, body)))
+        Some(Received::Reply(self.answer(sequence, result)))
     }
 
     /// The next frame of an answer that takes several.
     pub fn more(&mut self) -> Option<Reply<'_>> {
         let Streaming { sequence, trajectory, next } = self.streaming?;
-        let body = self.trajectory(sequence, trajectory, next);
-        Some(self.answer(sequence, body))
+        let result = self.trajectory(sequence, trajectory, next);
+        Some(self.answer(sequence, result))
     }
 
-    /// The frame of an answer.
-    pub fn answer(&mut self, sequence: u16, body: Response) -> Reply<'_> {
-        let refused = if let Response::Error(error) = body { Some(error) } else { None };
+    /// The frame of an answer, or of the error that a request was refused with.
+    pub fn answer(&mut self, sequence: u16, result: Result<Response, DeviceError>) -> Reply<'_> {
+        let refused = result.as_ref().err().copied();
+        let body = result.unwrap_or_else(Response::Error);
         let statistics = &mut self.conversation.statistics;
         if refused.is_some() {
             count(&mut statistics.refused);
@@ -169,126 +167,99 @@ impl<'a> App<'a> {
     }
 
     /// As many points as fit a frame; what is left is for [`Self::more`].
-    fn trajectory(&mut self, sequence: u16, trajectory: Trajectory, first: u16) -> Response {
+    fn trajectory(&mut self, sequence: u16, trajectory: Trajectory, first: u16) -> Result<Response, DeviceError> {
         self.streaming = None;
-        let Some(bundle) = self.held.bundle() else { return NO_QUERIES };
+        let bundle = self.bundle()?;
         let mut points = heapless::Vec::<_, TRAJECTORY_POINTS>::new();
         let mut next = first;
         while !points.is_full() {
             let Some(point) = bundle.point(&trajectory, next) else { break };
-            match point {
-                Ok(point) => {
-                    // There is room: the vector is not full.
-                    let _ = points.push(point);
-                    next = next.saturating_add(1);
-                }
-                Err(error) => return Response::Error(DeviceError::Query(error)),
-            }
+            // There is room: the vector is not full.
+            let _ = points.push(point?);
+            next = next.saturating_add(1);
         }
         if points.is_empty() {
-            return Response::Error(DeviceError::Trajectory { points: trajectory.points, first });
+            return Err(DeviceError::Trajectory { points: trajectory.points, first });
         }
         if trajectory.query(next).is_some() {
             self.streaming = Some(Streaming { sequence, trajectory, next });
         }
-        Response::Trajectory { first, points }
+        Ok(ask::Trajectory::response((first, points)))
     }
 
-    fn handle(&mut self, request: Request) -> Response {
-        match request {
-            Request::Info => Response::Info(self.info()),
-            Request::Predict(query) => self.ask(|bundle| match bundle.predict(&query) {
-                Ok(prediction) => Response::Prediction(prediction),
-                Err(error) => Response::Error(DeviceError::Query(error)),
-            }),
-            Request::Certify(query) => self.ask(|bundle| match bundle.certify(&query) {
-                Ok(certificate) => Response::Certificate(certificate),
-                Err(error) => Response::Error(DeviceError::Query(error)),
-            }),
-            Request::SelfTest => self.self_test(),
-            Request::ObservationAdd { place, observation } => self.observe(place, observation),
+    fn handle(&mut self, sequence: u16, request: Request) -> Result<Response, DeviceError> {
+        Ok(match request {
+            Request::Info => ask::Info::response(self.info()),
+            Request::Predict(query) => ask::Predict::response(self.bundle()?.predict(&query)?),
+            Request::SelfTest => ask::SelfTest::response(self.self_test()?),
+            Request::Certify(query) => ask::Certify::response(self.bundle()?.certify(&query)?),
+            Request::ObservationAdd { place, observation } => {
+                ask::ObservationAdd::response(self.observe(place, observation)?)
+            }
             Request::ObservationsClear => {
                 self.conversation.observations.clear();
                 self.calibration = None;
-                self.kept()
+                ask::ObservationsClear::response(self.kept())
             }
-            Request::Calibrate(task) => self.calibrate(&task),
-            Request::Forecast { now, horizon } => match &self.calibration {
-                None => Response::Error(DeviceError::NotCalibrated),
-                Some(calibration) => self.ask(|bundle| match forecast(bundle, calibration, now, horizon) {
-                    Ok(forecast) => Response::Forecast(forecast),
-                    Err(error) => Response::Error(DeviceError::Query(error)),
-                }),
-            },
+            Request::Calibrate(task) => ask::Calibrate::response(self.calibrate(&task)?),
+            Request::Forecast { now, horizon } => {
+                let calibration = self.calibration.as_ref().ok_or(DeviceError::NotCalibrated)?;
+                ask::Forecast::response(forecast(self.bundle()?, calibration, now, horizon)?)
+            }
             Request::Hello => {
-                Response::Hello(Hello { requests: REQUESTS, frame: MAX_FRAME as u16, chunk: MAX_CHUNK as u16 })
+                ask::Hello::response(Hello { requests: REQUESTS, frame: MAX_FRAME as u16, chunk: MAX_CHUNK as u16 })
             }
-            Request::Statistics => Response::Statistics(self.statistics()),
-            Request::Image(request) => match self.held {
-                Held::Bundle(_) => NO_IMAGES,
-                Held::Image(image) => match self.images.handle(image, &self.board, &request) {
-                    Ok(answer) => Response::Image(answer),
-                    Err(refusal) => Response::Error(DeviceError::Image(refusal)),
-                },
-            },
-            Request::Samples(request) => match self.held {
-                Held::Bundle(_) => NO_IMAGES,
-                Held::Image(_) => match self.images.samples(request) {
-                    Ok(answer) => Response::Samples(answer),
-                    Err(refusal) => Response::Error(DeviceError::Image(refusal)),
-                },
-            },
-            // These two were taken out before.
-            Request::Trajectory { .. } | Request::Model(_) => {
-                Response::Error(DeviceError::UnknownRequest { known: REQUESTS })
+            Request::Trajectory { trajectory, first } => self.trajectory(sequence, trajectory, first)?,
+            Request::Statistics => ask::Statistics::response(self.statistics()),
+            Request::Image(request) => {
+                let Held::Image(image) = self.held else { return Err(NO_IMAGES) };
+                Response::Image(self.images.handle(image, &self.board, &request)?)
             }
-        }
+            Request::Samples(request) => {
+                let Held::Image(_) = self.held else { return Err(NO_IMAGES) };
+                Response::Samples(self.images.samples(request)?)
+            }
+            // The caller has passed these on.
+            Request::Model(_) => return Err(DeviceError::UnknownRequest { known: REQUESTS }),
+        })
     }
 
-    /// Asks the bundle, if the model is one.
-    fn ask(&self, question: impl FnOnce(&Bundle<'a>) -> Response) -> Response {
-        self.held.bundle().map_or(NO_QUERIES, question)
+    /// The bundle, if the model is one.
+    fn bundle(&self) -> Result<&'a Bundle<'a>, DeviceError> {
+        self.held.bundle().ok_or(DeviceError::Kind { held: ModelKind::Image })
     }
 
-    fn self_test(&mut self) -> Response {
+    fn self_test(&mut self) -> Result<SelfTest, DeviceError> {
         let memory = self.held.image().map(|image| self.images.behind(&image.network));
         match self.held.self_test(memory.unwrap_or(&mut [])) {
-            result if result.queries == 0 => Response::Error(DeviceError::NoGolden),
-            result => Response::SelfTest(result),
+            result if result.queries == 0 => Err(DeviceError::NoGolden),
+            result => Ok(result),
         }
     }
 
-    fn kept(&self) -> Response {
-        Response::Observations { kept: self.conversation.observations.len() as u16 }
+    fn kept(&self) -> u16 {
+        self.conversation.observations.len() as u16
     }
 
-    fn observe(&mut self, place: u16, observation: Observation) -> Response {
-        let refused = DeviceError::Place { place, kept: self.conversation.observations.len() as u16 };
-        let done = match self.conversation.observations.get_mut(usize::from(place)) {
-            Some(filled) => {
-                *filled = observation;
-                true
-            }
-            None => {
-                self.conversation.observations.len() == usize::from(place)
-                    && self.conversation.observations.push(observation).is_ok()
-            }
-        };
-        if done { self.kept() } else { Response::Error(refused) }
+    fn observe(&mut self, place: u16, observation: Observation) -> Result<u16, DeviceError> {
+        let refused = DeviceError::Place { place, kept: self.kept() };
+        let observations = &mut self.conversation.observations;
+        match observations.get_mut(usize::from(place)) {
+            Some(filled) => *filled = observation,
+            None if observations.len() == usize::from(place) => observations.push(observation).map_err(|_| refused)?,
+            None => return Err(refused),
+        }
+        Ok(self.kept())
     }
 
-    fn calibrate(&mut self, task: &Task) -> Response {
-        let Some(bundle) = self.held.bundle() else { return NO_QUERIES };
+    fn calibrate(&mut self, task: &Task) -> Result<(Calibration, Option<u32>), DeviceError> {
+        let bundle = self.bundle()?;
         let start = self.board.clock.map(|clock| (clock, (clock.read)()));
         let result = calibrate(bundle, &self.conversation.observations, task);
         let ticks = start.map(|(clock, start)| clock.since(start));
-        match result {
-            Ok(calibration) => {
-                self.calibration = Some(calibration.clone());
-                Response::Calibration { calibration, ticks }
-            }
-            Err(error) => Response::Error(DeviceError::Calibration(error)),
-        }
+        let calibration = result?;
+        self.calibration = Some(calibration.clone());
+        Ok((calibration, ticks))
     }
 
     fn info(&self) -> Info {
@@ -307,10 +278,8 @@ impl<'a> App<'a> {
     }
 }
 
-/// To a question for a bundle, from an image network.
-const NO_QUERIES: Response = Response::Error(DeviceError::Kind { held: ModelKind::Image });
 /// To a question for an image network, from a bundle.
-const NO_IMAGES: Response = Response::Error(DeviceError::Kind { held: ModelKind::Bundle });
+const NO_IMAGES: DeviceError = DeviceError::Kind { held: ModelKind::Bundle };
 
 /// One more, up to the maximum.
 fn count(counter: &mut u32) {

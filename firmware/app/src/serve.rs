@@ -114,8 +114,7 @@ fn answer<P: Read + Write>(
             Some(Received::Model { sequence, request }) => {
                 let result = push.handle(&request, app.bench(&request));
                 let activated = matches!(result, Ok(ModelAnswer::Activated(_)));
-                let body = result.map_or_else(|error| Response::Error(DeviceError::Store(error)), Response::Model);
-                line.send(app.answer(sequence, body), log)?;
+                line.send(app.answer(sequence, result.map(Response::Model).map_err(DeviceError::Store)), log)?;
                 if activated {
                     return Ok(());
                 }

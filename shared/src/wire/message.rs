@@ -212,13 +212,13 @@ pub enum DeviceError {
     },
     /// The query has no answer.
     #[error("{0}")]
-    Query(QueryError),
+    Query(#[from] QueryError),
     /// The model carries no golden queries.
     #[error("the model carries no golden queries")]
     NoGolden,
     /// There is no estimate.
     #[error("{0}")]
-    Calibration(CalibrationError),
+    Calibration(#[from] CalibrationError),
     /// An observation for a place beyond the next free one, or beyond the device's memory.
     #[error("no place {place} for an observation: {kept} of at most {MAX_OBSERVATIONS} are kept")]
     Place {
@@ -246,7 +246,7 @@ pub enum DeviceError {
     },
     /// About a model in flash.
     #[error("{0}")]
-    Store(StoreError),
+    Store(#[from] StoreError),
     /// The model is of the other kind.
     #[error("the device holds {held}, which does not answer this")]
     Kind {
@@ -255,5 +255,5 @@ pub enum DeviceError {
     },
     /// About an image or a sample.
     #[error("{0}")]
-    Image(ImageRefusal),
+    Image(#[from] ImageRefusal),
 }

@@ -35,12 +35,14 @@
 //! Checksum, framing, version and sequence number keep their place and encoding in every version of the protocol:
 //! that is what lets two sides of different versions tell each other so ([`FrameError::Version`]).
 
+pub mod ask;
 mod flat;
 mod frame;
 pub mod image;
 mod message;
 pub mod store;
 
+pub use ask::Ask;
 pub use frame::{FrameBuffer, FrameError, decode, encode};
 pub use message::{DeviceError, Hello, Info, Memory, REQUESTS, Request, Response, Statistics};
 

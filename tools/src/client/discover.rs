@@ -6,7 +6,7 @@
 use crate::client::transport::Transport;
 use crate::client::{Client, ClientError, Patience};
 use serialport::{SerialPortType, UsbPortInfo};
-use sirocco::wire::Info;
+use sirocco::wire::{Info, ask};
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
@@ -123,7 +123,7 @@ fn ask_one(name: &str, open: impl Fn(&str) -> io::Result<Box<dyn Transport>>) ->
         Err(error) => return Answer::Nobody(error.to_string()),
     };
     let mut client = Client::new(transport, name, PATIENCE);
-    match client.info() {
+    match client.ask(ask::Info) {
         Ok(info) => Answer::Board(Box::new((info, client))),
         Err(error @ ClientError::Version { .. }) => Answer::Unusable(error),
         Err(ClientError::Line { source, .. }) => Answer::Nobody(source.to_string()),

@@ -7,15 +7,13 @@ pub mod discover;
 pub mod images;
 pub mod transport;
 
-use sirocco::bundle::Certificate;
-use sirocco::calibrate::{Calibration, Forecast, Observation, Task};
+use sirocco::calibrate::Observation;
 use sirocco::limits::MAX_FRAME;
-use sirocco::query::{Prediction, Query, QueryError};
-use sirocco::summary::{ModelKind, SelfTest};
+use sirocco::query::QueryError;
+use sirocco::summary::ModelKind;
 use sirocco::trajectory::{Point, Trajectory};
-use sirocco::wire::store::{ModelAnswer, ModelRequest};
 use sirocco::wire::{
-    self, DeviceError, FrameBuffer, FrameError, Info, Message, PROTOCOL_VERSION, Request, Response, Statistics,
+    self, Ask, DeviceError, FrameBuffer, FrameError, Message, PROTOCOL_VERSION, Request, Response, ask,
 };
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -164,48 +162,13 @@ impl Client {
         self.transport
     }
 
-    /// Asks who the device is. The first thing to do: it also finds out whether both speak the same version.
+    /// Asks one question, with retries. To ask [`ask::Info`] first finds out whether both speak the same version.
     ///
     /// # Errors
-    /// [`ClientError`].
-    pub fn info(&mut self) -> Result<Info, ClientError> {
-        match self.request(Request::Info)? {
-            Response::Info(info) => Ok(info),
-            other => Err(self.unexpected(other)),
-        }
-    }
-
-    /// Asks for a prediction.
-    ///
-    /// # Errors
-    /// [`ClientError`]; a query without an answer is [`ClientError::Device`].
-    pub fn predict(&mut self, query: &Query) -> Result<Prediction, ClientError> {
-        match self.request(Request::Predict(*query))? {
-            Response::Prediction(prediction) => Ok(prediction),
-            other => Err(self.unexpected(other)),
-        }
-    }
-
-    /// Asks for a prediction and how far it can be trusted.
-    ///
-    /// # Errors
-    /// As for [`Self::predict`].
-    pub fn certify(&mut self, query: &Query) -> Result<Certificate, ClientError> {
-        match self.request(Request::Certify(*query))? {
-            Response::Certificate(certificate) => Ok(certificate),
-            other => Err(self.unexpected(other)),
-        }
-    }
-
-    /// Asks the device to replay its model's golden queries.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn self_test(&mut self) -> Result<SelfTest, ClientError> {
-        match self.request(Request::SelfTest)? {
-            Response::SelfTest(result) => Ok(result),
-            other => Err(self.unexpected(other)),
-        }
+    /// [`ClientError`]; what the device refuses is [`ClientError::Device`].
+    pub fn ask<A: Ask>(&mut self, ask: A) -> Result<A::Answer, ClientError> {
+        let response = self.request(ask.request())?;
+        A::answer(response).ok_or_else(|| self.mismatch())
     }
 
     /// Gives the device these observations, in place of any it had.
@@ -213,68 +176,28 @@ impl Client {
     /// # Errors
     /// [`ClientError`]; more than the device keeps is [`DeviceError::Place`].
     pub fn observe(&mut self, observations: &[Observation]) -> Result<(), ClientError> {
-        self.kept(Request::ObservationsClear)?;
+        self.ask(ask::ObservationsClear)?;
         for (place, observation) in (0u16..).zip(observations) {
-            self.kept(Request::ObservationAdd { place, observation: *observation })?;
+            self.ask(ask::ObservationAdd(place, *observation))?;
         }
         Ok(())
-    }
-
-    fn kept(&mut self, request: Request) -> Result<u16, ClientError> {
-        match self.request(request)? {
-            Response::Observations { kept } => Ok(kept),
-            other => Err(self.unexpected(other)),
-        }
-    }
-
-    /// Asks for estimates from the observations that the device has; also how many ticks of its clock they took.
-    ///
-    /// # Errors
-    /// [`ClientError`]; a question without an estimate is [`DeviceError::Calibration`].
-    pub fn calibrate(&mut self, task: &Task) -> Result<(Calibration, Option<u32>), ClientError> {
-        match self.request(Request::Calibrate(*task))? {
-            Response::Calibration { calibration, ticks } => Ok((calibration, ticks)),
-            other => Err(self.unexpected(other)),
-        }
-    }
-
-    /// Asks what the last calibration means.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn forecast(&mut self, now: f32, horizon: f32) -> Result<Forecast, ClientError> {
-        match self.request(Request::Forecast { now, horizon })? {
-            Response::Forecast(forecast) => Ok(forecast),
-            other => Err(self.unexpected(other)),
-        }
-    }
-
-    /// Asks what happened since the device's reset, and how much memory it uses.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn statistics(&mut self) -> Result<Statistics, ClientError> {
-        match self.request(Request::Statistics)? {
-            Response::Statistics(statistics) => Ok(statistics),
-            other => Err(self.unexpected(other)),
-        }
     }
 
     /// Asks for the states of a problem at many times. What is lost on the way is asked for again.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// As for [`Self::ask`].
     pub fn trajectory(&mut self, trajectory: &Trajectory) -> Result<Vec<Point>, ClientError> {
         let (mut all, mut next) = (Vec::new(), 0u16);
         loop {
-            let mut answer = Some(self.request(Request::Trajectory { trajectory: *trajectory, first: next })?);
+            let mut answer = Some(self.request(ask::Trajectory(*trajectory, next).request())?);
             while let Some(response) = answer {
-                match response {
-                    Response::Trajectory { first, points } if first == next => {
+                match ask::Trajectory::answer(response) {
+                    Some((first, points)) if first == next => {
                         next = next.saturating_add(points.len() as u16);
                         all.extend(points);
                     }
-                    other => return Err(self.unexpected(other)),
+                    _ => return Err(self.mismatch()),
                 }
                 if next >= trajectory.points {
                     return Ok(all);
@@ -293,27 +216,13 @@ impl Client {
         }
     }
 
-    /// One question about models in flash, one answer.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn model(&mut self, request: ModelRequest) -> Result<ModelAnswer, ClientError> {
-        match self.request(Request::Model(request))? {
-            Response::Model(answer) => Ok(answer),
-            other => Err(self.unexpected(other)),
-        }
-    }
-
     /// The error for an answer that does not belong to its request.
-    pub(crate) fn mismatch(&self) -> ClientError {
+    fn mismatch(&self) -> ClientError {
         ClientError::Unexpected { port: self.port.clone() }
     }
 
     /// One request, one answer, with retries.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn request(&mut self, request: Request) -> Result<Response, ClientError> {
+    fn request(&mut self, request: Request) -> Result<Response, ClientError> {
         let mut last = Nothing::Silence;
         for _ in 0..=self.patience.retries {
             match self.attempt(&request)? {
@@ -388,12 +297,5 @@ impl Client {
 
     fn line(&self, source: std::io::Error) -> ClientError {
         ClientError::Line { port: self.port.clone(), source }
-    }
-
-    fn unexpected(&self, response: Response) -> ClientError {
-        match response {
-            Response::Error(source) => ClientError::Device { port: self.port.clone(), source },
-            _ => self.mismatch(),
-        }
     }
 }

@@ -7,6 +7,7 @@ use crate::output::{Output, finite};
 use crate::port::{HELP, PortArguments};
 use serde::Serialize;
 use sirocco::drift::Reference;
+use sirocco::wire::ask;
 use sirocco::wire::image::{Classified, Description, Threshold};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -130,13 +131,13 @@ struct Answer {
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let (pictures, labels) = arguments.read()?;
     let (mut client, info) = arguments.port.connect(output)?;
-    let mut description = client.describe()?;
+    let mut description = client.ask(ask::ImageDescribe)?;
     let pictures = converted(pictures, &description)?;
     if let Some(threshold) = arguments.threshold {
-        description = client.set_threshold(threshold)?;
+        description = client.ask(ask::ImageThreshold(threshold))?;
     }
     if let Some(Watch(reference)) = arguments.watch {
-        description = client.watch(reference)?;
+        description = client.ask(ask::ImageWatch(reference))?;
     }
     let classes = client.classes()?;
     let all = arguments.probabilities || arguments.dataset.is_none();
@@ -226,7 +227,7 @@ impl Report {
         spent: Duration,
         (board, model): (&str, &sirocco::summary::ModelInfo),
     ) -> Result<Self, Error> {
-        let after = client.describe()?;
+        let after = client.ask(ask::ImageDescribe)?;
         let right = |a: &&Answer| a.label == Some(a.index);
         let percent = |part: usize, all: usize| (all > 0).then(|| 100.0 * part as f64 / all as f64);
         let labeled = answers.iter().any(|a| a.label.is_some());

@@ -7,7 +7,7 @@ use crate::port::{HELP, PortArguments};
 use serde::Serialize;
 use sirocco::summary::{Content, ModelKind};
 use sirocco::wire::image::Description;
-use sirocco::wire::{Info, Memory};
+use sirocco::wire::{Info, Memory, ask};
 
 /// Ask a device what it is and which model it holds
 ///
@@ -87,9 +87,9 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let (mut client, info) = arguments.port.connect(output)?;
     let image = match info.model.kind() {
         ModelKind::Bundle => None,
-        ModelKind::Image => Some((client.describe()?, client.classes()?)),
+        ModelKind::Image => Some((client.ask(ask::ImageDescribe)?, client.classes()?)),
     };
-    let memory = client.statistics()?.memory;
+    let memory = client.ask(ask::Statistics)?.memory;
     output.result(&report(&info, image, memory)?, |report| {
         let model = &report.model;
         println!("board      {}, firmware {}", report.board, report.firmware);

@@ -3,9 +3,9 @@
 use crate::Error;
 use crate::output::Output;
 use crate::port::{HELP, PortArguments};
-use crate::push::activate;
 use serde::Serialize;
-use sirocco::wire::store::{ModelAnswer, ModelRequest, Origin, SlotContent};
+use sirocco::wire::ask;
+use sirocco::wire::store::{Origin, SlotContent};
 
 /// List the models in the flash of a device, or choose the one that answers
 ///
@@ -73,9 +73,9 @@ impl From<&SlotContent> for Slot {
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let (mut client, _) = arguments.port.connect(output)?;
     if let Some(origin) = arguments.activate {
-        activate(&mut client, origin)?;
+        client.ask(ask::ModelActivate(origin))?;
     }
-    let ModelAnswer::List(list) = client.model(ModelRequest::List)? else { return Err(client.mismatch().into()) };
+    let list = client.ask(ask::ModelList)?;
     let running = match list.running {
         Origin::BuiltIn => None,
         Origin::Slot(slot) => Some(slot),

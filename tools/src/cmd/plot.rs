@@ -14,6 +14,7 @@ use serde::Serialize;
 use sirocco::limits::MAX_TRAJECTORY;
 use sirocco::ode::Ode;
 use sirocco::trajectory::Trajectory;
+use sirocco::wire::ask;
 use sirocco_plot::Figure;
 use std::path::{Path, PathBuf};
 
@@ -203,7 +204,7 @@ impl Arguments {
     fn samples(&self, file: Option<(&Path, Format)>, output: Output) -> Result<(), Error> {
         let connected = self.solver.connect(self.model.as_deref(), output)?;
         let (mut client, info) = connected.ok_or_else(|| Error::Usage("--samples needs --port".into()))?;
-        let (description, classes, samples) = (client.describe()?, client.classes()?, client.samples()?);
+        let (description, classes, samples) = (client.ask(ask::ImageDescribe)?, client.classes()?, client.samples()?);
         let alarm = if description.drift.alarm { ", DRIFT ALARM" } else { "" };
         let usual = format!("{} of {} images kept by {}{alarm}", samples.len(), description.images, info.board);
         let figure =

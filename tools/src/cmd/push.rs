@@ -4,8 +4,9 @@ use crate::Error;
 use crate::input::model_file::ModelFile;
 use crate::output::Output;
 use crate::port::{HELP, PortArguments};
-use crate::push::{activate, push};
+use crate::push::push;
 use serde::Serialize;
+use sirocco::wire::ask;
 use sirocco::wire::store::Origin;
 use std::time::Instant;
 
@@ -59,7 +60,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         }
     })?;
     if !arguments.no_activate {
-        activate(&mut client, Origin::Slot(slot))?;
+        client.ask(ask::ModelActivate(Origin::Slot(slot)))?;
     }
     let seconds = start.elapsed().as_secs_f64();
     let pushed = Pushed { slot, bytes, crc32: format!("{crc32:08x}"), activated: !arguments.no_activate, seconds };

@@ -11,6 +11,7 @@ use serde::Serialize;
 use sirocco::bundle::Certificate;
 use sirocco::ode::Ode;
 use sirocco::query::{Prediction, Query};
+use sirocco::wire::ask;
 use std::path::PathBuf;
 
 /// Ask a device for the state of a problem at a time
@@ -87,9 +88,9 @@ impl Arguments {
 
     fn ask(&self, client: &mut Client, ode: Ode, query: &Query) -> Result<Answer, ClientError> {
         if self.no_certificate {
-            return Ok(answer(ode, &client.predict(query)?, None));
+            return Ok(answer(ode, &client.ask(ask::Predict(*query))?, None));
         }
-        let certificate = client.certify(query)?;
+        let certificate = client.ask(ask::Certify(*query))?;
         Ok(answer(ode, &certificate.prediction, Some(&certificate)))
     }
 }

@@ -6,6 +6,7 @@ use crate::output::Output;
 use crate::port::{HELP, PortArguments};
 use serde::Serialize;
 use sirocco::retain::Sample;
+use sirocco::wire::ask;
 use std::path::PathBuf;
 
 /// List, fetch or clear the images about which a device was most uncertain
@@ -76,7 +77,7 @@ impl Row {
 /// Lists, fetches or clears the kept images.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let (mut client, info) = arguments.port.connect(output)?;
-    let description = client.describe()?;
+    let description = client.ask(ask::ImageDescribe)?;
     let classes = client.classes()?;
     let samples = client.samples()?;
     let mut out = None;
@@ -99,7 +100,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
             write(folder, &fetched)?;
             out = Some(folder.clone());
         }
-        (Action::Clear, _) => client.clear_samples()?,
+        (Action::Clear, _) => client.ask(ask::SamplesClear)?,
         _ => {}
     }
     let report = Report {

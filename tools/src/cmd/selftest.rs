@@ -11,6 +11,7 @@ use sirocco::bundle::Certificate;
 use sirocco::held::{Classifier, Held};
 use sirocco::layer::kernel::Portable;
 use sirocco::query::Prediction;
+use sirocco::wire::ask;
 
 /// One query in so many also has its certificate compared: a certificate costs as much as 145 predictions.
 const CERTIFY_EVERY: usize = 16;
@@ -89,7 +90,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Model`] if the file is not a valid model, [`Error::Client`] if the device fails.
 pub fn check(client: &mut Client, file: Option<&ModelFile>, queries: usize, seed: u64) -> Result<Report, Error> {
-    let golden = client.self_test()?;
+    let golden = client.ask(ask::SelfTest)?;
     let mut mismatches = usize::from(golden.mismatches);
     let mut first_mismatch = golden.first_mismatch.map(|index| format!("golden query {index}"));
     let mut asked = 0;
@@ -106,10 +107,10 @@ pub fn check(client: &mut Client, file: Option<&ModelFile>, queries: usize, seed
     if let Some(Held::Bundle(bundle)) = &held {
         for query in bundle.probes(seed).take(queries) {
             asked += 1;
-            let (device, host) = (answered(client.predict(&query))?, bundle.predict(&query));
+            let (device, host) = (answered(client.ask(ask::Predict(query)))?, bundle.predict(&query));
             let mut same = device.map(|p| bits(&p)) == host.map(|p| bits(&p));
             if asked % CERTIFY_EVERY == 0 {
-                let (device, host) = (answered(client.certify(&query))?, bundle.certify(&query));
+                let (device, host) = (answered(client.ask(ask::Certify(query)))?, bundle.certify(&query));
                 same &= device.map(|c| certificate_bits(&c)) == host.map(|c| certificate_bits(&c));
             }
             if !same {
