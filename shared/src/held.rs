@@ -93,7 +93,7 @@ impl<'a> Held<'a> {
     ///
     /// # Errors
     /// [`ModelError::Memory`].
-    pub fn fitting(&self, room: u32) -> Result<&Self, ModelError> {
+    pub fn check_memory(&self, room: u32) -> Result<&Self, ModelError> {
         let needed = self.memory();
         if needed <= room { Ok(self) } else { Err(ModelError::Memory { needed, room }) }
     }

@@ -1,6 +1,6 @@
 //! What is asked of a solution bundle, and what it answers.
 
-use crate::limits::{MAX_QUANTITIES, MAX_STATE};
+use crate::limits::{MAX_QUANTITIES, MAX_RATES, MAX_STATE};
 use crate::math::all_finite;
 use crate::ode::{Ode, Rates, State};
 use serde::{Deserialize, Serialize};
@@ -54,18 +54,12 @@ pub struct Prediction {
 impl Query {
     /// A query from its quantities in the system's order (`t`, initial coordinates, rates); the rest is zero.
     pub fn from_quantities(ode: Ode, quantities: &[f32]) -> Self {
-        let mut query = Query { t: 0.0, initial: [0.0; MAX_STATE], rates: [0.0; crate::limits::MAX_RATES] };
-        let split = ode.initial_names().len();
-        let (time, rest) = quantities.split_at(quantities.len().min(1));
-        let (initial, rates) = rest.split_at(rest.len().min(split));
-        if let [t] = time {
+        let mut query = Query { t: 0.0, initial: [0.0; MAX_STATE], rates: [0.0; MAX_RATES] };
+        if let [t, rest @ ..] = quantities {
             query.t = *t;
-        }
-        for (to, from) in query.initial.iter_mut().zip(initial) {
-            *to = *from;
-        }
-        for (to, from) in query.rates.iter_mut().zip(rates) {
-            *to = *from;
+            for (to, from) in unknowns(ode, &mut query.initial, &mut query.rates).zip(rest) {
+                *to = *from;
+            }
         }
         query
     }
@@ -109,4 +103,13 @@ impl Query {
         }
         Ok(())
     }
+}
+
+/// The quantities of a problem that may be unknown: its initial coordinates and rates, in the system's order.
+pub(crate) fn unknowns<'q, S>(
+    ode: Ode,
+    initial: &'q mut State<S>,
+    rates: &'q mut Rates<S>,
+) -> impl Iterator<Item = &'q mut S> {
+    initial.iter_mut().take(ode.initial_names().len()).chain(rates.iter_mut().take(ode.rate_names().len()))
 }

@@ -185,7 +185,7 @@ fn flash(offset: u32) -> StoreError {
 #[inline(never)]
 fn check(area: &[u8], bench: Bench<'_>) -> Result<ModelInfo, StoreError> {
     let held = (bench.open)(area).map_err(StoreError::Refused)?;
-    held.fitting(bench.room()).map_err(StoreError::Refused)?;
+    held.check_memory(bench.room()).map_err(StoreError::Refused)?;
     let golden = held.self_test(bench.memory);
     match golden.mismatches {
         _ if golden.queries == 0 => Err(StoreError::NoGolden),

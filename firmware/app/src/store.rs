@@ -127,6 +127,6 @@ impl<'a> Store<'a> {
 // Not inlined: an open model is large, and should not lie on the stack of who does not need it.
 #[inline(never)]
 fn identity(open: Open, area: &[u8], room: u32) -> Result<(u32, u32), ModelError> {
-    let info = open(area)?.fitting(room)?.model_info(true);
+    let info = open(area)?.check_memory(room)?.model_info(true);
     Ok((info.bytes, info.crc32))
 }

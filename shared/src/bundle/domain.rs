@@ -253,11 +253,22 @@ impl Input {
     }
 }
 
-/// Parses `name=lo:hi,...` into at most [`MAX_QUANTITIES`] named, finite, ordered ranges.
+/// Takes one `name=lo:hi` apart into the name and the two ends, which are still text.
+///
+/// ```
+/// assert_eq!(sirocco::bundle::named_range("beta=0.4:0.8"), Some(("beta", ["0.4", "0.8"])));
+/// assert_eq!(sirocco::bundle::named_range("beta=0.4"), None);
+/// ```
+pub fn named_range(text: &str) -> Option<(&str, [&str; 2])> {
+    let (name, range) = split_once(text, b'=')?;
+    let (lo, hi) = split_once(range, b':')?;
+    Some((name, [lo, hi]))
+}
+
+/// Parses `name=lo:hi,...` into named, finite, ordered ranges.
 fn named_ranges(text: &str) -> impl Iterator<Item = Option<(&str, Range)>> {
     split(text, b',').map(|part| {
-        let (name, range) = split_once(part, b'=')?;
-        let (lo, hi) = split_once(range, b':')?;
+        let (name, [lo, hi]) = named_range(part)?;
         let range = Range { lo: number(lo)?, hi: number(hi)? };
         (range.lo.is_finite() && range.hi.is_finite() && range.lo <= range.hi).then_some((name, range))
     })

@@ -11,7 +11,7 @@ mod probe;
 pub(crate) mod sensitivity;
 
 pub use certificate::Certificate;
-pub use domain::{Form, Input, Range, Source};
+pub use domain::{Form, Input, Range, Source, named_range};
 pub use probe::Probes;
 pub use sensitivity::{Free, Gradient};
 
@@ -63,14 +63,6 @@ impl<'a> Bundle<'a> {
         Self::from_model::<Portable>(&Model::open(bytes)?)
     }
 
-    /// Opens, for any processor, a bundle file at the start of a larger area, such as a flash slot.
-    ///
-    /// # Errors
-    /// The first defect found; see [`ModelError`].
-    pub fn open_prefix(bytes: &'a [u8]) -> Result<Self, ModelError> {
-        Self::from_model::<Portable>(&Model::open_prefix(bytes)?)
-    }
-
     /// Validates everything once: version, system, form, domain, inputs, architecture, numbers, golden queries. The bundle is
     /// evaluated with the inner loops of `K`, to the same bits with any.
     ///
@@ -96,8 +88,8 @@ impl<'a> Bundle<'a> {
         if ends != (Some(inputs.len()), Some(form.outputs(ode))) {
             return Err(ModelError::Metadata(Key::Layers));
         }
-        let max_error = positive(model, Key::MaxError)?;
-        positive(model, Key::Rounding)?;
+        let max_error = non_negative(model, Key::MaxError)?;
+        non_negative(model, Key::Rounding)?;
         let golden = golden::Golden::open(model, ode)?;
         let bytes = model.file().len() as u32;
         let fixed = form == Form::Reduced && network.scheme() != Scheme::F32 && inputs.iter().all(Input::is_fixed);
@@ -291,8 +283,8 @@ impl<'a> Bundle<'a> {
     }
 }
 
-/// A number in the metadata that is an error: finite and not negative; zero if it is not stated.
-fn positive(model: &Model<'_>, key: Key) -> Result<f32, ModelError> {
+/// An error stated in the metadata: a finite number that is not negative; zero if the file does not state it.
+fn non_negative(model: &Model<'_>, key: Key) -> Result<f32, ModelError> {
     let value = model.entry(key.key()).map_or(Some(0.0), crate::text::number);
     value.filter(|v| v.is_finite() && *v >= 0.0).ok_or(ModelError::Metadata(key))
 }

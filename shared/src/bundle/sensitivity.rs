@@ -10,12 +10,12 @@
 //! three in the reduced form, up to eight in the generic ones.
 
 use super::{Bundle, Form, Source};
-use crate::limits::{MAX_RATES, MAX_STATE, MAX_UNKNOWNS, collect};
+use crate::limits::{MAX_STATE, MAX_UNKNOWNS, collect};
 use crate::math::exp;
 use crate::network::{Inputs, Slopes, Tape};
 use crate::ode::sir::Reduced;
 use crate::ode::{Ode, Rates, State};
-use crate::query::{Query, QueryError};
+use crate::query::{Query, QueryError, unknowns};
 use crate::scalar::{Dual, Scalar};
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
@@ -229,13 +229,10 @@ impl SeededProblem {
     pub fn new(ode: Ode, query: &Query, index: u8) -> Self {
         let still = |value| Dual { value, derivative: 0.0 };
         let mut seeded = SeededProblem { initial: query.initial.map(still), rates: query.rates.map(still) };
-        let coordinates = ode.initial_names().len();
-        if let Some(index) = usize::from(index).checked_sub(1) {
-            let initial = seeded.initial.iter_mut().take(coordinates.min(MAX_STATE));
-            let rates = seeded.rates.iter_mut().take(ode.rate_names().len().min(MAX_RATES));
-            if let Some(dual) = initial.chain(rates).nth(index) {
-                dual.derivative = 1.0;
-            }
+        if let Some(index) = usize::from(index).checked_sub(1)
+            && let Some(dual) = unknowns(ode, &mut seeded.initial, &mut seeded.rates).nth(index)
+        {
+            dual.derivative = 1.0;
         }
         seeded
     }

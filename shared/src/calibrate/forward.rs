@@ -3,10 +3,10 @@
 use super::Observation;
 use super::jet::Jet;
 use crate::bundle::{Bundle, Free, Gradient, Range};
-use crate::limits::{MAX_QUANTITIES, MAX_RATES, MAX_STATE, MAX_UNKNOWNS};
+use crate::limits::{MAX_QUANTITIES, MAX_UNKNOWNS};
 use crate::network::Tape;
 use crate::ode::{Ode, Rates, State};
-use crate::query::{Query, QueryError};
+use crate::query::{Query, QueryError, unknowns};
 use crate::rk4;
 use heapless::Vec;
 
@@ -122,10 +122,8 @@ impl Numerical {
 fn seeded<const N: usize>(ode: Ode, problem: &Query, free: Free) -> (State<Jet<N>>, Rates<Jet<N>>) {
     let still = |value| Jet { value, slopes: [0.0; N] };
     let (mut initial, mut rates) = (problem.initial.map(still), problem.rates.map(still));
-    let coordinates = initial.iter_mut().take(ode.initial_names().len().min(MAX_STATE));
-    let quantities = coordinates.chain(rates.iter_mut().take(ode.rate_names().len().min(MAX_RATES)));
-    let moving = (1u8..).zip(quantities).filter(|(index, _)| free.contains(*index));
-    for (direction, (_, jet)) in moving.enumerate() {
+    let unknowns = (1u8..).zip(unknowns(ode, &mut initial, &mut rates));
+    for (direction, (_, jet)) in unknowns.filter(|(index, _)| free.contains(*index)).enumerate() {
         if let Some(slope) = jet.slopes.get_mut(direction) {
             *slope = 1.0;
         }

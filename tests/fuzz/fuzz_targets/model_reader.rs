@@ -7,6 +7,7 @@
 use aligned_vec::{AVec, ConstAlign};
 use libfuzzer_sys::fuzz_target;
 use sirocco::bundle::Bundle;
+use sirocco::held::Held;
 use sirocco::image::Network;
 use sirocco::image::golden::Golden;
 use sirocco::layer::kernel::Portable;
@@ -32,7 +33,7 @@ fuzz_target!(|data: &[u8]| {
 
 fn try_both(bytes: &[u8]) {
     let bytes: &AVec<u8, ConstAlign<8>> = &AVec::from_slice(8, bytes);
-    let _ = Bundle::open_prefix(bytes);
+    let _ = Held::open_prefix(bytes);
     if let Ok(model) = Model::open(bytes)
         && let Ok(network) = Network::open(&model)
     {

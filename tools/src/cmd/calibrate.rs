@@ -8,7 +8,7 @@ use crate::output::{Output, finite, map};
 use crate::port::{HELP, SolverArguments};
 use crate::solver::Solver;
 use serde::Serialize;
-use sirocco::bundle::Range;
+use sirocco::bundle::{Range, named_range};
 use sirocco::calibrate::{self, Calibration, Forecast, Forward, Numerical, Task, Uncertain};
 use sirocco::ode::Ode;
 use sirocco::query::Query;
@@ -68,8 +68,7 @@ pub struct Arguments {
 /// Parses `name=lo:hi,...`.
 fn ranges(text: &str) -> Result<Vec<(String, Range)>, String> {
     let range = |part: &str| {
-        let (name, range) = part.split_once('=')?;
-        let (lo, hi) = range.split_once(':')?;
+        let (name, [lo, hi]) = named_range(part)?;
         Some((name.trim().to_owned(), Range { lo: lo.trim().parse().ok()?, hi: hi.trim().parse().ok()? }))
     };
     text.split(',').map(|part| range(part).ok_or_else(|| format!("`{part}` is not NAME=LO:HI"))).collect()

@@ -4,7 +4,7 @@ use crate::bundle::mlp::{Mlp, parameter_count};
 use crate::bundle::problem::{Input, Problem};
 use crate::bundle::quantize;
 use crate::host::model_file::{self, Metadata, ModelBytes, ModelFileError};
-use sirocco::bundle::Bundle;
+use sirocco::bundle::{Bundle, named_range};
 use sirocco::error::{Key, ModelError, TensorKind};
 use sirocco::layer::kernel::Portable;
 use sirocco::layer::weight::Weight;
@@ -85,8 +85,7 @@ fn integers<'t, W: Weight>(
 /// `name=lo:hi,...`, which the evaluator has checked already, in f64.
 fn ranges(text: &str) -> Vec<(&str, f64, f64)> {
     let range = |part| {
-        let (name, range) = str::split_once(part, '=')?;
-        let (lo, hi) = range.split_once(':')?;
+        let (name, [lo, hi]) = named_range(part)?;
         Some((name, lo.parse().ok()?, hi.parse().ok()?))
     };
     text.split(',').filter_map(range).collect()
