@@ -1,4 +1,5 @@
-//! Sends a model to a device's free slot. Interrupted by a lost line or a reset, it goes on or begins again.
+//! Sends a model to a device's free slot. A push that was interrupted by a lost line goes on; after a reset of the device it
+//! begins again.
 
 use crate::Error;
 use crate::client::{Client, ClientError};
@@ -10,19 +11,19 @@ use sirocco::wire::{DeviceError, ask};
 /// How often a push begins again after a reset of the device.
 const RESTARTS: u32 = 3;
 
-/// Sends the file and has the device check it. Returns the slot it lies in; the model before still answers.
+/// Sends the file and has the device check it. Returns the slot that holds it; the device still answers with its old model.
 ///
-/// `progress` is told how many bytes the device has.
+/// `progress` is called with the number of bytes that the device has received.
 ///
 /// # Errors
-/// [`Error::Model`] if the file is no model, [`Error::Client`] if the device does not take it.
+/// [`Error::Model`] if the file is not a model, [`Error::Client`] if the device refuses it or cannot be reached.
 pub fn push(client: &mut Client, file: &ModelFile, mut progress: impl FnMut(usize)) -> Result<u8, Error> {
     let crc32 = file.held()?.model_info(false).crc32;
     let begin = ask::ModelBegin(file.bytes().len() as u32, crc32);
     let mut restarts = 0;
     loop {
         match attempt(client, &begin, file.bytes(), &mut progress) {
-            // The device was reset and knows nothing of the file any more.
+            // The device was reset and has forgotten the file.
             Err(ClientError::Device { source: DeviceError::Store(StoreError::NotBegun), .. })
                 if restarts < RESTARTS =>
             {

@@ -1,4 +1,4 @@
-//! The host's side of images over the line: sent in chunks, classified, and kept samples fetched.
+//! Questions about images that take more than one request: to send and classify an image, and to fetch lists and samples.
 
 use crate::client::{Client, ClientError};
 use sirocco::limits::MAX_CHUNK;
@@ -6,7 +6,7 @@ use sirocco::retain::Sample;
 use sirocco::wire::image::{Classified, ImageRefusal};
 use sirocco::wire::{DeviceError, ask};
 
-/// How often an image is sent anew after a reset of the device.
+/// How often an image is sent again after a reset of the device.
 const RESTARTS: u32 = 3;
 
 impl Client {
@@ -19,7 +19,7 @@ impl Client {
         (0..count).map(|class| Ok(self.ask(ask::ImageClass(class))?.to_string())).collect()
     }
 
-    /// Sends an image, rows x columns x channels bytes, and asks what it shows.
+    /// Sends an image of rows x columns x channels bytes and has the device classify it.
     ///
     /// # Errors
     /// As for [`Self::ask`]; an image of the wrong size is [`ImageRefusal::ChunkLength`] or
@@ -28,7 +28,7 @@ impl Client {
         let mut restarts = 0;
         loop {
             match self.send_and_classify(image) {
-                // The device was reset and knows nothing of the image any more.
+                // The device was reset and has forgotten the image.
                 Err(ClientError::Device { source: DeviceError::Image(ImageRefusal::Offset { next: 0 }), .. })
                     if restarts < RESTARTS =>
                 {
@@ -46,7 +46,7 @@ impl Client {
         self.ask(ask::ImageClassify)
     }
 
-    /// Asks for the probabilities of the last answer, of all `classes`.
+    /// Asks for the probabilities of all `classes` in the last answer.
     ///
     /// # Errors
     /// As for [`Self::ask`].
@@ -61,7 +61,7 @@ impl Client {
         Ok(all)
     }
 
-    /// Asks which images are kept. The most entropic one comes first.
+    /// Asks which images are kept. The one with the highest entropy comes first.
     ///
     /// # Errors
     /// As for [`Self::ask`].
@@ -78,10 +78,10 @@ impl Client {
         }
     }
 
-    /// Fetches a kept image of `bytes` bytes.
+    /// Fetches a kept image that has `bytes` bytes.
     ///
     /// # Errors
-    /// As for [`Self::ask`]; a sample that is not kept any more is [`ImageRefusal::NoSample`].
+    /// As for [`Self::ask`]; a sample that is no longer kept is [`ImageRefusal::NoSample`].
     pub fn fetch_sample(&mut self, number: u32, bytes: usize) -> Result<Vec<u8>, ClientError> {
         let mut image = Vec::new();
         while image.len() < bytes {

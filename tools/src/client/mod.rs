@@ -1,7 +1,7 @@
 //! The host's side of the serial protocol: one request, one answer, over a line that may lose or add bytes.
 //!
-//! Every attempt begins with a zero byte, which ends whatever the device had half received, and has a fresh sequence
-//! number, so that a late answer to an earlier attempt is recognised and dropped.
+//! Every attempt begins with a zero byte, which ends any incomplete frame that the device has received. It has a new
+//! sequence number, so that a late answer to an earlier attempt is recognized and dropped.
 
 pub mod discover;
 pub mod images;
@@ -19,17 +19,17 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use transport::Transport;
 
-/// After a frame that either side could not read, how long the right answer may still be under way, at least.
+/// The least time to wait for the right answer after a frame that one side could not read.
 const GRACE: Duration = Duration::from_millis(100);
-/// The same as a share of a patience that is long, because the other side is slow.
+/// With a long timeout for a slow device, this time is the timeout divided by this.
 const SHARE: u32 = 20;
 
-/// How long to wait, and how often to ask.
+/// How long to wait for an answer, and how often to ask.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// Time for one answer.
+    /// Time to wait for one answer.
     pub timeout: Duration,
-    /// Attempts after the first.
+    /// Number of attempts after the first.
     pub retries: u32,
 }
 
@@ -47,7 +47,7 @@ pub enum ClientError {
     Line {
         /// The port.
         port: String,
-        /// Why.
+        /// The error of the line.
         source: std::io::Error,
     },
     /// Nothing came back.
@@ -55,19 +55,19 @@ pub enum ClientError {
     Timeout {
         /// The port.
         port: String,
-        /// Requests sent.
+        /// Number of requests sent.
         attempts: u32,
-        /// Time for each.
+        /// Time to wait for each answer.
         timeout: Duration,
     },
-    /// Bytes came back, but no answer.
+    /// Only frames that could not be read came back.
     #[error("{port}: only unreadable frames in {attempts} attempts ({last}); check the baud rate and the wiring")]
     Noise {
         /// The port.
         port: String,
-        /// Requests sent.
+        /// Number of requests sent.
         attempts: u32,
-        /// The last defect.
+        /// The defect of the last frame.
         last: FrameError,
     },
     /// The device speaks another protocol version.
@@ -88,7 +88,7 @@ pub enum ClientError {
         /// The device's error.
         source: DeviceError,
     },
-    /// The device answered something else than what was asked.
+    /// The device answered a different question.
     #[error("{port}: the answer does not belong to the request; build firmware and tools from the same release")]
     Unexpected {
         /// The port.
@@ -96,7 +96,7 @@ pub enum ClientError {
     },
 }
 
-/// What to do about a device's error.
+/// The remedy for a device's error.
 fn remedy(error: &DeviceError) -> &'static str {
     match error {
         DeviceError::Frame(_) => "check the baud rate and the wiring",
@@ -117,10 +117,10 @@ fn remedy(error: &DeviceError) -> &'static str {
     }
 }
 
-/// Sets a query's own error apart from the line's.
+/// Separates the error of a query from all other errors.
 ///
 /// # Errors
-/// All but [`DeviceError::Query`].
+/// All errors except [`DeviceError::Query`].
 pub fn answered<T>(result: Result<T, ClientError>) -> Result<Result<T, QueryError>, ClientError> {
     match result {
         Ok(answer) => Ok(Ok(answer)),
@@ -139,8 +139,8 @@ pub struct Client {
     received: VecDeque<u8>,
 }
 
-/// What one attempt came to, short of an answer or an error.
-enum Nothing {
+/// Why an attempt brought no answer.
+enum NoAnswer {
     Silence,
     Noise(FrameError),
 }
@@ -162,7 +162,7 @@ impl Client {
         self.transport
     }
 
-    /// Asks one question, with retries. To ask [`ask::Info`] first finds out whether both speak the same version.
+    /// Asks one question, with retries. Ask [`ask::Info`] first: it shows whether both sides speak the same version.
     ///
     /// # Errors
     /// [`ClientError`]; what the device refuses is [`ClientError::Device`].
@@ -171,10 +171,10 @@ impl Client {
         A::answer(response).ok_or_else(|| self.mismatch())
     }
 
-    /// Gives the device these observations, in place of any it had.
+    /// Replaces the observations of the device by these.
     ///
     /// # Errors
-    /// [`ClientError`]; more than the device keeps is [`DeviceError::Place`].
+    /// As for [`Self::ask`]; [`DeviceError::Place`] if the device cannot keep so many.
     pub fn observe(&mut self, observations: &[Observation]) -> Result<(), ClientError> {
         self.ask(ask::ObservationsClear)?;
         for (place, observation) in (0u16..).zip(observations) {
@@ -183,7 +183,7 @@ impl Client {
         Ok(())
     }
 
-    /// Asks for the states of a problem at many times. What is lost on the way is asked for again.
+    /// Asks for the states of a problem at many times. Points that are lost are asked for again.
     ///
     /// # Errors
     /// As for [`Self::ask`].
@@ -207,7 +207,7 @@ impl Client {
         }
     }
 
-    /// One more answer to the last request, if it comes whole and in time.
+    /// One more answer to the last request, if it arrives undamaged and in time.
     fn another(&mut self) -> Result<Option<Response>, ClientError> {
         let deadline = Instant::now() + self.patience.timeout;
         match self.next_message(deadline)? {
@@ -223,22 +223,22 @@ impl Client {
 
     /// One request, one answer, with retries.
     fn request(&mut self, request: Request) -> Result<Response, ClientError> {
-        let mut last = Nothing::Silence;
+        let mut last = NoAnswer::Silence;
         for _ in 0..=self.patience.retries {
             match self.attempt(&request)? {
                 Ok(response) => return Ok(response),
-                Err(nothing) => last = nothing,
+                Err(reason) => last = reason,
             }
         }
         let (port, attempts) = (self.port.clone(), self.patience.retries + 1);
         Err(match last {
-            Nothing::Silence => ClientError::Timeout { port, attempts, timeout: self.patience.timeout },
-            Nothing::Noise(last) => ClientError::Noise { port, attempts, last },
+            NoAnswer::Silence => ClientError::Timeout { port, attempts, timeout: self.patience.timeout },
+            NoAnswer::Noise(last) => ClientError::Noise { port, attempts, last },
         })
     }
 
-    fn attempt(&mut self, request: &Request) -> Result<Result<Response, Nothing>, ClientError> {
-        // Zero stands for "a request that could not be read".
+    fn attempt(&mut self, request: &Request) -> Result<Result<Response, NoAnswer>, ClientError> {
+        // Zero is left out: a device answers with it if it could not read the request.
         self.sequence = self.sequence.checked_add(1).unwrap_or(1);
         let mut buffer = [0; MAX_FRAME];
         let message = Message { version: PROTOCOL_VERSION, sequence: self.sequence, body: request };
@@ -261,7 +261,7 @@ impl Client {
             noise = Some(defect);
             deadline = deadline.min(Instant::now() + GRACE.max(self.patience.timeout / SHARE));
         }
-        Ok(Err(noise.map_or(Nothing::Silence, Nothing::Noise)))
+        Ok(Err(noise.map_or(NoAnswer::Silence, NoAnswer::Noise)))
     }
 
     fn accept(&self, response: Response) -> Result<Response, ClientError> {

@@ -10,27 +10,27 @@ pub trait Transport: Send {
     /// Sends all bytes.
     ///
     /// # Errors
-    /// Whatever the stream reports.
+    /// The stream cannot be written to.
     fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
 
     /// Receives at least one byte, or `Ok(0)` if none came within `timeout`.
     ///
     /// # Errors
-    /// [`ErrorKind::UnexpectedEof`] if the other end is gone, or whatever else the stream reports.
+    /// [`ErrorKind::UnexpectedEof`] if the other end is closed, or another error of the stream.
     fn receive(&mut self, buffer: &mut [u8], timeout: Duration) -> io::Result<usize>;
 }
 
-/// How long a port that was lost may take to come back.
+/// How long a lost port may take to come back.
 const REPLUG: Duration = Duration::from_secs(10);
-/// Time between two attempts to open it.
-const AGAIN: Duration = Duration::from_millis(100);
+/// Time between two attempts to open a lost port.
+const RETRY: Duration = Duration::from_millis(100);
 
 /// Opens a port.
 pub type Open = Box<dyn FnMut() -> io::Result<Box<dyn Transport>> + Send>;
 
-/// A port that is opened again when it is lost: a device unplugged and plugged in again, or reset.
+/// A port that is opened again when it is lost, because the device was reset, or unplugged and plugged in again.
 ///
-/// What was under way is lost; the client's retries ask again.
+/// Bytes on the way are lost then; the client repeats its request.
 pub struct Reopening {
     open: Open,
     port: Option<Box<dyn Transport>>,
@@ -40,7 +40,7 @@ impl Reopening {
     /// Opens the port for the first time.
     ///
     /// # Errors
-    /// Why it cannot be opened.
+    /// The port cannot be opened.
     pub fn new(mut open: Open) -> io::Result<Self> {
         let port = Some(open()?);
         Ok(Reopening { open, port })
@@ -55,7 +55,7 @@ impl Reopening {
                 match (self.open)() {
                     Ok(port) => break port,
                     Err(error) if Instant::now() >= deadline => return Err(error),
-                    Err(_) => std::thread::sleep(AGAIN),
+                    Err(_) => std::thread::sleep(RETRY),
                 }
             },
         };
@@ -77,17 +77,17 @@ impl Transport for Reopening {
             Ok(count) => Ok(count),
             Err(_) => {
                 self.port = None;
-                std::thread::sleep(AGAIN.min(timeout));
+                std::thread::sleep(RETRY.min(timeout));
                 Ok(0)
             }
         }
     }
 }
 
-/// The least timeout: zero means "for ever" to a socket.
+/// The shortest timeout. A socket would wait forever with a timeout of zero.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// What a read means: nothing yet, bytes, or the end.
+/// Interprets the result of a read: no bytes yet, bytes, or the end of the stream.
 fn outcome(read: io::Result<usize>) -> io::Result<usize> {
     match read {
         Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
@@ -111,10 +111,10 @@ impl Transport for TcpStream {
 pub struct Serial(Box<dyn SerialPort>);
 
 impl Serial {
-    /// Opens a port by its name, 8 data bits, no parity, one stop bit.
+    /// Opens a port by its name, with 8 data bits, no parity and one stop bit.
     ///
     /// # Errors
-    /// Whatever the operating system reports.
+    /// The operating system cannot open the port.
     pub fn open(name: &str, baud: u32) -> io::Result<Self> {
         Ok(Serial(serialport::new(name, baud).timeout(SHORTEST).open().map_err(io::Error::from)?))
     }
@@ -150,7 +150,7 @@ mod tests {
         let open = move || TcpStream::connect(address).map(|stream| Box::new(stream) as Box<dyn Transport>);
         let mut port = Reopening::new(Box::new(open)).unwrap();
         let mut answer = [0; 8];
-        // The loss shows on a read, or on a write after it.
+        // A read notices the loss, or else the write after it.
         while port.port.is_some() {
             assert_eq!(port.receive(&mut answer, Duration::from_secs(5)).unwrap(), 0);
         }

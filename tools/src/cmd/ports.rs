@@ -71,7 +71,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
                     row.model = Some(found.0.model.subject().to_owned());
                 }
                 Answer::Unusable(error) => row.silent = Some(error.to_string()),
-                Answer::Nobody(why) => row.silent = Some(why),
+                Answer::NoBoard(why) => row.silent = Some(why),
             }
         }
     }
