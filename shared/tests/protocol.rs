@@ -1,4 +1,4 @@
-//! `shared/docs/protocol.md` shows the bytes of every request and of many answers: they are the ones this build sends.
+//! Compares the bytes in `shared/docs/protocol.md`, of every request and of many answers, with those that this build sends.
 
 use sirocco::calibrate::{Free, Observation, Task};
 use sirocco::drift::{Reference, State};
@@ -19,7 +19,7 @@ use sirocco::wire::{
 
 const DOCUMENT: &str = include_str!("../docs/protocol.md");
 
-/// A row of the document: what, and its frame with sequence number 7.
+/// A row of the document: a name and a frame with sequence number 7.
 fn row<T: serde::Serialize>(name: &str, body: T) -> String {
     let mut buffer = [0; MAX_FRAME];
     let frame = wire::encode(&Message { version: PROTOCOL_VERSION, sequence: 7, body }, &mut buffer).unwrap();
@@ -27,7 +27,7 @@ fn row<T: serde::Serialize>(name: &str, body: T) -> String {
     format!("| `{name}` | `{}` |", bytes.join(" "))
 }
 
-/// Every request; a new one belongs here and in the document.
+/// The rows of all requests. A new request belongs here and in the document.
 fn requests() -> Vec<String> {
     let query = Query { t: 10.0, initial: [0.3, 0.2, 0.0, 0.0], rates: [0.6, 0.5, 0.0, 0.0] };
     let observation = Observation { t: 1.0, component: 1, value: 0.25, sigma: 0.01 };

@@ -1,4 +1,4 @@
-//! The serial protocol under everything a line can do to it: cut frames, flipped bits, garbage, other versions.
+//! The serial protocol on a bad line: cut frames, flipped bits, garbage, other versions.
 
 use proptest::prelude::*;
 use sirocco::bundle::Certificate;
@@ -24,7 +24,7 @@ use sirocco::wire::{
     Response, Statistics,
 };
 
-/// Feeds bytes and collects what comes out.
+/// Feeds bytes to the buffer and collects the messages and errors.
 fn receive(buffer: &mut FrameBuffer, bytes: &[u8]) -> Vec<Result<Message<Request>, FrameError>> {
     bytes.iter().filter_map(|&byte| buffer.push(byte)).collect()
 }
@@ -190,7 +190,7 @@ fn longest_info() -> Info {
     }
 }
 
-/// What a device says of an image network.
+/// The summary of an image network.
 fn image_network() -> ModelInfo {
     ModelInfo { content: Content::Image(Shape { height: 16, width: 28, channels: 3 }), ..longest_info().model }
 }
@@ -335,7 +335,7 @@ fn every_kind_of_answer_survives_the_journey() {
 
 #[test]
 fn another_version_is_named_and_its_sequence_kept() {
-    // The body is none that this version knows.
+    // This version does not know the body.
     let mut buffer = [0; MAX_FRAME];
     let message = Message { version: 200, sequence: 4711, body: (250u8, "a body of the future") };
     let frame = wire::encode(&message, &mut buffer).unwrap();
@@ -380,7 +380,7 @@ proptest! {
         let received = receive(&mut FrameBuffer::new(), &frame_of(sequence, &request));
         let [Ok(message)] = received.as_slice() else { panic!("{received:?}") };
         prop_assert_eq!(message.sequence, sequence);
-        // Compared as bytes: NaN is not equal to itself, and its bits must survive.
+        // The bytes are compared, because NaN is not equal to itself, and its bits must survive.
         prop_assert_eq!(frame_of(sequence, &message.body), frame_of(sequence, request));
     }
 

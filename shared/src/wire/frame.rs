@@ -1,4 +1,5 @@
-//! Frames: a message with its checksum, COBS-encoded and ended by a zero byte; and how they are found again in garbage.
+//! Frames: a message with its checksum, COBS-encoded and ended by a zero byte. The zero byte never occurs inside a frame, so
+//! a receiver finds the next frame after any garbage.
 
 use super::{Message, PROTOCOL_VERSION};
 use crate::limits::MAX_FRAME;
@@ -11,16 +12,16 @@ pub enum FrameError {
     /// Longer than [`MAX_FRAME`].
     #[error("frame longer than the limit")]
     TooLong,
-    /// No valid COBS.
+    /// The bytes are not valid COBS.
     #[error("bad COBS encoding")]
     Cobs,
-    /// The checksum does not fit.
+    /// The checksum does not match the message.
     #[error("bad checksum")]
     Checksum,
     /// Too short for a message.
     #[error("not a message of this protocol")]
     Message,
-    /// A message of another protocol version; its body was not looked at.
+    /// A message of another protocol version; its body was not decoded.
     #[error("a message of protocol version {version}, not {PROTOCOL_VERSION}")]
     Version {
         /// The sender's version.
@@ -29,7 +30,7 @@ pub enum FrameError {
         sequence: u16,
     },
     /// A message of this version whose body is unknown, or has bytes left over.
-    #[error("a message that is not understood")]
+    #[error("a message with an unknown or malformed body")]
     Body {
         /// The message's sequence number, so that it can be answered.
         sequence: u16,
@@ -63,8 +64,8 @@ pub fn encode<'f, T: Serialize>(message: &Message<T>, frame: &'f mut [u8; MAX_FR
 /// Decodes one frame (without its terminating zero), in place.
 ///
 /// # Errors
-/// [`FrameError::Cobs`], [`FrameError::Checksum`], [`FrameError::Version`],
-/// [`FrameError::Message`] or [`FrameError::Body`].
+/// The first of [`FrameError::Cobs`], [`FrameError::Checksum`], [`FrameError::Message`], [`FrameError::Version`] and
+/// [`FrameError::Body`] that applies.
 pub fn decode<T: DeserializeOwned>(frame: &mut [u8]) -> Result<Message<T>, FrameError> {
     let length = decode_cobs(frame).ok_or(FrameError::Cobs)?;
     let plain = frame.get(..length).ok_or(FrameError::Cobs)?;
@@ -82,10 +83,10 @@ pub fn decode<T: DeserializeOwned>(frame: &mut [u8]) -> Result<Message<T>, Frame
     }
 }
 
-/// COBS, in place: the length decoded, or `None` if it is no valid encoding.
+/// Decodes COBS in place. Returns the decoded length, or `None` if the encoding is not valid.
 ///
-/// Written here because the loop of `cobs` keeps a bounds check that the compiler cannot remove, and the request loop
-/// is linked without any path to a panic.
+/// This is not left to the crate `cobs` because the compiler cannot remove a bounds check from its loop, and the request
+/// loop must link without any path to a panic.
 fn decode_cobs(frame: &mut [u8]) -> Option<usize> {
     let (mut read, mut write) = (0, 0);
     while read < frame.len() {
@@ -130,7 +131,7 @@ impl FrameBuffer {
         FrameBuffer { bytes: heapless::Vec::new(), overflowed: false }
     }
 
-    /// Takes one received byte. Returns the decoded message, or why there is none, at the end of each frame.
+    /// Takes one received byte. At the end of each frame, returns its message or the defect of the frame.
     ///
     /// Empty frames (zero bytes in a row) are skipped silently: a host may send one to end whatever came before.
     pub fn push<T: DeserializeOwned>(&mut self, byte: u8) -> Option<Result<Message<T>, FrameError>> {

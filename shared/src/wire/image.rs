@@ -1,8 +1,9 @@
-//! Images over the line: sent in chunks, classified, and the most entropic ones kept to be fetched.
+//! Requests about images: the host sends them in chunks, the device classifies them and keeps those with the highest
+//! entropy for the host to fetch.
 //!
-//! An image is sent from its first byte on in [`ImageRequest::Chunk`]s and classified by [`ImageRequest::Classify`].
-//! Asked again, the same answer comes again and nothing is counted twice; a chunk at offset 0 begins another image.
-//! Threshold, drift window and kept samples belong to the model: they begin anew when a model is opened.
+//! The host sends the bytes of an image in order, in [`ImageRequest::Chunk`]s; a chunk at offset 0 begins another image.
+//! [`ImageRequest::Classify`] classifies it. If that is repeated, the answer is the same and nothing is counted twice.
+//! Threshold, drift window and kept samples belong to the model: they are reset when a model is opened.
 
 use super::store::Chunk;
 use crate::drift::{Reference, State};
@@ -12,38 +13,38 @@ use crate::summary::Name;
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
 
-/// What the host asks about images.
+/// A request about images.
 #[allow(clippy::large_enum_variant, reason = "there is no heap to put a chunk on")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ImageRequest {
-    /// Which images does the network take, and how is it set?
+    /// Describe the images that the network takes, and its settings.
     Describe,
-    /// What is this class called?
+    /// Tell the name of this class.
     Class(u8),
     /// The next bytes of an image: rows, columns, channels.
     Chunk {
-        /// Where they belong; 0 begins another image.
+        /// Place of the first of these bytes in the image; 0 begins another image.
         offset: u32,
-        /// The bytes: [`MAX_CHUNK`], or fewer if they are the last.
+        /// [`MAX_CHUNK`] bytes, or fewer at the end of the image.
         bytes: Chunk,
     },
-    /// What does the image that was sent show?
+    /// Classify the image that was sent.
     Classify,
-    /// The probabilities of the last answer, from this class on.
+    /// Tell the probabilities of the last answer, from this class on.
     Probabilities {
         /// The first class wanted.
         first: u8,
     },
-    /// Withhold answers with more entropy than this from now on.
+    /// Set the entropy above which answers are withheld.
     Threshold(Threshold),
-    /// Begin the drift window anew, and compare with this reference; without one, with the file's.
+    /// Empty the drift window, and compare it with this reference from now on, or with the file's if none is given.
     Watch(Option<Reference>),
 }
 
 /// When answers are withheld.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Threshold {
-    /// As the model's file says.
+    /// At the entropy that the model's file states.
     File,
     /// Never.
     Never,
@@ -51,22 +52,22 @@ pub enum Threshold {
     Above(f32),
 }
 
-/// What the device answers.
+/// An answer about images.
 #[allow(clippy::large_enum_variant, reason = "there is no heap to put a list on")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ImageAnswer {
-    /// To [`ImageRequest::Describe`], [`ImageRequest::Threshold`] and [`ImageRequest::Watch`].
+    /// Answers [`ImageRequest::Describe`], [`ImageRequest::Threshold`] and [`ImageRequest::Watch`].
     Description(Description),
-    /// To [`ImageRequest::Class`]; cut to what fits.
+    /// Answers [`ImageRequest::Class`]; a long name is cut.
     Class(Name),
-    /// To [`ImageRequest::Chunk`].
+    /// Answers [`ImageRequest::Chunk`].
     Receiving {
         /// The offset of the next chunk.
         next: u32,
     },
-    /// To [`ImageRequest::Classify`].
+    /// Answers [`ImageRequest::Classify`].
     Classified(Classified),
-    /// To [`ImageRequest::Probabilities`].
+    /// Answers [`ImageRequest::Probabilities`].
     Probabilities {
         /// The first of these classes.
         first: u8,
@@ -75,7 +76,7 @@ pub enum ImageAnswer {
     },
 }
 
-/// An image network and how it is set.
+/// An image network and its settings.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Description {
     /// Rows of an image.
@@ -84,21 +85,21 @@ pub struct Description {
     pub width: u16,
     /// Channels of an image.
     pub channels: u8,
-    /// Classes.
+    /// Number of classes.
     pub classes: u8,
     /// Predictive entropy in nats above which answers are withheld.
     pub threshold: Option<f32>,
-    /// What the drift window is compared with.
+    /// The reference of the drift window.
     pub reference: Option<Reference>,
     /// The drift window.
     pub drift: State,
     /// Images classified since the model was opened.
     pub images: u32,
-    /// Those of them whose answer was withheld.
+    /// Of these, the images whose answer was withheld.
     pub abstained: u32,
-    /// Samples that are kept.
+    /// How many images are kept as samples.
     pub samples: u16,
-    /// Samples that can be kept.
+    /// How many images can be kept as samples.
     pub samples_room: u16,
     /// Bytes of working memory the network needs.
     pub memory: u32,
@@ -109,7 +110,7 @@ pub struct Description {
 /// The answer about an image.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Classified {
-    /// The image's number: they are counted from 1 since the model was opened.
+    /// The image's number; numbers start at 1 when a model is opened.
     pub number: u32,
     /// The most probable class.
     pub class: u8,
@@ -123,19 +124,19 @@ pub struct Classified {
     pub kept: bool,
     /// The drift window with this image.
     pub drift: State,
-    /// Ticks of the board's clock that it took, where the board has one.
+    /// How many ticks of the board's clock the classification took, where the board has a clock.
     pub ticks: Option<u32>,
 }
 
-/// What the host asks about kept images.
+/// A request about kept images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SampleRequest {
-    /// Which are there?
+    /// List the samples.
     List {
-        /// The first one wanted, counted from 0.
+        /// The first sample wanted, counted from 0.
         first: u16,
     },
-    /// A piece of an image.
+    /// Send a piece of an image.
     Fetch {
         /// The sample's number.
         number: u32,
@@ -146,43 +147,43 @@ pub enum SampleRequest {
     Clear,
 }
 
-/// What the device answers.
+/// An answer about kept images.
 #[allow(clippy::large_enum_variant, reason = "there is no heap to put a list on")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum SampleAnswer {
-    /// To [`SampleRequest::List`].
+    /// Answers [`SampleRequest::List`].
     List {
-        /// Samples in all.
+        /// Number of all samples.
         total: u16,
         /// The first of these.
         first: u16,
-        /// As many as fit a frame.
+        /// As many samples as fit a frame.
         samples: Vec<Sample, SAMPLES_PER_FRAME>,
     },
-    /// To [`SampleRequest::Fetch`].
+    /// Answers [`SampleRequest::Fetch`].
     Piece {
         /// The first of these bytes.
         offset: u32,
-        /// [`MAX_CHUNK`] bytes, or fewer if they are the last.
+        /// [`MAX_CHUNK`] bytes, or fewer at the end of the image.
         bytes: Chunk,
     },
-    /// To [`SampleRequest::Clear`].
+    /// Answers [`SampleRequest::Clear`].
     Cleared,
 }
 
 /// Why an image was not received or classified, or a sample not found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum ImageRefusal {
-    /// A chunk that is not the next one.
+    /// The chunk is not the next one.
     #[error("the next chunk of the image begins at byte {next}")]
     Offset {
-        /// Where the next chunk begins.
+        /// Place of the next chunk in the image.
         next: u32,
     },
-    /// A chunk that is neither full nor the last.
-    #[error("a chunk of an image has {MAX_CHUNK} bytes, and the last one those that are left")]
+    /// The chunk is neither full nor the last.
+    #[error("a chunk of an image has {MAX_CHUNK} bytes; only the last one may be shorter")]
     ChunkLength,
-    /// The image is not whole yet.
+    /// The image is not complete yet.
     #[error("{have} of the image's {bytes} bytes have been received")]
     Incomplete {
         /// Bytes received.
@@ -190,29 +191,29 @@ pub enum ImageRefusal {
         /// Bytes of an image.
         bytes: u32,
     },
-    /// Nothing was classified yet, or the next image was begun.
-    #[error("there is no answer yet: nothing was classified since the last chunk")]
+    /// Nothing has been classified since the last chunk.
+    #[error("there is no answer yet: nothing has been classified since the last chunk")]
     NoAnswer,
     /// There is no such class.
     #[error("there is no class {class}; there are {classes}, counted from 0")]
     NoClass {
-        /// As asked for.
+        /// The class asked for.
         class: u8,
-        /// Classes there are.
+        /// Number of classes.
         classes: u8,
     },
-    /// There is no such sample, or no such byte of it.
-    #[error("there is no byte {offset} of a sample {number}")]
+    /// There is no such sample, or it has no such byte.
+    #[error("there is no sample {number} with a byte {offset}")]
     NoSample {
-        /// As asked for.
+        /// The number asked for.
         number: u32,
-        /// As asked for.
+        /// The offset asked for.
         offset: u32,
     },
-    /// A threshold that is negative or not finite, or a reference that means nothing.
-    #[error("thresholds and references are finite and not negative, deviations positive")]
+    /// The threshold is negative or not finite, or the reference has a number out of range.
+    #[error("a threshold and a mean must be finite and not negative, a deviation finite and positive")]
     Setting,
-    /// The network did not take the image: its memory is smaller than it was when the model was opened.
-    #[error("the network found no room to work in")]
+    /// The network could not be evaluated, because the working memory is smaller than when the model was opened.
+    #[error("the working memory is too small for the network")]
     Memory,
 }

@@ -1,5 +1,5 @@
-//! The messages. Requests, answers and errors are added at the end of their lists, never changed: their encoding is
-//! their place.
+//! The messages. Requests, answers and errors are added at the end of their lists and never changed, because the encoding
+//! of each is its place in the list.
 
 use super::FrameError;
 use super::image::{ImageAnswer, ImageRefusal, ImageRequest, SampleAnswer, SampleRequest};
@@ -19,52 +19,52 @@ pub const REQUESTS: u8 = {
     LAST.kind() + 1
 };
 
-/// What the host asks.
+/// A request of the host.
 #[allow(clippy::large_enum_variant, reason = "there is no heap to put a chunk on")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Request {
-    /// Who are you, and which model do you hold?
+    /// Describe the device and the model it holds.
     Info,
-    /// Evaluate the bundle.
+    /// Compute the state of a problem at a time.
     Predict(Query),
     /// Replay the model's golden queries and compare bits.
     SelfTest,
-    /// Evaluate the bundle and say how far the answer can be trusted.
+    /// Compute the state of a problem at a time, an estimate of its error and a bound.
     Certify(Query),
     /// Keep an observation for a calibration.
     ObservationAdd {
-        /// Its place: the number of observations kept so far. A place already filled takes the new observation.
+        /// Its place. The next free place is the number of observations kept so far; an earlier place is overwritten.
         place: u16,
-        /// What was seen.
+        /// The observation.
         observation: Observation,
     },
     /// Forget all observations, and the last calibration.
     ObservationsClear,
     /// Estimate the free quantities from the observations kept, and keep the result.
     Calibrate(Task),
-    /// What the last calibration means.
+    /// Forecast the problem calibrated last.
     Forecast {
-        /// When the effective reproduction number is wanted (SIR).
+        /// The time of the effective reproduction number (SIR).
         now: f32,
-        /// When the state is wanted.
+        /// The time of the state.
         horizon: f32,
     },
-    /// Which requests do you know, and how long may a frame be?
+    /// Tell how many kinds of requests the device knows and how long a frame may be.
     Hello,
-    /// The states of a problem at many times, in as many frames as it takes.
+    /// Compute the states of a problem at many times. The answer takes as many frames as it needs.
     Trajectory {
-        /// Which problem, and which times.
+        /// The problem and the times.
         trajectory: Trajectory,
-        /// The first point wanted: not zero to go on after a lost frame.
+        /// The first point wanted; above zero to go on after a lost frame.
         first: u16,
     },
-    /// What happened since reset, and how much memory is used?
+    /// Tell the counters since the last reset and the memory use.
     Statistics,
-    /// About the models in flash.
+    /// A request about the models in flash.
     Model(ModelRequest),
-    /// About an image to be classified.
+    /// A request about an image to be classified.
     Image(ImageRequest),
-    /// About the images that are kept.
+    /// A request about the images that the device keeps.
     Samples(SampleRequest),
 }
 
@@ -90,75 +90,75 @@ impl Request {
     }
 }
 
-/// What the device answers.
+/// A response of the device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Response {
-    /// To [`Request::Info`].
+    /// Answers [`Request::Info`].
     Info(Info),
-    /// To [`Request::Predict`].
+    /// Answers [`Request::Predict`].
     Prediction(Prediction),
-    /// To [`Request::SelfTest`].
+    /// Answers [`Request::SelfTest`].
     SelfTest(SelfTest),
-    /// To anything that could not be done.
+    /// Refuses any request.
     Error(DeviceError),
-    /// To [`Request::Certify`].
+    /// Answers [`Request::Certify`].
     Certificate(Certificate),
-    /// To [`Request::ObservationAdd`] and [`Request::ObservationsClear`].
+    /// Answers [`Request::ObservationAdd`] and [`Request::ObservationsClear`].
     Observations {
-        /// Observations the device keeps now.
+        /// How many observations the device keeps now.
         kept: u16,
     },
-    /// To [`Request::Calibrate`].
+    /// Answers [`Request::Calibrate`].
     Calibration {
         /// The result.
         calibration: Calibration,
-        /// Ticks of the board's clock that it took, where the board has one.
+        /// How many ticks of the board's clock the calibration took, where the board has a clock.
         ticks: Option<u32>,
     },
-    /// To [`Request::Forecast`].
+    /// Answers [`Request::Forecast`].
     Forecast(Forecast),
-    /// To [`Request::Hello`].
+    /// Answers [`Request::Hello`].
     Hello(Hello),
-    /// To [`Request::Trajectory`], again and again until all points are sent.
+    /// Answers [`Request::Trajectory`]; repeated until all points are sent.
     Trajectory {
-        /// Number of the first of these points.
+        /// The number of the first of these points.
         first: u16,
         /// The states, in the order of their times.
         points: heapless::Vec<Point, TRAJECTORY_POINTS>,
     },
-    /// To [`Request::Statistics`].
+    /// Answers [`Request::Statistics`].
     Statistics(Statistics),
-    /// To [`Request::Model`].
+    /// Answers [`Request::Model`].
     Model(ModelAnswer),
-    /// To [`Request::Image`].
+    /// Answers [`Request::Image`].
     Image(ImageAnswer),
-    /// To [`Request::Samples`].
+    /// Answers [`Request::Samples`].
     Samples(SampleAnswer),
 }
 
-/// What a device understands. The version is that of the message around it.
+/// The abilities of a device. Its protocol version is that of the message around this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
-    /// How many kinds of requests it knows: the first so many of [`Request`].
+    /// How many kinds of requests it knows: that many from the start of [`Request`].
     pub requests: u8,
-    /// Bytes of the longest frame it takes.
+    /// Length of the longest frame it accepts, in bytes.
     pub frame: u16,
-    /// Bytes of every chunk of a model but the last.
+    /// Length of a chunk of a model, in bytes; the last chunk may be shorter.
     pub chunk: u16,
 }
 
-/// What happened since reset, and memory use. Counters stop at their maximum.
+/// Counters since the last reset, which stop at their maximum, and memory use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statistics {
-    /// Milliseconds since reset, where the board measures them.
+    /// Milliseconds since the last reset, where the board measures them.
     pub uptime: Option<u32>,
-    /// Requests understood.
+    /// Requests that were understood.
     pub requests: u32,
-    /// Those of them that were answered with an error.
+    /// Of these, the requests that were refused with an error.
     pub refused: u32,
-    /// Frames that could not be read.
+    /// Frames that could not be decoded.
     pub unreadable: u32,
-    /// Models activated.
+    /// How often a model was activated.
     pub activations: u32,
     /// Memory use, where the board measures it.
     pub memory: Option<Memory>,
@@ -167,11 +167,11 @@ pub struct Statistics {
 /// RAM of a device, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
-    /// RAM there is.
+    /// Size of the RAM.
     pub ram: u32,
-    /// Static variables.
+    /// Size of the static variables.
     pub statics: u32,
-    /// Stack used at most since reset.
+    /// Most stack used at once since the last reset.
     pub stack_high_water: u32,
 }
 
@@ -192,16 +192,16 @@ pub struct Info {
     /// The model in use.
     #[serde(with = "super::flat")]
     pub model: ModelInfo,
-    /// Why the model in the slot was refused, if one was found there and refused.
+    /// Why the model in the slot was refused, if there is one and it was refused.
     pub slot_error: Option<ModelError>,
-    /// Bytes of stack used at most since reset, where the board measures it.
+    /// Most bytes of stack used at once since the last reset, where the board measures it.
     pub stack_high_water: Option<u32>,
 }
 
-/// Why a device could not do what was asked.
+/// Why a device refused a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum DeviceError {
-    /// The frame could not be read.
+    /// The frame could not be decoded.
     #[error("the device could not read the request: {0}")]
     Frame(FrameError),
     /// The host speaks another protocol version.
@@ -216,44 +216,44 @@ pub enum DeviceError {
     /// The model carries no golden queries.
     #[error("the model carries no golden queries")]
     NoGolden,
-    /// There is no estimate.
+    /// The calibration has no estimate.
     #[error("{0}")]
     Calibration(#[from] CalibrationError),
-    /// An observation for a place beyond the next free one, or beyond the device's memory.
+    /// The observation is for a place beyond the next free one, or beyond the device's memory.
     #[error("no place {place} for an observation: {kept} of at most {MAX_OBSERVATIONS} are kept")]
     Place {
-        /// As asked for.
+        /// The place asked for.
         place: u16,
-        /// Observations the device keeps.
+        /// How many observations the device keeps.
         kept: u16,
     },
     /// A forecast was asked for before a calibration.
     #[error("nothing has been calibrated yet")]
     NotCalibrated,
-    /// A request of a later time, or one with malformed contents.
-    #[error("the device does not understand the request; it knows the first {known} kinds")]
+    /// The request is newer than the device's firmware, or its content is malformed.
+    #[error("the device does not understand the request; it knows {known} kinds of requests")]
     UnknownRequest {
-        /// [`REQUESTS`] of the device.
+        /// The device's [`REQUESTS`].
         known: u8,
     },
-    /// A trajectory without points, with too many, or from a point it does not have.
+    /// The trajectory has no points or too many, or not the first point asked for.
     #[error("no point {first} of {points}: a trajectory has 1 to {MAX_TRAJECTORY} points")]
     Trajectory {
-        /// Points asked for.
+        /// Points of the trajectory.
         points: u16,
-        /// The first one wanted.
+        /// The first point asked for.
         first: u16,
     },
-    /// About a model in flash.
+    /// A request about models in flash was refused.
     #[error("{0}")]
     Store(#[from] StoreError),
-    /// The model is of the other kind.
+    /// The request is for a model of the other kind.
     #[error("the device holds {held}, which does not answer this")]
     Kind {
-        /// What the model is.
+        /// The kind of the device's model.
         held: ModelKind,
     },
-    /// About an image or a sample.
+    /// A request about an image or a sample was refused.
     #[error("{0}")]
     Image(#[from] ImageRefusal),
 }

@@ -6,8 +6,8 @@
 //! | checksum | CRC-32 (ISO-HDLC) of the message, 4 bytes, little-endian |
 //! | frame | COBS of message and checksum, then one zero byte; at most [`MAX_FRAME`](crate::limits::MAX_FRAME) bytes |
 //!
-//! A receiver that has lost its place skips to the next zero byte. Every request gets exactly one answer that
-//! repeats its sequence number (a trajectory: as many as it takes); a frame that cannot be read gets
+//! A receiver that has lost its place skips to the next zero byte. Every request gets exactly one answer, which repeats
+//! its sequence number; only a trajectory is answered by several frames. A frame that cannot be read is answered by
 //! [`DeviceError::Frame`] with sequence number 0.
 //!
 //! | request | answer |
@@ -18,22 +18,24 @@
 //! | [`Request::SelfTest`] | [`Response::SelfTest`] |
 //! | [`Request::ObservationAdd`], [`Request::ObservationsClear`] | [`Response::Observations`]: how many the device keeps |
 //! | [`Request::Calibrate`] | [`Response::Calibration`]: estimates from the observations kept |
-//! | [`Request::Forecast`] | [`Response::Forecast`]: what the last calibration means |
+//! | [`Request::Forecast`] | [`Response::Forecast`]: the future of the problem calibrated last |
 //! | [`Request::Trajectory`] | [`Response::Trajectory`], until all points asked for are sent |
 //! | [`Request::Statistics`] | [`Response::Statistics`]: what happened since reset, and memory use |
 //! | [`Request::Model`] | [`Response::Model`]: the models in flash, and a new one; see [`store`] |
 //! | [`Request::Image`] | [`Response::Image`]: images, sent in chunks and classified; see [`image`] |
 //! | [`Request::Samples`] | [`Response::Samples`]: the most entropic images, kept on the device |
-//! | any | [`Response::Error`]: why not |
+//! | any | [`Response::Error`]: why the device refused the request |
 //!
-//! Every request may be repeated after a lost answer: it has the same effect and the same answer again.
+//! [`ask`] has the same table as types: what a question is called and what type its answer has.
 //!
-//! Requests, answers and errors are only ever added, at the end of their lists, without a new version: what was
-//! understood once always is. A device that does not know a request answers [`DeviceError::UnknownRequest`].
-//! `shared/docs/protocol.md` has all of them with their bytes.
+//! Every request may be repeated if its answer was lost: the effect and the answer stay the same.
 //!
-//! Checksum, framing, version and sequence number keep their place and encoding in every version of the protocol:
-//! that is what lets two sides of different versions tell each other so ([`FrameError::Version`]).
+//! Requests, answers and errors are only ever added, at the end of their lists, and that needs no new version: a message
+//! that was understood once always will be. A device that does not know a request answers
+//! [`DeviceError::UnknownRequest`]. `shared/docs/protocol.md` lists all requests with their bytes.
+//!
+//! Checksum, framing, version and sequence number keep their place and encoding in every version of the protocol, so
+//! that two sides of different versions can still tell each other their versions ([`FrameError::Version`]).
 
 pub mod ask;
 mod flat;
@@ -51,7 +53,7 @@ use serde::{Deserialize, Serialize};
 /// Version of this protocol. Device and host refuse to talk when theirs differ.
 pub const PROTOCOL_VERSION: u8 = 1;
 
-/// What travels in a frame.
+/// The content of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Message<T> {
     /// [`PROTOCOL_VERSION`] of the sender.

@@ -1,36 +1,37 @@
-//! Models in a device's flash: two slots, one of them free for a new model, and which model answers.
+//! Requests about the models in a device's flash: two slots, of which one is free for a new model, and the model that
+//! answers.
 //!
-//! A push: [`ModelRequest::Begin`], chunks in their order, [`ModelRequest::Commit`] (the device checks the file and
-//! replays its golden queries), [`ModelRequest::Activate`] (one atomic write). Until then the old model answers, and
-//! whatever interrupts the push, a working model is left.
+//! A push is [`ModelRequest::Begin`], the chunks in order, [`ModelRequest::Commit`] (the device checks the file and
+//! replays its golden queries) and [`ModelRequest::Activate`] (one atomic write). Until then the old model answers, so
+//! that an interrupted push always leaves a working model.
 
 use crate::error::ModelError;
 use crate::limits::MAX_CHUNK;
 use crate::summary::{ModelInfo, Name};
 use serde::{Deserialize, Serialize};
 
-/// Slots for models.
+/// Number of slots for models.
 pub const SLOTS: usize = 2;
 
 /// A piece of a model file: [`MAX_CHUNK`] bytes, or fewer if it is the last.
 pub type Chunk = heapless::Vec<u8, MAX_CHUNK>;
 
-/// Where a model lies.
+/// Where a model is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
-    /// It is part of the firmware.
+    /// In the firmware.
     BuiltIn,
-    /// It was put into this slot.
+    /// In this slot.
     Slot(u8),
 }
 
-/// What the host asks about models.
+/// A request about models.
 #[allow(clippy::large_enum_variant, reason = "there is no heap to put a chunk on")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ModelRequest {
-    /// What do the slots hold, and which model answers?
+    /// List the contents of the slots, and tell which model answers.
     List,
-    /// Receive a file into the free slot. Begun again with the same numbers, it goes on where it was.
+    /// Begin to receive a file into the free slot. With the numbers of a file already begun, go on where that was.
     Begin {
         /// Bytes of the file.
         bytes: u32,
@@ -39,42 +40,42 @@ pub enum ModelRequest {
     },
     /// The next bytes of the file.
     Chunk {
-        /// Where they belong.
+        /// Place of the first of these bytes in the file.
         offset: u32,
         /// The bytes.
         bytes: Chunk,
     },
-    /// Check the received file: whole, valid, and with golden answers that this device gives too.
+    /// Check the received file: it must be complete and valid, and this device must give its golden answers.
     Commit,
-    /// Let this model answer from now on, also after reset. It is checked first, as by a commit.
+    /// Let this model answer from now on, also after a reset. The device checks it first, as for a commit.
     Activate(Origin),
     /// Forget the file that was begun.
     Abort,
 }
 
-/// What the device answers.
+/// An answer about models.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ModelAnswer {
-    /// To [`ModelRequest::List`].
+    /// Answers [`ModelRequest::List`].
     List(ModelList),
-    /// To [`ModelRequest::Begin`] and [`ModelRequest::Chunk`].
+    /// Answers [`ModelRequest::Begin`] and [`ModelRequest::Chunk`].
     Receiving {
-        /// The slot that the file goes to.
+        /// The slot that receives the file.
         slot: u8,
         /// The offset of the next chunk.
         next: u32,
     },
-    /// To [`ModelRequest::Commit`].
+    /// Answers [`ModelRequest::Commit`].
     Checked {
-        /// The slot that holds it.
+        /// The slot that holds the file.
         slot: u8,
         /// The model.
         #[serde(with = "super::flat")]
         model: ModelInfo,
     },
-    /// To [`ModelRequest::Activate`].
+    /// Answers [`ModelRequest::Activate`].
     Activated(Origin),
-    /// To [`ModelRequest::Abort`].
+    /// Answers [`ModelRequest::Abort`].
     Aborted,
 }
 
@@ -83,18 +84,18 @@ pub enum ModelAnswer {
 pub struct ModelList {
     /// The model that answers.
     pub running: Origin,
-    /// Bytes of a slot.
+    /// Size of a slot, in bytes.
     pub slot_bytes: u32,
-    /// What the slots hold.
+    /// The content of each slot.
     pub slots: [SlotContent; SLOTS],
 }
 
-/// What a slot holds.
+/// The content of a slot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SlotContent {
     /// Nothing.
     Empty,
-    /// Something that is no model of use, perhaps half a one.
+    /// Not a usable model, perhaps because a push was interrupted.
     Refused(ModelError),
     /// A valid model.
     Model {
@@ -115,33 +116,33 @@ pub enum StoreError {
     /// The board cannot write its flash.
     #[error("this board's firmware cannot write models to its flash")]
     ReadOnly,
-    /// The flash did not take what was written.
+    /// The flash does not hold what was written.
     #[error("the flash failed at byte {offset} of the slot or record page")]
     Flash {
-        /// Where.
+        /// Place of the failure.
         offset: u32,
     },
     /// The file does not fit a slot.
-    #[error("the file has {bytes} bytes, a slot {room}")]
+    #[error("the file has {bytes} bytes, but a slot only {room}")]
     TooLarge {
         /// Bytes of the file.
         bytes: u32,
-        /// Bytes of a slot.
+        /// Size of a slot, in bytes.
         room: u32,
     },
-    /// No file was begun, or the device was reset since.
-    #[error("no model has been begun")]
+    /// No file was begun, or the device was reset since then.
+    #[error("no push of a model has begun")]
     NotBegun,
-    /// A chunk that is not the next one.
+    /// The chunk is not the next one.
     #[error("the next chunk begins at byte {next}")]
     Offset {
-        /// Where the next chunk begins.
+        /// Place of the next chunk in the file.
         next: u32,
     },
-    /// A chunk that is neither full nor the last.
-    #[error("a chunk has {MAX_CHUNK} bytes, and the last one those that are left")]
+    /// The chunk is neither full nor the last.
+    #[error("a chunk has {MAX_CHUNK} bytes; only the last one may be shorter")]
     ChunkLength,
-    /// The file is not whole yet.
+    /// The file is not complete yet.
     #[error("{have} of {bytes} bytes have been received")]
     Incomplete {
         /// Bytes received.
@@ -149,21 +150,21 @@ pub enum StoreError {
         /// Bytes of the file.
         bytes: u32,
     },
-    /// The file is no model that this device can use.
+    /// The file is not a model that this device can use.
     #[error("{0}")]
     Refused(ModelError),
     /// The file is a valid model, but not the one that was announced.
     #[error("the file has {bytes} bytes and checksum {crc32:08x}, which is not what was announced")]
     OtherFile {
-        /// Its bytes.
+        /// Bytes of the file.
         bytes: u32,
-        /// Its checksum.
+        /// Checksum of the file.
         crc32: u32,
     },
     /// The file carries no golden queries to check the device with.
     #[error("the file carries no golden queries")]
     NoGolden,
-    /// The device gives other answers than the file says it should.
+    /// The device's answers differ from the golden answers of the file.
     #[error("{mismatches} of {queries} golden answers differ on this device")]
     Golden {
         /// Answers that differ.
@@ -174,7 +175,7 @@ pub enum StoreError {
     /// There is no such slot.
     #[error("there is no slot {slot}; there are {SLOTS}, counted from 0")]
     NoSlot {
-        /// As asked for.
+        /// The slot asked for.
         slot: u8,
     },
 }
