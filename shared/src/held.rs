@@ -1,4 +1,4 @@
-//! What a model file holds: a solution bundle or an image network. What a device's slot takes.
+//! A model file of either kind, opened: the model that a device holds, a solution bundle or an image network.
 
 use crate::bundle::Bundle;
 use crate::classify::Logits;
@@ -13,7 +13,7 @@ use crate::summary::{Content, ModelInfo, ModelKind, SelfTest, name};
 /// Opens a model for a board's processor: [`Held::open_prefix`] for some kernel.
 pub type Open = for<'a> fn(&'a [u8]) -> Result<Held<'a>, ModelError>;
 
-/// A model, whichever kind it is.
+/// The model that a device holds.
 #[derive(Debug, Clone)]
 #[allow(clippy::large_enum_variant, reason = "there is no heap")]
 pub enum Held<'a> {
@@ -23,12 +23,12 @@ pub enum Held<'a> {
     Image(Classifier<'a>),
 }
 
-/// An image network with what its file says about it.
+/// An image network with the other contents of its file.
 #[derive(Debug, Clone)]
 pub struct Classifier<'a> {
     /// The network.
     pub network: Network<'a>,
-    /// Entropies of the domain it knows, if the file states them.
+    /// Entropies of the domain it was trained on, if the file states them.
     pub reference: Option<Reference>,
     /// [`Network::logits`] for the processor's kernel.
     evaluate: for<'n> fn(&Network<'n>, &[u8], &mut [u32]) -> Result<Logits, ImageError>,
@@ -58,17 +58,18 @@ impl<'a> Held<'a> {
     ///
     /// # Errors
     /// The first defect found; see [`ModelError`].
-    // These are not inlined into each other, here and below: their temporaries would share one frame on a small stack.
+    // The functions of this name are not inlined into each other, because one stack frame would then hold the temporaries
+    // of all of them.
     #[inline(never)]
     pub fn from_model<K: Kernel>(model: &Model<'a>) -> Result<Self, ModelError> {
         match ModelKind::from_name(model.require(Key::Kind)?) {
             Some(ModelKind::Image) => Ok(Held::Image(Classifier::from_model::<K>(model)?)),
-            // Which also refuses an unknown kind.
+            // A bundle is refused here if the kind is unknown.
             _ => Ok(Held::Bundle(Bundle::from_model::<K>(model)?)),
         }
     }
 
-    /// The bundle, if it is one.
+    /// The model if it is a bundle.
     pub fn bundle(&self) -> Option<&Bundle<'a>> {
         match self {
             Held::Bundle(bundle) => Some(bundle),
@@ -76,7 +77,7 @@ impl<'a> Held<'a> {
         }
     }
 
-    /// The image network, if it is one.
+    /// The model if it is an image network.
     pub fn image(&self) -> Option<&Classifier<'a>> {
         match self {
             Held::Bundle(_) => None,
@@ -84,21 +85,21 @@ impl<'a> Held<'a> {
         }
     }
 
-    /// Bytes of working memory it needs besides the stack.
+    /// Bytes of working memory that the model needs besides the stack.
     pub fn memory(&self) -> u32 {
         self.image().map_or(0, Classifier::memory)
     }
 
-    /// Refuses a model that needs more working memory than there is.
+    /// Checks that the model needs at most `room` bytes of working memory.
     ///
     /// # Errors
-    /// [`ModelError::Memory`].
+    /// [`ModelError::Memory`] if it needs more.
     pub fn check_memory(&self, room: u32) -> Result<&Self, ModelError> {
         let needed = self.memory();
         if needed <= room { Ok(self) } else { Err(ModelError::Memory { needed, room }) }
     }
 
-    /// What a device tells about the model it holds.
+    /// The summary of the model.
     pub fn model_info(&self, from_slot: bool) -> ModelInfo {
         match self {
             Held::Bundle(bundle) => bundle.model_info(from_slot),
@@ -106,7 +107,7 @@ impl<'a> Held<'a> {
         }
     }
 
-    /// Replays the file's golden queries or images and compares bits. An image network takes `memory` for it.
+    /// Replays the file's golden queries or images and compares bits. An image network works in `memory`.
     pub fn self_test(&self, memory: &mut [u32]) -> SelfTest {
         match self {
             Held::Bundle(bundle) => bundle.self_test(),
@@ -145,7 +146,7 @@ impl<'a> Classifier<'a> {
         })
     }
 
-    /// Bytes of working memory: an image, and the arena behind it.
+    /// Bytes of working memory: an image, followed by the arena.
     pub fn memory(&self) -> u32 {
         (4 * (self.network.image_words() + self.network.arena())) as u32
     }
@@ -155,7 +156,7 @@ impl<'a> Classifier<'a> {
         self.crc32
     }
 
-    /// Golden images in the file.
+    /// Number of golden images in the file.
     pub fn golden(&self) -> u16 {
         self.golden.map_or(0, |golden| golden.len() as u16)
     }

@@ -1,11 +1,11 @@
-//! What is asked of a solution bundle, and what it answers.
+//! A query to a solution bundle, and its answer.
 
 use crate::limits::{MAX_QUANTITIES, MAX_RATES, MAX_STATE};
 use crate::math::all_finite;
 use crate::ode::{Ode, Rates, State};
 use serde::{Deserialize, Serialize};
 
-/// One query: which problem (initial coordinates, rates), and at which time.
+/// One query: a problem (initial coordinates and rates) and a time.
 ///
 /// The arrays are padded with zeros; their order is the system's own
 /// ([`Ode::initial_names`], [`Ode::rate_names`]).
@@ -19,19 +19,20 @@ pub struct Query {
     pub rates: Rates<f32>,
 }
 
-/// Why a query has no answer at all. (Outside the training domain there is an answer, with a flag.)
+/// Why a query has no answer. (A query outside the training domain has one, with a flag.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum QueryError {
     /// A quantity is NaN or infinite.
     #[error("quantity {0} of the query is not a finite number")]
     NotFinite(u8),
-    /// Time runs forward from the initial state.
+    /// The time is before the initial state.
     #[error("the time is negative")]
     NegativeTime,
-    /// The numbers describe no problem of this system (a negative share, shares above one, a negative rate).
-    #[error("initial values and rates describe no problem of this system")]
+    /// The initial values and rates are not a problem of this system: a share is negative, shares add up to more than one,
+    /// or a rate is negative.
+    #[error("initial values and rates are not a problem of this system")]
     Inadmissible,
-    /// So far outside the domain that the answer is no finite number.
+    /// The query is so far outside the domain that the answer is not a finite number.
     #[error("the answer is not a finite number this far outside the domain")]
     Overflow,
 }
@@ -75,7 +76,7 @@ impl Query {
         quantities
     }
 
-    /// Checks everything that makes a query unanswerable.
+    /// Checks that the query can be answered.
     ///
     /// # Errors
     /// [`QueryError::NotFinite`], [`QueryError::NegativeTime`] or [`QueryError::Inadmissible`].
@@ -93,7 +94,7 @@ impl Query {
         Ok(())
     }
 
-    /// Which quantity is not finite, if it is one of the system's.
+    /// Finds the quantity that is not finite, if it is one of the system's.
     #[cold]
     fn check_finite(&self, ode: Ode) -> Result<(), QueryError> {
         for (index, value) in (0u8..).zip(self.quantities(ode)) {

@@ -1,6 +1,6 @@
-//! What a model says about itself: its kind, its sizes, the result of its self-test.
+//! The summary of a model: its kind, its sizes, the result of its self-test.
 //!
-//! Plain data below the evaluators, so that they can fill it in, and whoever reports it need not know them.
+//! This is plain data. The evaluators fill it in; the protocol and the tools report it without knowing the evaluators.
 
 use crate::layer::shape::Shape;
 use crate::limits::MAX_QUANTITIES;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Short text: the name of a board, a system, a class.
 pub type Name = heapless::String<32>;
 
-/// What a model is.
+/// The kind of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum ModelKind {
     /// Answers queries about a differential equation.
@@ -39,7 +39,7 @@ impl ModelKind {
 /// A model held by a device.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelInfo {
-    /// Whether the model came from the model slot (else it is the one built into the firmware).
+    /// Whether the model comes from a slot; otherwise it is built into the firmware.
     pub from_slot: bool,
     /// Number format of the weights.
     pub scheme: Name,
@@ -51,36 +51,36 @@ pub struct ModelInfo {
     pub parameters: u32,
     /// Multiply-accumulates of one evaluation.
     pub macs: u32,
-    /// Golden queries, or images, in the file.
+    /// Number of golden queries or golden images in the file.
     pub golden: u16,
-    /// What only a model of its kind has.
+    /// The part that depends on the kind of model.
     pub content: Content,
 }
 
-/// What a model answers questions about.
+/// The part of a summary that depends on the kind of model.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
     /// A solution bundle.
     Bundle(BundleInfo),
-    /// An image network, by the shape of the images it takes.
+    /// An image network: the shape of the images it takes.
     Image(Shape),
 }
 
-/// A solution bundle.
+/// The part of a summary that only a solution bundle has.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BundleInfo {
-    /// Name of the ODE system; perhaps one that this build does not know.
+    /// Name of the ODE system. A device with newer firmware may have a system that this build does not know.
     pub ode: Name,
     /// Form of the trial solution.
     pub form: Name,
-    /// Maximum error stated in the file; zero if there is none.
+    /// Maximum error stated in the file; zero if it states none.
     pub max_error: f32,
     /// The domain: (lo, hi) per quantity, padded with zeros.
     pub domain: [(f32, f32); MAX_QUANTITIES],
 }
 
 impl ModelInfo {
-    /// What the model is.
+    /// The kind of the model.
     pub fn kind(&self) -> ModelKind {
         match self.content {
             Content::Bundle(_) => ModelKind::Bundle,
@@ -88,7 +88,7 @@ impl ModelInfo {
         }
     }
 
-    /// Name of the ODE system, or `image`.
+    /// Name of the ODE system, or `image` for an image network.
     pub fn subject(&self) -> &str {
         match &self.content {
             Content::Bundle(bundle) => &bundle.ode,
@@ -96,7 +96,7 @@ impl ModelInfo {
         }
     }
 
-    /// Form of the trial solution, or shape of an image as `16x16x1`.
+    /// Form of the trial solution, or the shape of an image, such as `16x16x1`.
     pub fn form(&self) -> Name {
         match &self.content {
             Content::Bundle(bundle) => bundle.form.clone(),
@@ -115,13 +115,13 @@ pub fn name(text: &str) -> Name {
     Name::try_from(text).unwrap_or_default()
 }
 
-/// Result of a replay of golden queries.
+/// Result of a replay of the golden queries or images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SelfTest {
-    /// Queries replayed.
+    /// Number of queries replayed.
     pub queries: u16,
-    /// Answers whose bits differ from the file's.
+    /// Number of answers whose bits differ from the file's.
     pub mismatches: u16,
-    /// The first of them.
+    /// Index of the first answer that differs.
     pub first_mismatch: Option<u16>,
 }

@@ -1,22 +1,22 @@
-//! Many states of one problem: at equal steps of time, computed one by one.
+//! Many states of one problem at equally spaced times.
 
 use crate::limits::MAX_TRAJECTORY;
 use crate::ode::State;
 use crate::query::{Prediction, Query};
 use serde::{Deserialize, Serialize};
 
-/// Which problem, and which times: `points` of them from the problem's own `t` to `until`, both included.
+/// A problem and `points` times, from the problem's own `t` to `until`, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Trajectory {
     /// The problem; its `t` is the first time.
     pub problem: Query,
     /// The last time.
     pub until: f32,
-    /// Points, 1 to [`MAX_TRAJECTORY`].
+    /// Number of points, 1 to [`MAX_TRAJECTORY`].
     pub points: u16,
 }
 
-/// A state of a trajectory, and how far to trust it.
+/// A state of a trajectory, with the flags of its prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// The state.
@@ -28,7 +28,7 @@ pub struct Point {
 }
 
 impl Trajectory {
-    /// The query of point k: t_k = t + (until - t) k / (points - 1), in f32, so with the same bits everywhere.
+    /// The query of point k: t_k = t + (until - t) k / (points - 1), in f32, hence with the same bits on every machine.
     ///
     /// `None` if there is no such point.
     pub fn query(&self, k: u16) -> Option<Query> {
@@ -37,7 +37,7 @@ impl Trajectory {
         }
         let last = self.points - 1;
         let share = if last == 0 { 0.0 } else { f32::from(k) / f32::from(last) };
-        // The end exactly: rounding must not carry it beyond the domain.
+        // The last time is exact: rounding must not carry it beyond the domain.
         let t = if k == last && last > 0 { self.until } else { self.problem.t + (self.until - self.problem.t) * share };
         Some(Query { t, initial: self.problem.initial, rates: self.problem.rates })
     }
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_equally_spaced_and_end_where_they_should() {
+    fn times_are_equally_spaced_and_end_at_the_last() {
         let times: std::vec::Vec<f32> = (0..4).map(|k| trajectory(4).query(k).unwrap().t).collect();
         assert_eq!(times, [1.0, 2.0, 3.0, 4.0]);
         assert_eq!(trajectory(1).query(0).unwrap(), trajectory(1).problem);

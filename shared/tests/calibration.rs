@@ -1,4 +1,4 @@
-//! Calibration measured: derivatives, coverage of the standard errors, everything that can be wrong with a question.
+//! Calibrations, measured: exact derivatives, the coverage of standard errors, and an error for every malformed question.
 
 use proptest::prelude::*;
 use sirocco::bundle::{Bundle, Range};
@@ -23,7 +23,7 @@ fn full() -> Bundle<'static> {
     Bundle::open(&FULL.0).unwrap()
 }
 
-/// The truth: f64 Runge-Kutta in steps so small that its error does not count.
+/// The true state, by Runge-Kutta in f64 with steps so small that its error is negligible.
 fn truth(query: &Query) -> [f64; 4] {
     let wide = |values: [f32; 4]| values.map(f64::from);
     rk4::integrate(Ode::Sir, &wide(query.initial), &wide(query.rates), f64::from(query.t), 400)
@@ -38,7 +38,7 @@ fn free(names: &[&str]) -> Free {
     Free::of(Ode::Sir, names).unwrap()
 }
 
-/// Uniform and Gaussian numbers that are the same everywhere.
+/// Uniform and Gaussian random numbers, the same on every machine.
 struct Noise(u64);
 
 impl Noise {
@@ -49,14 +49,14 @@ impl Noise {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
     }
-    /// Box and Muller.
+    /// By the method of Box and Muller.
     fn gauss(&mut self) -> f64 {
         let (u, v) = (1.0 - self.uniform(), self.uniform());
         (-2.0 * libm::log(u)).sqrt() * libm::cos(core::f64::consts::TAU * v)
     }
 }
 
-/// A problem in the domain, and `count` observations of `components` in turn, at even times, with noise.
+/// A problem in the domain, and `count` noisy observations of `components` in turn, at equally spaced times.
 fn trial(noise: &mut Noise, count: usize, components: &[u8], sigma: f64) -> (Query, Vec<Observation>) {
     let bundle = full();
     let draw: Vec<f32> =
@@ -101,8 +101,8 @@ fn derivatives_are_those_of_the_true_solution_and_values_the_evaluators() {
     assert!(worst < 2e-3, "{worst:e}");
 }
 
-/// A calibration of an integer bundle goes on in floats where the fixed-point state goes on in integers, from the same network
-/// at the same inputs.
+/// The network and its inputs are the same; after that, a calibration of an integer bundle computes in floats, and the
+/// fixed-point state in integers.
 #[test]
 fn values_of_integer_bundles_are_near_their_states() {
     for file in [FULL_I16, FULL_I8I16] {
@@ -135,7 +135,7 @@ fn runge_kutta_has_the_same_derivatives() {
     }
 }
 
-/// Shares of 500 trials whose truth is within two standard errors, per free quantity.
+/// The fraction of 500 trials in which the true value is within two standard errors, per free quantity.
 fn coverage<F: Forward>(model: &F, names: &[&str], components: &[u8], sigma: f64, relative: bool) -> Vec<f64> {
     let mut noise = Noise(11);
     let (mut within, mut evaluations, mut restarts) = (vec![0; names.len()], 0, 0);
@@ -176,7 +176,7 @@ fn two_standard_errors_cover_the_truth() {
         let shares = coverage(&bundle, names, components, 0.01, false);
         assert!(shares.iter().all(|share| *share >= 0.93), "{names:?}: {shares:?}");
     }
-    // Eight degrees of freedom: Student's t, not Gauss, so two standard errors cover 92 % at best.
+    // With eight degrees of freedom the estimates have Student's t distribution, so two standard errors cover 92 % at best.
     let shares = coverage(&bundle, &["beta", "gamma"], &[1, 2], 0.01, true);
     assert!(shares.iter().all(|share| *share >= 0.90), "{shares:?}");
 }
@@ -277,8 +277,8 @@ fn every_wrong_question_has_its_error() {
     assert_eq!(ask(&observations, Task { fixed: missing, ..task }), E::OutsideDomain(1));
 }
 
-/// What a problem does, from the truth: peak time, peak height, S far in the future.
-fn course(query: &Query) -> (f64, f64, f64) {
+/// True peak time, peak height, and S far in the future.
+fn epidemic(query: &Query) -> (f64, f64, f64) {
     let (c, p) = (query.initial.map(f64::from), query.rates.map(f64::from));
     let mut y = Ode::Sir.initial(&c);
     let (mut best, mut t) = ((0.0, y[1]), 0.0);
@@ -303,12 +303,12 @@ fn the_outlook_is_that_of_the_true_solution_and_its_errors_are_propagated() {
         let result = calibrate(&bundle, &observations, &task).unwrap();
         let forecast = forecast(&bundle, &result, 10.0, 20.0).unwrap();
         let outlook = forecast.outlook.unwrap();
-        let (peak, height, never) = course(&result.problem);
+        let (peak, height, never) = epidemic(&result.problem);
         assert!((f64::from(outlook.peak_height.value) - height).abs() < 1e-4, "{outlook:?} {height}");
         assert!((f64::from(outlook.never_infected.value) - never).abs() < 2e-3, "{outlook:?} {never}");
         let time = outlook.peak_time.unwrap();
         assert!((f64::from(time.value) - peak).abs() < 0.05, "{outlook:?} {peak}");
-        let (_, height, never) = course(&query);
+        let (_, height, never) = epidemic(&query);
         let recovered = truth(&Query { t: 20.0, ..query })[2];
         let basic = f64::from(query.rates[0] / query.rates[1]);
         let pairs = [
@@ -327,7 +327,7 @@ fn the_outlook_is_that_of_the_true_solution_and_its_errors_are_propagated() {
     assert!(within.iter().all(|n| *n as f64 >= 0.93 * f64::from(trials)), "{within:?}");
 }
 
-/// The counts of the 1978 outbreak as shares of the school.
+/// The counts of the 1978 outbreak, as shares of the boys in the school.
 fn boarding_school() -> Vec<Observation> {
     let text = include_str!("../../tests/data/influenza-boarding-school-1978.csv");
     let rows = text.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit()));
@@ -367,7 +367,7 @@ fn the_1978_school_outbreak_has_its_published_rates() {
 }
 
 #[test]
-fn the_1978_school_outbreak_tells_its_beginning_too() {
+fn the_1978_school_outbreak_determines_its_beginning_too() {
     let (_, result) = boarding_school_fit(&["I0", "beta", "gamma"], &boarding_school());
     println!("{result:?}");
     assert!(result.converged && result.estimates.iter().all(|e| e.identified && !e.at_bound), "{result:?}");

@@ -1,19 +1,21 @@
-//! How far can this answer be trusted? The residual along the trajectory, propagated by the error equation.
+//! The error of an answer: the residual along the trajectory, propagated by the error equation.
 //!
 //! The bundle's y and the true solution z of the same problem differ by e = y - z, with e(0) = 0 and
-//! e' = Dg(y) e + r + O(e^2), r the residual y' - g(y). So the error of the answer at t can be computed from what the
-//! network itself says on the way from 0 to t, without knowing z. Subtracting it corrects the answer.
+//! e' = Dg(y) e + r + O(e^2), where r is the residual y' - g(y). So the error of the answer at t follows from the answers
+//! and residuals of the network at times from 0 to t, without knowing z. Subtracting it corrects the answer.
 //!
-//! Reduced form: the walk follows a curve finer than f32 (`curve`), so rounding is no part of the residual;
-//! how far the answer is off the curve, by rounding or by quantisation of its activations, is seen at the end. One
-//! scalar equation, e' = F'(x) e + r - F''(xi) e^2 / 2, and F is concave with |F''| <= p^2 s0 exp(-p x) there, so what
-//! linearisation leaves out has a majorant, which is integrated beside it. With the difference between two quadratures
-//! and the curve's own rounding this makes a bound, not only an estimate. (Its quadrature part rests on the residual
-//! being resolved by the steps, so it is tested, not proven.)
+//! In the reduced form the error equation is integrated along a curve finer than f32 (`curve`), so that the residual
+//! contains no rounding. The distance of the answer from the curve, due to rounding and to the quantization of its
+//! activations, is added at the end. The equation is scalar: e' = F'(x) e + r - F''(xi) e^2 / 2. F is concave with
+//! |F''| <= p^2 s0 exp(-p x), so the term that linearization neglects has a majorant, which is integrated too. Together
+//! with the difference between two quadratures and the rounding of the curve, this gives a bound and not only an
+//! estimate. The quadrature part of the bound assumes that the steps resolve the residual, so the bound is tested, not
+//! proven.
 //!
-//! Measured over 100,000 queries each in the box and up to 30 % around it, no bound was broken: `sir-full` in f32
-//! (median bound/error 1.39, 1.35 around) and in 16-bit integers (1.35, 1.45), two other seeds, `sir-field` (1.26, 1.45).
-//! A network that is 1e-5 off by f32 rounding and training is 9e-8 off once corrected; one in 16-bit integers too.
+//! No bound was broken over 100,000 queries in the domain and 100,000 up to 30 % around it, each of `sir-full` in f32
+//! (median bound/error 1.39 in the domain, 1.35 around it) and in 16-bit integers (1.35, 1.45), two other seeds, and
+//! `sir-field` (1.26, 1.45). The correction brings an error of 1e-5, from f32 rounding and training, down to 9e-8, in
+//! 16-bit integers too.
 
 use super::{Bundle, Form};
 use crate::limits::MAX_STATE;
@@ -23,24 +25,25 @@ use crate::ode::sir::Reduced;
 use crate::query::{Prediction, Query, QueryError};
 use serde::{Deserialize, Serialize};
 
-/// Steps along the trajectory; the certificate evaluates the network once per node, one more than there are steps.
+/// Steps along the trajectory. A certificate evaluates the network at their ends, once more than there are steps.
 pub const STEPS: u16 = 32;
 
-/// Length of the first step as a share of the mean one.
+/// Length of the first step as a fraction of the mean length.
 const FIRST: f64 = 0.3;
 
-/// Estimates above this are outside what linearisation can carry: such an answer is not trusted at all.
+/// Above this estimate the linearization is not accurate enough, and the answer is not trusted.
 pub const TRUST_LIMIT: f32 = 1e-2;
 
-/// Rounding of the curve and, per unit of tau, of its residual: the largest seen in 2,000 queries, see `curve`'s test.
+/// Rounding of the curve and, per unit of tau, of its residual: the largest in 2,000 queries, see the test of `curve`.
 const CURVE_ROUNDING: f32 = 2e-8;
 
-/// The trapezoidal rule's error is a third of its difference from the rule of twice the step, where the residual is
-/// resolved. Where it is not, the difference itself may fall short: twice of it would do for all but a few of 1.4
-/// million queries (with equal steps, it left 2 of 50,000 uncovered over the wide `sir-field`, one by a factor of four).
+/// Factor from the difference of two quadratures to a bound of the quadrature error. Where the steps resolve the residual,
+/// the error of the trapezoidal rule is a third of its difference from the rule with twice the step. Where they do not, the
+/// error may exceed the difference: a factor of 2 would cover all but a few of 1.4 million queries. (With equal steps, 2 of
+/// 50,000 over the wide `sir-field` were not covered, one by a factor of four.)
 const GAP_FACTOR: f32 = 4.0;
 
-/// An answer with the error that the network's own residual implies.
+/// An answer with the error that the network's residual implies.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Certificate {
     /// The answer itself.
@@ -51,18 +54,18 @@ pub struct Certificate {
     pub corrected: State<f32>,
     /// Largest absolute estimated error of a component; `f32::MAX` if the weights are too large for an estimate.
     pub estimate: f32,
-    /// An upper bound of the largest absolute error; none for forms without one, or where the answer is not trusted.
+    /// An upper bound of the largest absolute error. Only the reduced form has one, and only if the answer is trusted.
     pub bound: Option<f32>,
     /// Whether the answer is plausible and its estimate below [`TRUST_LIMIT`].
     pub trusted: bool,
 }
 
 impl Bundle<'_> {
-    /// Answers a query and says how far the answer can be trusted.
+    /// Answers a query, and estimates and bounds the error of the answer.
     ///
-    /// Cost: [`STEPS`] + 1 evaluations of the network with its tangent, and as many small linear solves. For `sir-full`
-    /// 0.77 million instructions on a Cortex-M4F (0.71 with 16-bit weights), 2.8 million (1.2) on a Cortex-M3: 145 times a
-    /// prediction (73), 24 times (17) without floating-point unit.
+    /// Cost: [`STEPS`] + 1 evaluations of the network with its tangent in fine integers or, in the generic forms, in the
+    /// network's own numbers, with as many small linear solves. On a Cortex-M4F `sir-full` takes 0.77 million instructions
+    /// (0.67 with 16-bit weights), about as much as 145 (77) predictions; a generic form takes 34 predictions.
     ///
     /// # Errors
     /// As for [`Bundle::predict`].
@@ -87,8 +90,8 @@ impl Bundle<'_> {
 
     /// Signed error of the answer `state`, the corrected state, and a bound of the largest component of the error.
     ///
-    /// The error is what the answer is off the curve, which is seen, and what the curve is off the solution, which is
-    /// propagated.
+    /// The error has two parts: the distance of the answer from the curve, which is computed at the end, and the distance of
+    /// the curve from the solution, which is propagated.
     fn propagate_reduced(&self, query: &Query, state: &State<f32>) -> Option<Findings> {
         let curve = self.curve(query);
         let reduced = &curve.reduced;
@@ -112,7 +115,7 @@ impl Bundle<'_> {
             }
             (last, before_last) = (next, step);
         }
-        // Richardson: the trapezoidal rule's error falls by four when the step is halved.
+        // Richardson extrapolation: the error of the trapezoidal rule falls by four when the step is halved.
         let e = fine + (fine - coarse) / 3.0;
         let (x, k) = (last.x, reduced.k);
         let (on_curve, off) = (reduced.state(x), reduced.derivative(x, f64::from(e) / k));
@@ -131,7 +134,7 @@ impl Bundle<'_> {
         Some(Findings { error, corrected, bound: Some(bound) })
     }
 
-    /// Signed error of the state by Crank-Nicolson on the full linearised system.
+    /// Signed error of the state by the Crank-Nicolson method for the full linearized system.
     fn propagate_generic(&self, query: &Query, state: &State<f32>) -> Findings {
         let h = query.t / f32::from(STEPS);
         let node = |j: u16| {
@@ -166,7 +169,7 @@ impl Bundle<'_> {
     }
 }
 
-/// What the walk along the trajectory tells about the answer at its end.
+/// The result of the integration along the trajectory, for the answer at its end.
 struct Findings {
     error: State<f32>,
     corrected: State<f32>,
@@ -175,12 +178,13 @@ struct Findings {
 
 /// Times from 0 to the end, denser at the start: tau_j = end (g u + (1 - g) u^2), u = j / [`STEPS`], g = [`FIRST`].
 ///
-/// Residuals change fastest where f(tau) rises and the solution leaves its start; errors made there grow longest.
+/// At the start f(tau) rises and the solution leaves its initial value, so the residual changes fastest there, and an error
+/// made there has the longest time to grow.
 struct Walk {
     tau: f64,
     /// e^-tau.
     decay: f64,
-    /// The next step and its e^-step, and what both change by from step to step.
+    /// The next step and its e^-step, and the change of both from step to step.
     step: f64,
     factor: f64,
     longer: f64,
@@ -194,7 +198,7 @@ impl Walk {
         Walk { tau: 0.0, decay: 1.0, step, factor: libm::exp(-step), longer, longer_factor: libm::exp(-longer) }
     }
 
-    /// Goes on to the next time; the step's length.
+    /// Advances to the next time and returns the length of the step.
     fn advance(&mut self) -> f32 {
         let step = self.step;
         self.tau += step;
@@ -205,7 +209,7 @@ impl Walk {
     }
 }
 
-/// What the error equation of the reduced form needs at a point of the trajectory.
+/// The terms of the error equation of the reduced form at one point of the trajectory.
 #[derive(Debug, Clone, Copy)]
 struct Node {
     x: f64,
@@ -238,7 +242,7 @@ fn largest(state: &State<f32>) -> f32 {
     state.iter().fold(0.0, |largest, v| if abs(*v) > largest { abs(*v) } else { largest })
 }
 
-/// Solves a x = b by Gaussian elimination without pivoting: a is the identity plus something of order h.
+/// Solves a x = b by Gaussian elimination. It needs no pivoting: `a` is the identity plus a matrix of order h.
 fn solve(mut a: [State<f32>; MAX_STATE], mut b: State<f32>) -> State<f32> {
     for k in 0..MAX_STATE {
         let (pivot_row, pivot_b) = (a[k], b[k]);

@@ -1,7 +1,8 @@
-//! The curve a certificate walks along: x(tau) of the reduced form and its derivative, to 2e-8.
+//! The curve that a certificate follows: x(tau) of the reduced form and its derivative, both to 2e-8.
 //!
-//! The network is evaluated in [`crate::layer::fine`] integers, everything around it in f64 with `libm`'s exponential.
-//! It is a smooth curve that starts at x(0) = 0 exactly, a few f32 roundings beside the bundle's answers.
+//! The network is evaluated in the integers of [`crate::layer::fine`], everything around it in f64 with `libm`'s
+//! exponential. The curve is smooth and starts at x(0) = 0 exactly. It differs from the bundle's answers by a few f32
+//! roundings.
 
 use super::{Bundle, Source};
 use crate::layer::fine::Fine;
@@ -9,14 +10,14 @@ use crate::network::Network;
 use crate::ode::sir::Reduced;
 use crate::query::Query;
 
-/// A problem's curve.
+/// The curve of one problem.
 #[derive(Debug)]
 pub(super) struct Curve<'b, 'a> {
     network: &'b Network<'a>,
-    /// The problem, from the query's own numbers.
+    /// The problem, computed in f64 from the query's numbers.
     pub reduced: Reduced<f64>,
     input: Fine,
-    /// Place, middle and slope of the input that is tau, if there is one.
+    /// Index, middle and slope of the input that is tau, if there is one.
     time: Option<(usize, f64, f64)>,
 }
 
@@ -38,7 +39,7 @@ impl<'a> Bundle<'a> {
 }
 
 impl Curve<'_, '_> {
-    /// x and dx/dtau at `tau`, given e^-tau; `None` where the weights are too large.
+    /// x and dx/dtau at `tau`, given e^-tau; `None` if the weights are too large.
     pub fn at(&self, tau: f64, decay: f64) -> Option<(f64, f64)> {
         let mut input = self.input;
         let (mut short, mut du) = (0.0, 0.0);
@@ -47,7 +48,7 @@ impl Curve<'_, '_> {
             du = slope;
         }
         let (nn, dnn) = self.network.fine(&input)?;
-        // A step in time would be a step in x, where the derivative knows of none.
+        // The input was rounded by `short`. Without this correction, x would have steps that its derivative does not have.
         let nn = nn + dnn * short;
         let f = 1.0 - decay;
         Some((f * nn, decay * nn + f * dnn * du))
@@ -61,7 +62,7 @@ mod tests {
     use crate::model::{Model, Tensor};
     use std::vec::Vec;
 
-    /// Value and derivative of the network in f64, its weights cut to 2^-24 as the integers have them.
+    /// Value and derivative of the network in f64, with its weights cut to 2^-24 as in the integers.
     fn network(model: &Model<'_>, mut u: Vec<(f64, f64)>) -> (f64, f64) {
         let cut = |w: &f32| f64::from((w * (1 << 24) as f32) as i32) / f64::from(1 << 24);
         let tensor = |k: usize, kind| model.tensor(&std::format!("layers.{k}.{kind}")).and_then(Tensor::f32).unwrap();
@@ -92,7 +93,7 @@ mod tests {
             let (x, dx) = curve.at(tau, libm::exp(-tau)).unwrap();
             let scaled = |v: f64, i: usize| {
                 let u = (v - bundle.inputs[i].middle()) * f64::from(bundle.inputs[i].slope());
-                // Where the problem is rounded, it is the same all along the curve.
+                // The rounding of the problem is the same all along the curve.
                 if i == 0 { u } else { libm::round(u * f64::from(1 << 28)) / f64::from(1 << 28) }
             };
             let u = [(tau, 1.0), (curve.reduced.i0, 0.0), (curve.reduced.p, 0.0)];

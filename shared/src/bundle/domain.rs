@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 pub enum Form {
     /// y = y0 + f(t) NN, one output per component.
     Generic,
-    /// As generic, for systems whose components' sum is constant: outputs for components 1.., and component 0 takes
-    /// minus their sum.
+    /// As generic, for systems whose components have a constant sum: the outputs are components 1, 2, ..., and component 0
+    /// gets minus their sum.
     Conserved,
-    /// SIR only: one output for the unknown x(tau) of the exact reduction, x = f(tau) NN.
+    /// Only for SIR: the one output is the unknown x(tau) of the exact reduction, x = f(tau) NN.
     Reduced,
 }
 
@@ -37,12 +37,12 @@ impl Form {
         [Form::Generic, Form::Conserved, Form::Reduced].into_iter().find(|f| f.name() == name)
     }
 
-    /// The form without assumptions about the solution: conserving where the system does.
+    /// The form without further assumptions: conserved if the system conserves the sum, generic otherwise.
     pub fn general(ode: Ode) -> Self {
         if ode.conserved() { Form::Conserved } else { Form::Generic }
     }
 
-    /// Whether the form exists for a system.
+    /// Whether a system has this form.
     pub fn fits(self, ode: Ode) -> bool {
         match self {
             Form::Generic => true,
@@ -51,7 +51,7 @@ impl Form {
         }
     }
 
-    /// Outputs of the network.
+    /// Number of outputs of the network.
     pub fn outputs(self, ode: Ode) -> usize {
         match self {
             Form::Generic => ode.state_names().len(),
@@ -71,13 +71,13 @@ pub struct Range {
 }
 
 impl Range {
-    /// Whether `value` lies in it.
+    /// Whether `value` lies in the interval.
     pub fn contains(&self, value: f32) -> bool {
         self.lo <= value && value <= self.hi
     }
 }
 
-/// Where a network input comes from.
+/// The quantity behind a network input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// Time t.
@@ -90,14 +90,14 @@ pub enum Source {
     Tau,
     /// i0 = I0 / N of the reduced form.
     InfectedShare,
-    /// ln i0, for domains that reach to small shares.
+    /// ln i0, for domains with small shares.
     LnInfectedShare,
     /// p = beta N / k of the reduced form.
     InfectionShare,
 }
 
 impl Source {
-    /// The source of that name, as a form of a system has it.
+    /// The source of that name in a form of a system.
     pub fn from_name(name: &str, ode: Ode, form: Form) -> Option<Self> {
         if form == Form::Reduced {
             return Some(match name {
@@ -129,7 +129,7 @@ impl Source {
         }
     }
 
-    /// Whether the input moves with time.
+    /// Whether the input depends on time.
     pub fn is_time(self) -> bool {
         matches!(self, Source::Time | Source::Tau)
     }
@@ -154,7 +154,7 @@ impl Source {
     }
 }
 
-/// ln i0. No infected at all: the smallest number stands for zero, so that the answer stays finite.
+/// ln i0. The smallest normal number stands for zero, so that the answer stays finite without any infected.
 #[inline(never)]
 fn logarithm(i0: f32) -> f32 {
     math::ln(i0.max(f32::MIN_POSITIVE))
@@ -170,7 +170,7 @@ pub struct Input {
     fixed: Option<FixedScale>,
 }
 
-/// The same for a number in fixed point, where its source has one: 2^24 u = ((v - mid) slope) / 2^(32 + shift).
+/// The scaling of a number in fixed point, for sources that have one: 2^24 u = ((v - mid) slope) / 2^(32 + shift).
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct FixedScale {
     mid: i32,
@@ -179,7 +179,7 @@ struct FixedScale {
 }
 
 impl FixedScale {
-    /// As nearly as the float scaling that it stands for.
+    /// The fixed-point scaling nearest to the float scaling.
     fn new(source: Source, mid: f32, slope: f32) -> Option<Self> {
         let bits = match source {
             Source::Tau => TIME_BITS,
@@ -195,7 +195,7 @@ impl FixedScale {
 }
 
 impl Input {
-    /// An input over `range`, if that has a length and its slope is finite.
+    /// An input over `range`, or `None` if the range has no length, or its middle or slope is not finite.
     pub fn new(source: Source, range: Range) -> Option<Self> {
         let mid = 0.5 * (range.lo + range.hi);
         let slope = 2.0 / (range.hi - range.lo);
@@ -209,12 +209,12 @@ impl Input {
         })
     }
 
-    /// Where the value comes from.
+    /// The quantity behind the input.
     pub fn source(&self) -> Source {
         self.source
     }
 
-    /// What is mapped to [-1, 1].
+    /// The range that is mapped to [-1, 1].
     pub fn range(&self) -> Range {
         self.range
     }
@@ -224,7 +224,7 @@ impl Input {
         (value - self.mid) * self.slope
     }
 
-    /// u of a problem in fixed point; none where [`Self::is_fixed`] does not hold.
+    /// u of a problem in fixed point; `None` unless [`Self::is_fixed`].
     #[inline(always)]
     pub(super) fn scale_fixed(&self, problem: &FixedReduced) -> Option<f32> {
         let FixedScale { mid, slope, shift } = self.fixed?;
@@ -242,7 +242,7 @@ impl Input {
         self.fixed.is_some()
     }
 
-    /// What is mapped to zero.
+    /// The value that is mapped to zero.
     pub(super) fn middle(&self) -> f64 {
         self.mid.into()
     }
@@ -288,7 +288,7 @@ pub(super) fn parse_ranges(text: &str, ode: Ode) -> Option<Vec<Range, MAX_QUANTI
     names.next().is_none().then_some(ranges)
 }
 
-/// The network's inputs, each of a known source and at most once.
+/// The network's inputs. Each has a known source and occurs once.
 pub(super) fn parse_inputs(text: &str, ode: Ode, form: Form) -> Option<Vec<Input, MAX_QUANTITIES>> {
     let mut inputs = Vec::<Input, MAX_QUANTITIES>::new();
     for entry in named_ranges(text) {

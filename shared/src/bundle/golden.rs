@@ -1,4 +1,4 @@
-//! Golden queries: a file carries questions with the bits of their answers, so that any device can test itself.
+//! Golden queries: a file carries queries with the bits of their answers, so that any device can test itself.
 //!
 //! `golden.queries` F32 (n, quantities) and `golden.answers` F32 (n, 2 * state): state and residual.
 
@@ -15,7 +15,7 @@ pub const QUERIES: &str = "golden.queries";
 /// Name of the answers' tensor.
 pub const ANSWERS: &str = "golden.answers";
 
-/// The file's golden queries; none if it has none.
+/// The golden queries of a file; empty if the file has none.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Golden<'a> {
     queries: &'a [f32],

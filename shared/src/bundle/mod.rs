@@ -1,7 +1,7 @@
-//! Solution bundles: a network that answers a whole family of initial-value problems.
+//! Solution bundles: one network solves a whole family of initial-value problems.
 //!
 //! Trial solution (Lagaris, Likas, Fotiadis 1998; Mattheakis et al. 2020): y(t) = y0 + f(t) NN(u), f(t) = 1 - e^-t,
-//! so the initial condition holds exactly. See [`Form`] for the variants.
+//! so that the initial condition holds exactly. See [`Form`] for the variants.
 
 pub mod certificate;
 mod curve;
@@ -31,14 +31,14 @@ use domain::{parse_inputs, parse_ranges};
 use heapless::Vec;
 
 /// Version of the bundle format that this build reads and writes. Earlier versions had other elementary functions and other
-/// integer layers: their golden answers are other bits.
+/// integer layers, so the bits of their golden answers differ.
 pub const FORMAT_VERSION: u16 = 4;
 
-/// How far a state may lie outside what is possible before [`Prediction::plausible`] is false: ten times the error
-/// of the poorest bundle worth shipping.
+/// How far a state may lie outside the possible states before [`Prediction::plausible`] is false: ten times the error of
+/// the poorest bundle worth shipping.
 const PLAUSIBLE_SLACK: f32 = 1e-2;
 
-/// A bundle that borrows everything from its file. Once open, evaluation can only fail for the query's sake.
+/// A bundle that borrows everything from its file. Once it is open, only a query can make an evaluation fail.
 #[derive(Debug, Clone)]
 pub struct Bundle<'a> {
     ode: Ode,
@@ -50,7 +50,7 @@ pub struct Bundle<'a> {
     bytes: u32,
     crc32: u32,
     max_error: f32,
-    /// Whether states come from fixed point: the reduced form of a network in integers.
+    /// Whether states are computed in fixed point: a network in integers in the reduced form.
     fixed: bool,
 }
 
@@ -126,12 +126,12 @@ impl<'a> Bundle<'a> {
         self.domain.iter().zip(query.quantities(self.ode)).all(|(range, value)| range.contains(value))
     }
 
-    /// Answers a query: state, derivative, residual, and how far to trust them.
+    /// Answers a query: state, derivative, residual, and flags that tell how far to trust them.
     ///
-    /// Outside the domain the answer is flagged, not refused. Cost: one evaluation of the network with its tangent.
+    /// A query outside the domain is answered with a flag. Cost: one evaluation of the network with its tangent.
     ///
     /// # Errors
-    /// [`QueryError`] if the query means nothing, or the answer would not be finite.
+    /// [`QueryError`] if the query is not a problem of the system, or the answer would not be finite.
     pub fn predict(&self, query: &Query) -> Result<Prediction, QueryError> {
         query.check(self.ode)?;
         let (state, derivative, residual) = match self.form {
@@ -146,7 +146,7 @@ impl<'a> Bundle<'a> {
         Ok(Prediction { state, derivative, residual, in_domain: self.in_domain(query), plausible })
     }
 
-    /// Point `k` of a trajectory, or `None` if it has no such point. Cost: one prediction.
+    /// Point `k` of a trajectory, or `None` if the trajectory has no such point. Cost: one prediction.
     ///
     /// # Errors
     /// As for [`Self::predict`].
@@ -154,8 +154,8 @@ impl<'a> Bundle<'a> {
         Some(self.predict(&trajectory.query(k)?).map(Point::from))
     }
 
-    /// Only the state, to the same bits as [`Self::predict`]'s, at a third of the cost. `sir-full`: 1,760 instructions on a
-    /// Cortex-M4F in f32; 2,870 there and 3,610 on a Cortex-M3, without a float operation, in 16-bit integers.
+    /// Only the state, with the same bits as in [`Self::predict`], at about a third of the cost: for `sir-full` on a
+    /// Cortex-M4F, 1,760 instructions in f32 and 2,360 with 16-bit weights, the latter without a float operation.
     ///
     /// # Errors
     /// As for [`Self::predict`].
@@ -181,7 +181,7 @@ impl<'a> Bundle<'a> {
         if all_finite(&state) { Ok(state) } else { Err(QueryError::Overflow) }
     }
 
-    /// The state without a single float operation but conversions, if this bundle and the query's numbers allow it.
+    /// The state without any float operation except conversions, if this bundle and the query's numbers allow it.
     #[inline(always)]
     fn fixed_state(&self, query: &Query) -> Option<State<f32>> {
         let (problem, inputs) = self.fixed_inputs(query)?;
@@ -189,7 +189,7 @@ impl<'a> Bundle<'a> {
         problem.state(nn)
     }
 
-    /// A query's problem and the network's inputs without a single float operation but conversions, if this bundle and the
+    /// A query's problem and the network's inputs without any float operation except conversions, if this bundle and the
     /// query's numbers allow it.
     #[inline(always)]
     fn fixed_inputs(&self, query: &Query) -> Option<(FixedReduced, Inputs)> {
@@ -238,13 +238,14 @@ impl<'a> Bundle<'a> {
         collect(self.inputs.iter().map(|input| input.scale(value(input.source()))))
     }
 
-    /// The same, with their derivative in (scaled) time.
+    /// The scaled inputs, and their derivatives with respect to (scaled) time.
     fn scale_moving(&self, value: impl Fn(Source) -> f32) -> (Inputs, Inputs) {
         let slope = |input: &Input| if input.source().is_time() { input.slope() } else { 0.0 };
         (self.scale(value), collect(self.inputs.iter().map(slope)))
     }
 
-    /// The network's outputs as state components: where the sum is conserved, component 0 is minus the others.
+    /// The network's outputs as components of the state. Where the sum is conserved, component 0 is minus the sum of the
+    /// others.
     fn expand(&self, outputs: State<f32>) -> State<f32> {
         let [a, b, c, d] = outputs;
         match self.form {
@@ -263,7 +264,7 @@ impl<'a> Bundle<'a> {
         self.golden.queries(self.ode)
     }
 
-    /// What a device tells about the bundle it holds.
+    /// The summary of the bundle.
     pub fn model_info(&self, from_slot: bool) -> ModelInfo {
         let mut domain = [(0.0, 0.0); MAX_QUANTITIES];
         for (to, from) in domain.iter_mut().zip(&self.domain) {

@@ -4,11 +4,12 @@ use super::Bundle;
 use crate::limits::MAX_QUANTITIES;
 use crate::query::Query;
 
-/// How far beyond the domain every fourth query may reach, as a share of each range.
+/// How far every fourth query may reach beyond the domain, as a fraction of each range.
 const BEYOND: f32 = 0.3;
 
-/// Endless queries: three of four uniform in the domain, every fourth up to 30 % beyond it (or beyond what makes
-/// sense, so that refusals are compared too). The same seed gives the same queries on every machine.
+/// An endless stream of queries. Three of four are uniform in the domain; every fourth reaches up to 30 % beyond it, and may
+/// not be a problem of the system at all, so that refusals are compared too. The same seed gives the same queries on every
+/// machine.
 ///
 /// ```no_run
 /// # fn example(bundle: &sirocco::bundle::Bundle<'_>) {
@@ -52,7 +53,7 @@ impl Iterator for Probes<'_, '_> {
         for (quantity, range) in quantities.iter_mut().zip(self.bundle.domain()) {
             let u = self.uniform() * (1.0 + 2.0 * beyond) - beyond;
             let value = range.lo + u * (range.hi - range.lo);
-            // Rounding must not carry a value over the edge it belongs to.
+            // Rounding must not carry a value out of the domain.
             *quantity = if beyond > 0.0 { value } else { value.max(range.lo).min(range.hi) };
         }
         Some(Query::from_quantities(self.bundle.ode(), &quantities))

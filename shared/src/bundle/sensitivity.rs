@@ -1,13 +1,13 @@
-//! How an answer depends on the problem: d y_c(t) / d (initial coordinates, rates), exactly, through the network.
+//! The sensitivity of an answer: its exact derivatives d y_c(t) / d (initial coordinates, rates), through the network.
 //!
 //! Generic forms, y = y0 + f(t) NN(u): d y_c = d y0_c + f(t) sum_j (d NN_c / d u_j) d u_j. Reduced form, x = f(tau) NN(u):
 //! d x = f'(tau) NN d tau + f(tau) sum_j (d NN / d u_j) d u_j, with d tau, d i0, d p of [`Reduced::moving`], and then
-//! d y_c of [`Reduced::component`]. What moves the problem does not depend on time, so it is worked out once for all
-//! observations of a problem; an observation costs one product of five numbers a free quantity.
+//! d y_c of [`Reduced::component`]. The derivatives of the reduced problem do not depend on time, so they are computed once
+//! for all observations of a problem; an observation then costs one product of five numbers per free quantity.
 //!
-//! One observation is one component, so one reverse pass through the network gives its derivative with respect to
-//! every input at once, for about one more evaluation. Forward tangents would cost one for each input that moves:
-//! three in the reduced form, up to eight in the generic ones.
+//! One observation is one component, so one reverse pass through the network, for about the cost of one evaluation, gives
+//! its derivatives with respect to all inputs. Forward tangents would cost one pass per input that depends on a free
+//! quantity: three in the reduced form, up to eight in the generic ones.
 
 use super::{Bundle, Form, Source};
 use crate::limits::{MAX_STATE, MAX_UNKNOWNS, collect};
@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize};
 /// Derivatives with respect to the free quantities in their order, padded with zeros.
 pub type Gradient = [f32; MAX_UNKNOWNS];
 
-/// Which quantities are unknown: bit k stands for quantity k in the system's order ([`Ode::quantity_names`]).
-/// Quantity 0 is time, and never free.
+/// The set of unknown quantities: bit k stands for quantity k in the system's order ([`Ode::quantity_names`]).
+/// Quantity 0 is time and never free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Free(pub u16);
 
@@ -55,7 +55,7 @@ impl Free {
         (0..u16::BITS as u8).filter(move |index| self.contains(*index))
     }
 
-    /// How many there are.
+    /// How many quantities are in the set.
     pub fn count(self) -> usize {
         self.0.count_ones() as usize
     }
@@ -68,21 +68,21 @@ static FIRST: State<f32> = {
     seed
 };
 
-/// A problem that moves along its free quantities.
+/// A bundle linearized around a problem, along its free quantities.
 pub(crate) struct Linearization<'b, 'a> {
     bundle: &'b Bundle<'a>,
     problem: Query,
     free: Free,
-    /// The network's inputs; those that are time are set for every observation.
+    /// The network's inputs. Those that depend on time are set anew for every observation.
     input: Inputs,
     /// In the reduced form: the problem, and its derivative along each free quantity.
     reduced: Option<(Reduced<f32>, Vec<Reduced<f32>, MAX_UNKNOWNS>)>,
 }
 
 impl<'a> Bundle<'a> {
-    /// Component `component` of the state, to the same bits as [`Bundle::state`]'s, and its derivative with respect to the
-    /// free quantities, in their order. Where the state is fixed point, this asks the integer network the same, but goes on in
-    /// floats: the two are then within 2e-6 of each other.
+    /// Component `component` of the state, with the same bits as in [`Bundle::state`], and its derivatives with respect to
+    /// the free quantities, in their order. If the state is computed in fixed point, the network's inputs and outputs are
+    /// the same here, but the rest is computed in floats; the two values then agree within 2e-6.
     ///
     /// Cost: about two evaluations of the network, and a small chain rule per free quantity; 2.5 KiB of stack.
     ///
@@ -93,7 +93,7 @@ impl<'a> Bundle<'a> {
         self.linearize(query, free)?.at(query.t, component, &mut Tape::default())
     }
 
-    /// What [`Linearization::at`] answers about; the time of `problem` is not looked at.
+    /// Linearizes the bundle around a problem, whose time is ignored.
     ///
     /// # Errors
     /// As for [`Bundle::predict`].
@@ -112,12 +112,12 @@ impl<'a> Bundle<'a> {
 }
 
 impl Linearization<'_, '_> {
-    /// As [`Bundle::sensitivity`], at time `t`; `tape` may hold anything.
+    /// As [`Bundle::sensitivity`], at time `t`. The previous content of `tape` does not matter.
     ///
     /// # Errors
     /// As for [`Bundle::predict`].
-    // Out of line, so that it is compiled for speed wherever it is called from: callers are generic, and the firmware's
-    // own code is compiled for size.
+    // Not inlined, so that it is always compiled for speed: its callers are generic and thus compiled with the firmware's
+    // own code, which is compiled for size.
     #[inline(never)]
     pub fn at(&mut self, t: f32, component: usize, tape: &mut Tape) -> Result<(f32, Gradient), QueryError> {
         if !t.is_finite() {
@@ -127,7 +127,8 @@ impl Linearization<'_, '_> {
             return Err(QueryError::NegativeTime);
         }
         let seed = if self.reduced.is_some() { &FIRST } else { &self.bundle.seed(component) };
-        // Inputs that differ in their last places would be other steps of an integer network.
+        // The inputs must be exactly those of the state: an integer network rounds inputs that differ in their last places
+        // to other integers.
         let fixed = self.bundle.fixed_inputs(&Query { t, ..self.problem });
         if fixed.is_none() {
             let time = self.reduced.as_ref().map_or(t, |(reduced, _)| reduced.k * t);
@@ -183,7 +184,7 @@ impl Linearization<'_, '_> {
         let e = exp(-(reduced.k * t));
         let f = 1.0 - e;
         let (value, by_x, mut by) = reduced.component(f * nn, component);
-        // x through the trial solution's f, and through each of the network's inputs.
+        // x depends on k through the trial solution's f, and on the problem through each of the network's inputs.
         by.k = by_x * e * nn * t;
         for (input, slope) in self.bundle.inputs.iter().zip(slopes) {
             let through = by_x * f * slope * input.slope();
@@ -203,7 +204,7 @@ impl Linearization<'_, '_> {
 }
 
 impl Bundle<'_> {
-    /// Which combination of the network's outputs a component is.
+    /// The component as a linear combination of the network's outputs.
     fn seed(&self, component: usize) -> State<f32> {
         let mut seed = [0.0; MAX_STATE];
         let outputs = self.form.outputs(self.ode);
@@ -216,7 +217,7 @@ impl Bundle<'_> {
     }
 }
 
-/// A problem with one quantity seeded: duals whose derivative is with respect to that quantity.
+/// A problem in dual numbers whose derivatives are with respect to one of its quantities.
 pub(crate) struct SeededProblem {
     /// Free initial coordinates.
     pub initial: State<Dual<f32>>,
@@ -225,7 +226,8 @@ pub(crate) struct SeededProblem {
 }
 
 impl SeededProblem {
-    /// The problem of `query`, moving along quantity `index` (in the system's order, time is 0).
+    /// The problem of `query`, with derivatives with respect to quantity `index` of the system (0 is time, on which a
+    /// problem does not depend).
     pub fn new(ode: Ode, query: &Query, index: u8) -> Self {
         let still = |value| Dual { value, derivative: 0.0 };
         let mut seeded = SeededProblem { initial: query.initial.map(still), rates: query.rates.map(still) };
@@ -238,7 +240,7 @@ impl SeededProblem {
     }
 }
 
-/// d ln i0 / d i0, as [`Source::LnInfectedShare`] has it: no slope where the share is held at the smallest number.
+/// d ln i0 / d i0 of [`Source::LnInfectedShare`]: zero where the smallest number stands for the share.
 fn logarithmic(i0: f32) -> f32 {
     if i0 > f32::MIN_POSITIVE { 1.0 / i0 } else { 0.0 }
 }

@@ -1,4 +1,4 @@
-//! What the information matrix says about the unknowns: covariance, condition, and what it leaves open.
+//! From the information matrix to the covariance of the unknowns, its condition, and the combinations it leaves open.
 
 use super::matrix::{self, Matrix};
 use crate::bundle::Gradient;
@@ -7,11 +7,12 @@ use crate::math::{abs, sqrt};
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
 
-/// Entries of a triangle of the largest covariance.
+/// Number of entries in a triangle of the largest covariance.
 const ENTRIES: usize = MAX_UNKNOWNS * (MAX_UNKNOWNS + 1) / 2;
-/// Eigenvalues below this part of the largest are rounding: f32 sums of up to a few hundred products.
+/// Eigenvalues below this fraction of the largest are rounding, because they come from f32 sums of up to a few hundred
+/// products.
 const NULL: f32 = 3e-6;
-/// A quantity whose squared share in an open combination exceeds this takes part in it.
+/// A quantity takes part in an open combination if its squared coefficient exceeds this.
 const SHARE: f32 = 1e-3;
 
 /// A symmetric matrix over the free quantities: its lower triangle, row by row.
@@ -19,7 +20,7 @@ const SHARE: f32 = 1e-3;
 pub struct Covariance(pub Vec<f32, ENTRIES>);
 
 impl Covariance {
-    /// The entry of unknowns `i` and `j`; zero if there is none.
+    /// The entry of unknowns `i` and `j`, or zero if there is no such entry.
     pub fn entry(&self, i: usize, j: usize) -> f32 {
         let (low, high) = (i.min(j), i.max(j).min(MAX_UNKNOWNS));
         self.0.get(high * (high + 1) / 2 + low).copied().unwrap_or(0.0)
@@ -35,34 +36,35 @@ impl Covariance {
         self.entry(i, j) / (self.standard_error(i) * self.standard_error(j))
     }
 
-    /// Standard error of something with this gradient, to first order (the delta method): sqrt(g^T C g).
+    /// Standard error of a function of the unknowns with this gradient, to first order (the delta method): sqrt(g^T C g).
     pub fn propagate(&self, gradient: &Gradient) -> f32 {
         let mut variance = 0.0;
         for (i, gi) in gradient.iter().enumerate() {
             for (j, gj) in gradient.iter().enumerate() {
-                // What does not depend on an unknown does not suffer from it, even if that is left open.
+                // An unknown with an infinite error does no harm if the function does not depend on it.
                 if *gi != 0.0 && *gj != 0.0 {
                     variance += gi * gj * self.entry(i, j);
                 }
             }
         }
-        // Infinities of both signs: an open combination.
+        // Infinities of both signs mean an open combination.
         if variance.is_nan() { f32::INFINITY } else { sqrt(variance.max(0.0)) }
     }
 }
 
-/// What was read from an information matrix.
+/// The content of an information matrix.
 pub(super) struct Reading {
     pub covariance: Covariance,
-    /// Whether each unknown has no part in an open combination.
+    /// For each unknown, whether it has no part in an open combination.
     pub determined: [bool; MAX_UNKNOWNS],
     pub condition: f32,
 }
 
-/// Inverts the information `a` of `n` unknowns in units of `scales`, times `variance`; `None` if `a` is zero.
+/// Inverts the information `a` of `n` unknowns, which are in units of `scales`, and multiplies by `variance`. `None` if `a`
+/// is zero.
 ///
-/// By eigenvalues, so that what the data leave open makes infinite errors for those who take part in it and nobody
-/// else.
+/// This is done by eigenvalues, so that a combination left open by the data gives infinite errors to the unknowns that take
+/// part in it, and only to them.
 pub(super) fn read(a: Matrix, scales: &[f32; MAX_UNKNOWNS], n: usize, variance: f32) -> Option<Reading> {
     let n = n.min(MAX_UNKNOWNS);
     let (values, vectors) = matrix::eigen(a, n);
@@ -86,7 +88,7 @@ pub(super) fn read(a: Matrix, scales: &[f32; MAX_UNKNOWNS], n: usize, variance: 
                 }
             }
             let entry = match open[i] || open[j] {
-                // Infinite errors, and nothing known about their correlation.
+                // The errors are infinite, and their correlation is unknown.
                 true if i == j => f32::INFINITY,
                 true => 0.0,
                 false => sum * variance * scales[i] * scales[j],
@@ -105,7 +107,7 @@ mod tests {
 
     #[test]
     fn an_open_combination_leaves_the_others_alone() {
-        // The first two unknowns count only by their sum, the third by itself.
+        // Only the sum of the first two unknowns matters; the third is independent.
         let mut a = [[0.0; MAX_UNKNOWNS]; MAX_UNKNOWNS];
         a[0][..2].copy_from_slice(&[4.0, 4.0]);
         a[1][..2].copy_from_slice(&[4.0, 4.0]);

@@ -1,4 +1,4 @@
-//! What a calibrated problem will do, with the uncertainty of its estimates.
+//! The forecast of a calibrated problem, with the uncertainty of its estimates.
 
 use super::outlook::{Outlook, outlook};
 use super::{Calibration, Forward};
@@ -13,33 +13,33 @@ use serde::{Deserialize, Serialize};
 pub struct Uncertain {
     /// The value.
     pub value: f32,
-    /// Its standard error to first order (the delta method); infinite where the data leave it open.
+    /// The standard error to first order (the delta method); infinite if the data leave the value open.
     pub standard_error: f32,
 }
 
 impl Calibration {
-    /// A quantity with this value and gradient, with the standard error that the covariance implies.
+    /// A function of the estimates with this value and gradient, with the standard error that follows from the covariance.
     pub fn uncertain(&self, value: f32, gradient: &Gradient) -> Uncertain {
         Uncertain { value, standard_error: self.covariance.propagate(gradient) }
     }
 }
 
-/// What a calibrated problem will do.
+/// The future of a calibrated problem.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Forecast {
     /// The time of `state`.
     pub horizon: f32,
     /// The state at the horizon, component by component.
     pub state: [Uncertain; MAX_STATE],
-    /// What it means for an epidemic; only for SIR.
+    /// The epidemic's key figures; only for SIR.
     pub outlook: Option<Outlook>,
 }
 
-/// The state at `horizon` with standard errors through the model's exact derivative, and for SIR the outlook with the
+/// The state at `horizon`, with standard errors through the model's exact derivatives; for SIR also the outlook, with the
 /// effective reproduction number at `now`.
 ///
 /// # Errors
-/// [`QueryError`].
+/// [`QueryError`] if the model has no answer at one of these times, or for SIR if gamma is zero.
 pub fn forecast<F: Forward>(
     model: &F,
     calibration: &Calibration,

@@ -1,4 +1,4 @@
-//! What a calibration fits: a model that answers at the observations and says how its answers move with the unknowns.
+//! The models that a calibration fits: they give values at the observations and derivatives with respect to the unknowns.
 
 use super::Observation;
 use super::jet::Jet;
@@ -15,14 +15,14 @@ pub trait Forward {
     /// The system.
     fn ode(&self) -> Ode;
 
-    /// Where the model holds, per quantity in the system's order.
+    /// The domain in which the model holds, per quantity in the system's order.
     fn domain(&self) -> &[Range];
 
-    /// Passes every observation to `sink`, in any order, with the model's answer there and its derivatives with
-    /// respect to the free quantities. The time of `problem` is not looked at.
+    /// Calls `sink` once for every observation, in any order, with the model's value and its derivatives with respect to
+    /// the free quantities. The time of `problem` is ignored.
     ///
     /// # Errors
-    /// The first query without an answer.
+    /// [`QueryError`] if the model has no answer at one of the observations.
     fn observe(
         &self,
         problem: &Query,
@@ -34,7 +34,7 @@ pub trait Forward {
     /// One component at the time of `query`, and its derivatives.
     ///
     /// # Errors
-    /// [`QueryError`].
+    /// [`QueryError`] if the model has no answer.
     fn component(&self, query: &Query, component: u8, free: Free) -> Result<(f32, Gradient), QueryError> {
         let observation = Observation { t: query.t, component, value: 0.0, sigma: 1.0 };
         let mut answer = (0.0, Gradient::default());
@@ -43,7 +43,7 @@ pub trait Forward {
     }
 }
 
-/// Two evaluations of the network an observation, whatever the time. See [`Bundle::sensitivity`].
+/// An observation costs about two evaluations of the network, at any time. See [`Bundle::sensitivity`].
 impl Forward for Bundle<'_> {
     fn ode(&self) -> Ode {
         Bundle::ode(self)
@@ -69,10 +69,11 @@ impl Forward for Bundle<'_> {
     }
 }
 
-/// Runge-Kutta of order four with the exact derivatives of its own answers: the alternative to a bundle, for domains
-/// that no bundle covers, and to compare with.
+/// The Runge-Kutta method of order four, differentiated exactly: the alternative to a bundle, for comparison and for domains
+/// that no bundle covers.
 ///
-/// One integration serves all observations. Cost: the steps to the last observation, times one plus the unknowns.
+/// One integration serves all observations. Its cost is the number of steps to the last observation, times one plus the
+/// number of unknowns.
 #[derive(Debug, Clone)]
 pub struct Numerical {
     ode: Ode,
@@ -80,12 +81,12 @@ pub struct Numerical {
     step: f32,
 }
 
-/// Most steps between two observations: a step that is far too small costs time, not an eternity.
+/// Largest number of steps between two observations, so that a step that is far too small does not take forever.
 const MAX_STEPS: f32 = 1e5;
 
 impl Numerical {
-    /// Runge-Kutta for `ode` with steps of at most `step`, within `domain` (per quantity, in the system's order).
-    /// `None` if the step is not positive or the domain has not as many ranges, each finite and ordered.
+    /// Runge-Kutta for `ode` with steps of at most `step`, within `domain` (per quantity, in the system's order). `None` if
+    /// the step is not positive, or if the domain does not have one finite, ordered range per quantity.
     pub fn new(ode: Ode, domain: &[Range], step: f32) -> Option<Self> {
         let sound = |r: &Range| r.lo.is_finite() && r.hi.is_finite() && r.lo <= r.hi;
         let fits = ode.quantity_names().count() == domain.len() && domain.iter().all(sound);
@@ -113,12 +114,12 @@ impl Numerical {
             now = next;
             report(&y, now, observations, &mut sink)?;
         }
-        // What was seen at the start; nothing comes before it.
+        // The observations at time zero, which is not later than `now` at the start.
         report(&self.ode.initial(&initial), 0.0, observations, &mut sink)
     }
 }
 
-/// The problem as jets that move along the free quantities.
+/// The problem as jets whose directions are the free quantities.
 fn seeded<const N: usize>(ode: Ode, problem: &Query, free: Free) -> (State<Jet<N>>, Rates<Jet<N>>) {
     let still = |value| Jet { value, slopes: [0.0; N] };
     let (mut initial, mut rates) = (problem.initial.map(still), problem.rates.map(still));
@@ -137,7 +138,7 @@ fn following(observations: &[Observation], now: f32) -> Option<f32> {
     later.fold(None, |first: Option<f32>, t| Some(first.map_or(t, |f| if t < f { t } else { f })))
 }
 
-/// Passes on what was observed at `now`.
+/// Calls `sink` for the observations at time `now`.
 fn report<const N: usize>(
     y: &State<Jet<N>>,
     now: f32,

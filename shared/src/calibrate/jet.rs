@@ -1,4 +1,4 @@
-//! A number with its derivatives along N directions at once: what a solution by Runge-Kutta is differentiated with.
+//! A number with its derivatives along N directions, to differentiate a solution by Runge-Kutta.
 
 use crate::scalar::Scalar;
 use core::ops::{Add, Div, Mul, Neg, Sub};
@@ -16,7 +16,7 @@ impl<const N: usize> Jet<N> {
         Jet { value, slopes: self.slopes.map(|s| s * slope) }
     }
 
-    /// `a` times the slopes of `self` plus `b` times those of `other`.
+    /// A jet of this value whose slopes are `a` times those of `self` plus `b` times those of `other`.
     fn blend(mut self, value: f32, a: f32, other: &Self, b: f32) -> Self {
         for (own, other) in self.slopes.iter_mut().zip(&other.slopes) {
             *own = *own * a + other * b;

@@ -1,6 +1,6 @@
-//! Small symmetric matrices in fixed arrays: Cholesky solve and Jacobi eigenvalues, without heap or panic.
+//! Small symmetric matrices in fixed arrays: solution by LDL^T factors, eigenvalues by Jacobi's method.
 //!
-//! Only the leading `n` rows and columns count; `n` is clamped to the array.
+//! Only the leading `n` rows and columns are used; `n` is clamped to the size of the array.
 
 #![allow(clippy::needless_range_loop, reason = "matrices are written with indices, each below MAX_UNKNOWNS")]
 
@@ -12,9 +12,9 @@ pub type Vector = [f32; MAX_UNKNOWNS];
 /// A symmetric matrix, padded with zeros.
 pub type Matrix = [Vector; MAX_UNKNOWNS];
 
-/// A pivot smaller than this part of its diagonal entry is rounding: f32's resolution times a small dimension.
+/// A pivot smaller than this fraction of its diagonal entry is rounding: f32's resolution times a small dimension.
 const PIVOT: f32 = 1e-6;
-/// Sweeps of Jacobi's method; convergence is quadratic, and five do for eight unknowns.
+/// Sweeps of Jacobi's method; it converges quadratically, and five are enough for eight unknowns.
 const SWEEPS: usize = 8;
 
 /// Solves a x = b for a symmetric positive definite `a`, or `None` if it is not (numerically).
@@ -74,7 +74,7 @@ pub fn eigen(mut a: Matrix, n: usize) -> (Vector, Matrix) {
         let mut rotated = false;
         for p in 0..n {
             for q in p + 1..n {
-                // A rotation that would change nothing in f32 is left out.
+                // Skip a rotation that would change nothing in f32.
                 if a[p][q] * a[p][q] <= 1e-14 * abs(a[p][p] * a[q][q]) {
                     continue;
                 }
@@ -136,7 +136,7 @@ mod tests {
         }
 
         #[test]
-        fn eigenvectors_diagonalise(entries in proptest::collection::vec(-1.0f32..1.0, 64), n in 1usize..=8) {
+        fn eigenvectors_diagonalize(entries in proptest::collection::vec(-1.0f32..1.0, 64), n in 1usize..=8) {
             let a = definite(&entries, n);
             let (values, vectors) = eigen(a, n);
             for k in 0..n {

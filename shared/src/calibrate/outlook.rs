@@ -1,12 +1,12 @@
-//! What a calibrated SIR problem means: reproduction numbers, peak and final size, with their standard errors.
+//! The key figures of a calibrated SIR problem: reproduction numbers, peak and final size, with their standard errors.
 //!
-//! With rho = gamma / beta: the basic reproduction number is 1 / rho, the effective one at t is S(t) / rho. Infections
-//! peak when S = rho; since I + S - rho ln S does not change in time, the height there is
-//! S0 + I0 - rho (1 + ln(S0 / rho)), exactly. S(inf) is the least root of s = S0 exp(-(S0 + I0 - s) / rho) (Kermack and
-//! McKendrick, 1927), found by Newton's method, which climbs to it from zero without overshooting.
+//! With rho = gamma / beta, the basic reproduction number is 1 / rho and the effective one at t is S(t) / rho. Infections
+//! peak when S = rho. Since I + S - rho ln S is constant in time, the height of the peak is exactly
+//! S0 + I0 - rho (1 + ln(S0 / rho)). S(inf) is the least root of s = S0 exp(-(S0 + I0 - s) / rho) (Kermack and McKendrick,
+//! 1927). Newton's method finds it from zero and approaches it from below without overshooting.
 //!
-//! Standard errors are first order: the covariance of the estimates times the exact gradients, those of the closed
-//! forms by dual numbers, those of the roots by the implicit function theorem, those of S(t) through the model.
+//! Standard errors are of first order, from the covariance of the estimates and exact gradients: by dual numbers for the
+//! closed forms, by the implicit function theorem for the roots, through the model for S(t).
 
 use super::{Calibration, Forward, Uncertain};
 use crate::bundle::Gradient;
@@ -17,37 +17,37 @@ use crate::query::{Query, QueryError};
 use crate::scalar::{Dual, Scalar};
 use serde::{Deserialize, Serialize};
 
-/// Steps of Newton's method; near the threshold, where the root is nearly double, it gains a bit a step.
+/// Steps of Newton's method. Near the threshold the root is almost double, and a step gains only one bit.
 const STEPS: usize = 40;
-/// A step shorter than this, as a part of the range, ends it.
+/// Newton's method ends at a step shorter than this, as a fraction of the range.
 const CLOSE: f32 = 1e-6;
 /// Index of S.
 const S: u8 = 0;
 /// Index of I.
 const I: u8 = 1;
 
-/// The course of an epidemic from its calibrated problem.
+/// The key figures of an epidemic.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Outlook {
-    /// beta / gamma: infections by one case where everyone is susceptible.
+    /// beta / gamma: the number of people whom one case infects while everyone is susceptible.
     pub basic: Uncertain,
-    /// beta S(t) / gamma at the time asked for: infections by one case then.
+    /// beta S(t) / gamma at the time asked for: the number of people whom one case infects then.
     pub effective: Uncertain,
-    /// When I is highest; none if that is after the model's times. Zero, exactly, if I only falls.
+    /// The time when I is highest; `None` if that is after the model's times, and exactly zero if I only falls.
     pub peak_time: Option<Uncertain>,
     /// I at its peak.
     pub peak_height: Uncertain,
-    /// S(inf): who is never infected. All others are R in the end.
+    /// S(inf): the share that is never infected. All others end in R.
     pub never_infected: Uncertain,
 }
 
-/// The outlook of a calibrated SIR problem; the effective reproduction number is the one at `now`.
+/// The outlook of a calibrated SIR problem, with the effective reproduction number at `now`.
 ///
-/// Cost: three dual-number formulas per unknown, and about ten evaluations of the model for the peak's time.
+/// Cost: three formulas in dual numbers per unknown, and about ten evaluations of the model for the time of the peak.
 ///
 /// # Errors
-/// [`QueryError::Overflow`] for gamma = 0, where infections never end, and what the model itself refuses;
-/// [`QueryError::Inadmissible`] for other systems.
+/// [`QueryError::Inadmissible`] for other systems, [`QueryError::Overflow`] for gamma = 0, where infections never end, and
+/// the errors of the model.
 pub fn outlook<F: Forward>(model: &F, calibration: &Calibration, now: f32) -> Result<Outlook, QueryError> {
     if model.ode() != Ode::Sir {
         return Err(QueryError::Inadmissible);
@@ -81,18 +81,18 @@ fn basic_slope(problem: &Query, index: u8) -> f32 {
     (seeded.rates[0] / seeded.rates[1]).derivative
 }
 
-/// A closed formula with its standard error.
+/// The value of a closed formula with its standard error.
 fn closed(calibration: &Calibration, formula: impl Fn(&SeededProblem) -> Dual<f32>) -> Uncertain {
     let mut gradient = Gradient::default();
     for (slope, index) in gradient.iter_mut().zip(calibration.free().indices()) {
         *slope = formula(&SeededProblem::new(Ode::Sir, &calibration.problem, index)).derivative;
     }
-    // Quantity 0 is time: no formula moves with it.
+    // Quantity 0 is time, on which no formula depends.
     let value = formula(&SeededProblem::new(Ode::Sir, &calibration.problem, 0)).value;
     calibration.uncertain(value, &gradient)
 }
 
-/// rho, or infinity without infections.
+/// rho, or infinity if beta is zero.
 fn threshold(problem: &Query) -> f32 {
     let [beta, gamma, ..] = problem.rates;
     if beta > 0.0 { gamma / beta } else { f32::INFINITY }
@@ -110,7 +110,7 @@ fn peak_height(m: &SeededProblem) -> Dual<f32> {
     s0 + i0 - rho * (Dual::one() + logarithm)
 }
 
-/// When S falls to rho.
+/// The time when S falls to rho.
 fn peak_time<F: Forward>(model: &F, calibration: &Calibration) -> Result<Option<Uncertain>, QueryError> {
     let (problem, free) = (&calibration.problem, calibration.free());
     let rho = threshold(problem);
@@ -144,7 +144,7 @@ fn peak_time<F: Forward>(model: &F, calibration: &Calibration) -> Result<Option<
             break;
         }
     }
-    // S(t*; q) = rho(q), so dt* = (d rho - dS) / S'.
+    // S(t*; q) = rho(q), hence dt* = (d rho - dS) / S'.
     for (slope, index) in slopes.iter_mut().zip(free.indices()) {
         let seeded = SeededProblem::new(Ode::Sir, problem, index);
         *slope = ((seeded.rates[1] / seeded.rates[0]).derivative - *slope) / fall;
@@ -166,7 +166,7 @@ fn never_infected(calibration: &Calibration) -> Uncertain {
     for _ in 0..STEPS {
         let (f, slope) = remaining(&problem.initial, &problem.rates, s);
         let step = f / slope;
-        // F is concave and rises to the root: a step back is rounding, and so is one at a slope of nothing.
+        // F is concave and rises to the root, so a step back is rounding, and so is a step at a slope of zero.
         if !(step < -CLOSE && slope > 0.0) {
             break;
         }
@@ -174,7 +174,7 @@ fn never_infected(calibration: &Calibration) -> Uncertain {
     }
     let step = |m: &SeededProblem| {
         let (f, slope) = remaining(&m.initial, &m.rates, Dual { value: s, derivative: 0.0 });
-        // One step of Newton's method from the root has the root's derivative.
+        // One step of Newton's method from the root has the derivative of the root.
         Dual { value: s, derivative: 0.0 } - f / slope
     };
     closed(calibration, step)

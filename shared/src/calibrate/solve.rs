@@ -1,9 +1,8 @@
 //! Weighted least squares in a box: Gauss-Newton, damped where it fails.
 //!
-//! Unknowns are measured in u = (q - mid) / half over their range, so the box is [-1, 1]. An unknown at an end of its
-//! range whose gradient points outwards rests there (active set); the step of the others solves
-//! (J^T J + mu I) d = J^T r and is cut at the box. Model and derivative come together, so a step that is taken needs
-//! no second look.
+//! Unknowns are scaled to u = (q - mid) / half over their range, so the box is [-1, 1]. An unknown at an end of its range
+//! whose gradient points outward stays there (active set). The step of the others solves (J^T J + mu I) d = J^T r and is
+//! cut at the box. The model gives its value and derivative together, so an accepted step needs no second evaluation.
 
 #![allow(clippy::needless_range_loop, reason = "matrices are written with indices, each below MAX_UNKNOWNS")]
 
@@ -16,34 +15,35 @@ use crate::math::{abs, sqrt};
 use crate::query::{Query, QueryError};
 use heapless::Vec;
 
-/// A step after which nothing can gain more than this part of the residual variance is the last one; it is still taken.
-/// The gain of a step of s standard errors is s^2, so this is a tenth.
+/// The descent ends with the step after which no step can gain more than this fraction of the residual variance. The gain
+/// of a step of s standard errors is s^2, so this is a tenth of a standard error.
 const GAIN: f32 = 1e-2;
-/// A step shorter than this, in half ranges, is as good as none: f32 resolves no more.
+/// A step shorter than this, in half ranges, is negligible: f32 does not resolve it.
 const STEP: f32 = 2e-6;
-/// Evaluations from one starting point.
+/// Limit of evaluations from one starting point.
 const EVALUATIONS: u16 = 25;
-/// Damping after the first failure, as a part of the mean diagonal, and its growth and decay.
+/// Damping after the first failure, as a fraction of the mean diagonal, and its growth and decay.
 const DAMPING: f32 = 1e-3;
 const GROWTH: f32 = 8.0;
 const DECAY: f32 = 0.1;
 /// An unknown closer to the end of its range than this, in half ranges, is at the bound.
 const BOUND: f32 = 1e-5;
-/// With absolute weights, a chi^2 this many standard deviations above its expectation calls for another start.
+/// With absolute weights, another start is tried if chi^2 is this many standard deviations above its expectation.
 const MISFIT: f32 = 5.0;
-/// Starting points: where the unknowns with even and with odd index begin.
+/// Starting points: the values of the unknowns with even and with odd index.
 const STARTS: [(f32, f32); 5] = [(0.0, 0.0), (0.6, -0.6), (-0.6, 0.6), (0.6, 0.6), (-0.6, -0.6)];
 
 /// Estimates the free quantities of `task` from `observations`.
 ///
-/// Cost: two to six evaluations of `model` at all observations, n^3 for n unknowns each: two rates from ten
-/// observations with `sir-full` and absolute weights take two or three evaluations, 0.13 or 0.19 million Cortex-M4F
-/// instructions, 184,320 in the median (61 problems, `sirocco bench`; some 13 % more in the firmware, which is compiled
-/// for size). Up to four more starting points are tried if the fit from the centre of the domain does not converge, or
-/// does not fit: with absolute weights by its chi^2, with relative ones if it ends at a bound.
+/// Cost: two to six evaluations of `model` at all observations, and n^3 operations for n unknowns each time. Two rates from
+/// ten observations with `sir-full` and absolute weights take two or three evaluations, 0.13 or 0.19 million Cortex-M4F
+/// instructions, 184,320 in the median (61 problems, `sirocco bench`); the firmware is compiled for size and takes about
+/// 13 % more. Up to four more starting points are tried if the descent from the center of the domain does not converge, or
+/// ends at a poor fit: with absolute weights by its chi^2, with relative ones if it ends at a bound.
 ///
 /// # Errors
-/// [`CalibrationError`].
+/// [`CalibrationError`] if the question is malformed, the observations do not depend on the unknowns, or the model has no
+/// answer at any starting point.
 ///
 /// ```no_run
 /// # fn example(bundle: &sirocco::bundle::Bundle<'_>, observations: &[sirocco::calibrate::Observation]) {
@@ -99,7 +99,7 @@ struct Fit<'m, F> {
     halves: Vector,
 }
 
-/// A point with what the model says there.
+/// A point of the descent, with the values of the model there.
 struct Point {
     u: Vector,
     chi_square: f32,
@@ -111,7 +111,7 @@ struct Point {
 }
 
 impl<'m, F: Forward> Fit<'m, F> {
-    /// Checks everything that can be wrong with the question.
+    /// Validates the question.
     fn new(model: &'m F, observations: &'m [Observation], task: &Task) -> Result<Self, CalibrationError> {
         let (ode, domain) = (model.ode(), model.domain());
         let free = task.free;
@@ -155,7 +155,7 @@ impl<'m, F: Forward> Fit<'m, F> {
         Ok(Fit { model, observations, free, fixed, relative, unknowns, middles, halves })
     }
 
-    /// The problem at `u`.
+    /// The problem at the scaled unknowns `u`; its time is that of the last observation.
     fn problem(&self, u: &Vector) -> Query {
         let ode = self.model.ode();
         let mut quantities = self.fixed.quantities(ode);
@@ -163,7 +163,7 @@ impl<'m, F: Forward> Fit<'m, F> {
         for (index, ((u, middle), half)) in self.free.indices().zip(values) {
             let range = self.model.domain().get(usize::from(index));
             if let (Some(quantity), Some(range)) = (quantities.get_mut(usize::from(index)), range) {
-                // Rounding must not carry a value over the edge.
+                // Rounding must not carry a value out of the domain.
                 *quantity = (middle + half * u).max(range.lo).min(range.hi);
             }
         }
@@ -205,18 +205,18 @@ impl<'m, F: Forward> Fit<'m, F> {
         Ok(Point { u: *u, chi_square, information, gradient, converged: false })
     }
 
-    /// The residual variance that a step's gain is compared with.
+    /// The residual variance, with which the gain of a step is compared.
     fn variance(&self, chi_square: f32) -> f32 {
         let freedom = self.observations.len().saturating_sub(self.unknowns).max(1);
         if self.relative { chi_square / freedom as f32 } else { 1.0 }
     }
 
-    /// Walks downhill from `start` until it converges or gives up; always returns the best point seen.
+    /// Descends from `start` until it converges or gives up, and returns the best point.
     fn descend(&self, start: Vector, evaluations: &mut u16) -> Result<Point, QueryError> {
         let mut here = self.evaluate(&start)?;
         *evaluations += 1;
         let mut damping = 0.0;
-        // The gain that the last step was to have, if it was undamped.
+        // The expected gain of the last step, if that was undamped.
         let mut last_gain = None;
         for _ in 0..EVALUATIONS {
             let Some((u, gain)) = self.step(&here, damping) else {
@@ -224,13 +224,13 @@ impl<'m, F: Forward> Fit<'m, F> {
                 continue;
             };
             let length = u.iter().zip(&here.u).fold(0.0f32, |m, (new, old)| m.max(abs(new - old)));
-            // A gain below zero is no reason to stop: cutting at the box has turned the step uphill.
+            // A negative gain is not convergence: the cut at the box has turned the step uphill.
             if gain < -STEP {
                 damping = (damping * GROWTH).max(DAMPING);
                 continue;
             }
-            // Undamped steps shrink at least as fast as the last one did, so the next would gain no more than this. Only
-            // where the variance is known: the misfit at this point says nothing about that at the next.
+            // Undamped steps shrink at least as fast as the last one did, which limits the gain of the next. This holds only
+            // if the variance is known: with relative weights it changes from one point to the next.
             let next = match last_gain {
                 Some(last) if gain < last && !self.relative => gain * gain / last,
                 _ => gain,
@@ -244,14 +244,14 @@ impl<'m, F: Forward> Fit<'m, F> {
             *evaluations += 1;
             match trial {
                 Ok(trial) if trial.chi_square < here.chi_square => {
-                    // What the model promised and what came: trust it more, or less.
+                    // Less damping if the linear model predicted the gain well, more if not.
                     let promised = here.chi_square - trial.chi_square > 0.25 * gain;
                     damping = if promised { damping * DECAY } else { (damping * GROWTH).max(DAMPING) };
                     last_gain = (damping == 0.0).then_some(gain);
                     here = trial;
                 }
                 _ if length <= 16.0 * STEP => {
-                    // Nothing is to be gained that rounding would not take away again.
+                    // Any further gain would be lost in rounding.
                     here.converged = true;
                     break;
                 }
@@ -261,7 +261,7 @@ impl<'m, F: Forward> Fit<'m, F> {
         Ok(here)
     }
 
-    /// Where the next step leads, and what the linear model gains by it; `None` if the equations are singular.
+    /// The next point and the gain that the linear model expects there; `None` if the equations are singular.
     fn step(&self, here: &Point, damping: f32) -> Option<(Vector, f32)> {
         let n = self.unknowns.min(MAX_UNKNOWNS);
         let trace: f32 = (0..n).map(|i| here.information[i][i]).sum();
@@ -272,7 +272,7 @@ impl<'m, F: Forward> Fit<'m, F> {
             held[i] = outwards || here.information[i][i] <= f32::EPSILON * trace;
         }
         let mut d = [0.0; MAX_UNKNOWNS];
-        // Whoever would leave the box goes to its edge, and the others step again.
+        // Clamp the unknowns that would leave the box, and solve again for the rest.
         for _ in 0..=n {
             let (mut a, mut b) = (here.information, here.gradient);
             for i in 0..n {
@@ -317,7 +317,7 @@ impl<'m, F: Forward> Fit<'m, F> {
         abs(u) >= 1.0 - BOUND
     }
 
-    /// Whether another starting point is not worth its cost.
+    /// Whether the fit is good enough to try no other starting point.
     fn satisfied(&self, point: &Point) -> bool {
         let freedom = self.observations.len().saturating_sub(self.unknowns) as f32;
         let fits = if self.relative {
