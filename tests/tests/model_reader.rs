@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use sirocco::bundle::{Bundle, FORMAT_VERSION};
 use sirocco::error::{Countable, Key, ModelError, TensorKind};
 use sirocco::held::Held;
+use sirocco::layer::kernel::Portable;
 use sirocco::limits::MAX_HEADER;
 use sirocco::model::Model;
 use sirocco::network::Scheme;
@@ -81,7 +82,7 @@ fn trailing_bytes_are_an_error_for_a_file_but_not_for_a_slot() {
     let file = untrained(Form::Reduced, Scheme::F32, &[4]);
     let slot = changed(&file, |f| f.extend_from_slice(&[0xff; 64]));
     assert_eq!(Bundle::open(&slot).unwrap_err(), ModelError::Trailing(64));
-    assert_eq!(Held::open_prefix(&slot).unwrap().model_info(true).bytes as usize, file.len());
+    assert_eq!(Held::open_prefix::<Portable>(&slot).unwrap().model_info(true).bytes as usize, file.len());
 }
 
 #[test]
@@ -96,7 +97,7 @@ fn misaligned_bytes_are_an_error() {
 #[test]
 fn a_slot_without_a_model_is_an_error() {
     for filler in [0x00, 0xff] {
-        assert!(Held::open_prefix(&[filler; 4096]).is_err());
+        assert!(Held::open_prefix::<Portable>(&[filler; 4096]).is_err());
     }
     assert!(matches!(Bundle::open(&[]), Err(ModelError::Truncated { needed: 8, have: 0 })));
 }

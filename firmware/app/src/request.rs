@@ -13,8 +13,8 @@ use sirocco::summary::{ModelInfo, ModelKind, SelfTest, name};
 use sirocco::trajectory::Trajectory;
 use sirocco::wire::store::{ModelRequest, Origin};
 use sirocco::wire::{
-    self, Ask, DeviceError, FrameBuffer, FrameError, Hello, Info, Message, PROTOCOL_VERSION, REQUESTS, Request, Response,
-    Statistics, ask,
+    self, Ask, DeviceError, FrameBuffer, FrameError, Hello, Info, Message, PROTOCOL_VERSION, REQUESTS, Request,
+    Response, Statistics, ask,
 };
 
 /// What lasts when another model takes over: the half-received frame, the observations, the counters.
@@ -242,11 +242,12 @@ impl<'a> App<'a> {
     }
 
     fn observe(&mut self, place: u16, observation: Observation) -> Result<u16, DeviceError> {
-        let refused = DeviceError::Place { place, kept: self.kept() };
+        let kept = self.kept();
+        let refused = DeviceError::Place { place, kept };
         let observations = &mut self.conversation.observations;
         match observations.get_mut(usize::from(place)) {
             Some(filled) => *filled = observation,
-            None if observations.len() == usize::from(place) => observations.push(observation).map_err(|_| refused)?,
+            None if place == kept => observations.push(observation).map_err(|_| refused)?,
             None => return Err(refused),
         }
         Ok(self.kept())
