@@ -1,7 +1,7 @@
 //! Flash as the model store sees it: areas that are erased page by page, written word by word, and read in place.
 //!
 //! A board brings three [`Area`]s: two slots and the activation records (at least two pages). They may share a chip;
-//! `support/nor` makes areas from any driver with `embedded-storage`'s `NorFlash`, `support/ram-flash` from RAM.
+//! `support/flash` makes areas from any driver with `embedded-storage`'s `NorFlash`, and from RAM.
 
 /// How an area is erased and written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -32,7 +32,7 @@ struct UsbDevice {
 /// Sirocco boards first, then probes, then adapters. The numbers are from the driver tables of the Linux kernel
 /// (`drivers/usb/serial`) and the documentation of the probes.
 const USB_DEVICES: [UsbDevice; 9] = [
-    // The numbers and the name that `firmware/support/usb-serial` states.
+    // The numbers and the name that `firmware/support/device/src/usb.rs` states.
     device(0x16C0, &[0x27DD], Some("github.com/sirocco-rs"), "Sirocco board"),
     device(0x1366, &[], None, "J-Link probe"),
     device(0x0483, &[0x374B, 0x374E, 0x374F, 0x3752, 0x3753, 0x3754], None, "ST-Link probe"),
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn the_firmware_states_the_numbers_and_the_name_that_are_recognized() {
         let text =
-            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../firmware/support/usb-serial/src/lib.rs"))
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../firmware/support/device/src/usb.rs"))
                 .unwrap();
         let UsbDevice { vendor, products, maker, .. } = USB_DEVICES[0];
         assert!(text.contains(&format!("UsbVidPid({vendor:#06X}, {:#06X})", products[0]).replace("0X", "0x")));

@@ -3,23 +3,18 @@
 #![no_main]
 #![allow(unsafe_code, reason = "a symbol that the boot ROM looks for, its flash routines, unmasking an interrupt")]
 
-use cortex_m::peripheral::NVIC;
-use rp235x_hal::clocks::init_clocks_and_plls;
-use rp235x_hal::pac::{Interrupt, Peripherals, interrupt};
-use rp235x_hal::rom_data;
-use rp235x_hal::usb::UsbBus;
-use rp235x_hal::watchdog::Watchdog;
-use sirocco_rp_flash::{Flash, Rom};
-use sirocco_usb_serial::{UsbBusAllocator, UsbSerial};
+#[path = "../../../support/pico.rs"]
+mod pico;
 
-/// The crystal on the board, in Hz.
-const CRYSTAL: u32 = 12_000_000;
-/// Where the processor reads the flash.
-const XIP: u32 = 0x1000_0000;
+use rp235x_hal as hal;
+use rp235x_hal::pac::{Peripherals, USB as UsbRegisters, USB_DPRAM as UsbMemory};
+
+/// The name of the USB port.
+const PRODUCT: &str = "Sirocco on Pico 2";
 /// Bytes of flash on the board.
 const FLASH: u32 = 4 * 1024 * 1024;
-/// Where the ROM leaves the code that set up XIP.
-const BOOT_RAM: u32 = 0x400E_0000;
+/// Where the ROM leaves the code that sets up XIP: at the start of the boot RAM (datasheet, 5.4.8).
+const SETUP: u32 = 0x400E_0000;
 
 /// Tells the boot ROM that this is a program for the secure state of an Arm core.
 // SAFETY: `memory.x` places this section where the ROM looks for it.
@@ -27,41 +22,14 @@ const BOOT_RAM: u32 = 0x400E_0000;
 #[used]
 static IMAGE_DEF: rp235x_hal::block::ImageDef = rp235x_hal::block::ImageDef::secure_exe();
 
-static USB: UsbSerial<UsbBus> = UsbSerial::new();
-
 #[cortex_m_rt::entry]
 fn main() -> ! {
     // The first call of the program finds them.
-    let Some(mut chip) = Peripherals::take() else { panic!("peripherals taken") };
-    let mut watchdog = Watchdog::new(chip.WATCHDOG);
-    let clocks = init_clocks_and_plls(
-        CRYSTAL,
-        chip.XOSC,
-        chip.CLOCKS,
-        chip.PLL_SYS,
-        chip.PLL_USB,
-        &mut chip.RESETS,
-        &mut watchdog,
-    );
-    let Ok(clocks) = clocks else { panic!("clocks") };
-    let bus = UsbBus::new(chip.USB, chip.USB_DPRAM, clocks.usb_clock, true, &mut chip.RESETS);
-    let port = USB.start(UsbBusAllocator::new(bus), "Sirocco on Pico 2");
-    // SAFETY: the handler below may run from here on; no critical section is being held.
-    unsafe { NVIC::unmask(Interrupt::USBCTRL_IRQ) };
-    let rom = Rom {
-        connect_internal_flash: rom_data::connect_internal_flash::ptr(),
-        flash_exit_xip: rom_data::flash_exit_xip::ptr(),
-        flash_range_erase: rom_data::flash_range_erase::ptr(),
-        flash_range_program: rom_data::flash_range_program::ptr(),
-        flash_flush_cache: rom_data::flash_flush_cache::ptr(),
-    };
-    // SAFETY: the ROM has put the code that sets up XIP at the start of the boot RAM (datasheet, 5.4.8).
-    // The other core was never started, and no DMA channel either.
-    let flash = unsafe { Flash::new(rom, BOOT_RAM as *const u32, XIP as *const u8, FLASH) };
-    sirocco_device::run(env!("CARGO_PKG_NAME"), port, flash, XIP)
-}
-
-#[interrupt]
-fn USBCTRL_IRQ() {
-    USB.interrupt();
+    let Some(chip) = Peripherals::take() else { panic!("peripherals taken") };
+    pico::run(pico::Chip {
+        clocks: (chip.XOSC, chip.CLOCKS, chip.PLL_SYS, chip.PLL_USB),
+        watchdog: chip.WATCHDOG,
+        resets: chip.RESETS,
+        usb: (chip.USB, chip.USB_DPRAM),
+    })
 }

@@ -7,6 +7,8 @@
 mod fault;
 mod inbox;
 mod partition;
+#[cfg(feature = "usb")]
+pub mod usb;
 
 pub use inbox::Inbox;
 

@@ -4,7 +4,7 @@
 use core::cell::RefCell;
 use core::ops::Range;
 use embedded_storage::nor_flash::NorFlash;
-use sirocco_nor::Partition;
+use sirocco_flash::nor::Partition;
 
 /// The partition that the processor reads at `range`; `origin` is where it reads the driver's first byte.
 pub fn of<F: NorFlash>(driver: &RefCell<F>, origin: u32, range: Range<*mut u8>) -> Partition<'_, F> {

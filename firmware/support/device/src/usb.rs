@@ -2,16 +2,14 @@
 //!
 //! A board makes a `static` [`UsbSerial`], hands it the chip's USB bus once, and calls [`UsbSerial::interrupt`] from
 //! its USB interrupt. The host is then served while the firmware thinks.
-#![no_std]
-#![forbid(unsafe_code)]
 
 pub use usb_device::bus::UsbBusAllocator;
 
+use crate::Inbox;
 use core::cell::RefCell;
 use core::convert::Infallible;
 use critical_section::Mutex;
 use embedded_io::{ErrorType, Read, Write};
-use sirocco_device::Inbox;
 use static_cell::StaticCell;
 use usb_device::UsbError;
 use usb_device::bus::UsbBus;

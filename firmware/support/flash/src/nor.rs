@@ -1,7 +1,6 @@
 //! Model flash through any driver that implements `embedded-storage`'s `NorFlash`: nearly every HAL has one.
 //!
 //! The areas of one chip share its driver. Reading goes past the driver: the chip is memory-mapped.
-#![no_std]
 #![allow(unsafe_code, reason = "memory-mapped flash")]
 
 use core::cell::RefCell;

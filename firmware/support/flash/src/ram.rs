@@ -2,7 +2,6 @@
 //!
 //! Writing clears bits, erasing sets them, and both proceed byte by byte: an emulator that is killed in between leaves
 //! behind what a real chip might. Where the emulator keeps this RAM in a file, its content survives.
-#![no_std]
 #![allow(unsafe_code, reason = "a fixed range of memory")]
 
 use core::marker::PhantomData;

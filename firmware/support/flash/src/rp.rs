@@ -10,7 +10,6 @@
 //!
 //! **Not tried on hardware here.** The order of the calls and the arithmetic are tested on the host, and that
 //! `without_xip` lies in RAM and calls nothing directly is tested in the firmware's ELF file.
-#![no_std]
 #![allow(unsafe_code, reason = "routines in ROM, and flash that is read in place")]
 
 use core::sync::atomic::{Ordering, compiler_fence};

@@ -6,7 +6,7 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
 use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::NVIC;
-use sirocco_ram_flash::RamFlash;
+use sirocco_flash::ram::RamFlash;
 
 /// A register that is read and written as 32 bits.
 #[repr(transparent)]
