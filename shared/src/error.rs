@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Why a model file was refused. The reader reports the first defect it meets; nothing is ever read past it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ModelError {
     /// The bytes end before the file does.
     #[error("truncated: {have} bytes, the file needs {needed}")]
@@ -97,6 +98,7 @@ pub enum ModelError {
 
 /// What there can be too many of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Countable {
     /// Tensors.
     Tensors,
@@ -112,6 +114,7 @@ pub enum Countable {
 
 /// What can be wrong with a node of an image network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum NodeDefect {
     /// No operation of that name.
     #[error("unknown operation")]
@@ -138,6 +141,7 @@ pub enum NodeDefect {
 
 /// The tensors of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum TensorKind {
     /// `layers.N.weight`
     Weight,
@@ -165,6 +169,7 @@ macro_rules! keys {
     ($($(#[$doc:meta])* $variant:ident = $text:literal),+ $(,)?) => {
         /// Metadata keys the reader needs. Others are carried along and shown by `inspect`.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         pub enum Key { $($(#[$doc])* $variant),+ }
         impl Key {
             /// The key as it stands in `__metadata__`.

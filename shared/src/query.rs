@@ -21,6 +21,7 @@ pub struct Query {
 
 /// Why a query has no answer. (A query outside the training domain has one, with a flag.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum QueryError {
     /// A quantity is NaN or infinite.
     #[error("quantity {0} of the query is not a finite number")]

@@ -12,6 +12,7 @@ pub type Name = heapless::String<32>;
 
 /// The kind of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ModelKind {
     /// Answers queries about a differential equation.
     #[error("a solution bundle")]

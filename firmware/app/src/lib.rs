@@ -28,5 +28,5 @@ pub use built_in::built_in;
 pub use images::Arena;
 pub use push::{Bench, Push};
 pub use request::{App, Conversation, Received, Reply};
-pub use serve::{Event, Stopped, serve};
+pub use serve::serve;
 pub use store::{Opened, Store};

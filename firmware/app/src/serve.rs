@@ -1,4 +1,6 @@
 //! The main loop over any serial port with `embedded-io` traits: open a model, answer until another one is activated.
+//!
+//! Its log goes its own way (semihosting, RTT): the serial port carries nothing but the protocol.
 
 use crate::board::Board;
 use crate::images::Arena;
@@ -6,59 +8,37 @@ use crate::push::Push;
 use crate::request::{App, Conversation, Received, Reply};
 use crate::store::Store;
 use embedded_io::{Read, Write};
-use sirocco::error::ModelError;
 use sirocco::summary::ModelInfo;
 use sirocco::wire::store::ModelAnswer;
 use sirocco::wire::{DeviceError, Response};
 
-/// Something for the log.
-#[derive(Debug, Clone, Copy)]
-pub enum Event<'m> {
-    /// A model answers from now on.
-    Opened(&'m ModelInfo),
-    /// The model that should answer was refused.
-    SlotRefused(ModelError),
-    /// Not even the built-in model could be opened.
-    BuiltInRefused(ModelError),
-    /// A request was refused.
-    Refused(DeviceError),
+/// Writes a line to the log: level, format, values. Without the feature `log` it only looks at the values.
+macro_rules! log {
+    ($level:ident, $format:literal $(, $value:expr)*) => {{
+        #[cfg(feature = "log")]
+        defmt::$level!($format $(, $value)*);
+        #[cfg(not(feature = "log"))]
+        let _ = ($(&$value,)*);
+    }};
 }
 
-/// Why the main loop ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stopped {
-    /// Not even the built-in model could be opened.
-    NoModel,
-    /// The serial port failed.
-    Port,
-}
-
-/// Answers requests on `port` until it fails.
+/// Answers requests on `port` until it fails, or until not even the built-in model can be opened; the log says which.
 ///
 /// `port.read` must wait for at least one byte; that is where a board sleeps. The loop outlives the model: an
 /// activation opens the new one as a reset would, but keeps observations, counters and what is half received.
-pub fn serve<P: Read + Write>(
-    board: Board,
-    mut store: Store<'_>,
-    built_in: &[u8],
-    mut arena: Arena<'_>,
-    port: P,
-    mut log: impl FnMut(Event<'_>),
-) -> Stopped {
+pub fn serve<P: Read + Write>(board: Board, mut store: Store<'_>, built_in: &[u8], mut arena: Arena<'_>, port: P) {
+    log!(info, "sirocco {=str} on {=str}", env!("CARGO_PKG_VERSION"), board.name);
     let mut conversation = Conversation::new();
     let mut line = Line { port, received: [0; 64], next: 0, end: 0 };
     loop {
         let (opened, push) = store.open(board.open, built_in, arena.room());
         let held = match opened.held() {
             Ok(held) => held,
-            Err(error) => {
-                log(Event::BuiltInRefused(error));
-                return Stopped::NoModel;
-            }
+            Err(error) => return log!(error, "the built-in model was refused: {}", error),
         };
         let mut app = App::new(board, opened, &held, &mut conversation, arena.again());
-        if answer(&mut app, push, &mut line, &mut log).is_err() {
-            return Stopped::Port;
+        if answer(&mut app, push, &mut line).is_err() {
+            return log!(error, "the serial port failed");
         }
     }
 }
@@ -82,39 +62,48 @@ impl<P: Read + Write> Line<P> {
         }
     }
 
-    fn send(&mut self, reply: Reply<'_>, log: &mut impl FnMut(Event<'_>)) -> Result<(), P::Error> {
+    fn send(&mut self, reply: Reply<'_>) -> Result<(), P::Error> {
         self.port.write_all(reply.frame)?;
         if let Some(error) = reply.refused {
-            log(Event::Refused(error));
+            log!(warn, "a request was refused: {}", error);
         }
         Ok(())
     }
 }
 
+/// Logs which model answers.
+fn announce(model: &ModelInfo) {
+    log!(
+        info,
+        "model from the {=str}: {=str} ({=str}, {=str}), {=u32} bytes, crc32 {=u32:08x}",
+        if model.from_slot { "slot" } else { "firmware" },
+        model.subject(),
+        model.form().as_str(),
+        model.scheme.as_str(),
+        model.bytes,
+        model.crc32
+    );
+}
+
 /// Answers until another model is activated.
-fn answer<P: Read + Write>(
-    app: &mut App<'_>,
-    mut push: Push<'_>,
-    line: &mut Line<P>,
-    log: &mut impl FnMut(Event<'_>),
-) -> Result<(), P::Error> {
+fn answer<P: Read + Write>(app: &mut App<'_>, mut push: Push<'_>, line: &mut Line<P>) -> Result<(), P::Error> {
     if let Some(error) = app.slot_error() {
-        log(Event::SlotRefused(error));
+        log!(error, "the model that should answer was refused: {}", error);
     }
-    log(Event::Opened(&app.model()));
+    announce(&app.model());
     loop {
         match app.receive(line.byte()?) {
             None => {}
             Some(Received::Reply(reply)) => {
-                line.send(reply, log)?;
+                line.send(reply)?;
                 while let Some(reply) = app.more() {
-                    line.send(reply, log)?;
+                    line.send(reply)?;
                 }
             }
             Some(Received::Model { sequence, request }) => {
                 let result = push.handle(&request, app.bench(&request));
                 let activated = matches!(result, Ok(ModelAnswer::Activated(_)));
-                line.send(app.answer(sequence, result.map(Response::Model).map_err(DeviceError::Store)), log)?;
+                line.send(app.answer(sequence, result.map(Response::Model).map_err(DeviceError::Store)))?;
                 if activated {
                     return Ok(());
                 }

@@ -120,6 +120,7 @@ impl Calibration {
 
 /// Why a calibration has no estimate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum CalibrationError {
     /// There are fewer observations than unknowns, or, with relative weights, not more.
     #[error("{have} observations, at least {need} are needed")]

@@ -173,6 +173,7 @@ pub enum SampleAnswer {
 
 /// Why an image was not received or classified, or a sample not found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ImageRefusal {
     /// The chunk is not the next one.
     #[error("the next chunk of the image begins at byte {next}")]

@@ -200,6 +200,7 @@ pub struct Info {
 
 /// Why a device refused a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum DeviceError {
     /// The frame could not be decoded.
     #[error("the device could not read the request: {0}")]

@@ -112,6 +112,7 @@ pub enum SlotContent {
 
 /// Why a model was not received, checked or activated. The model that answered before still does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StoreError {
     /// The board cannot write its flash.
     #[error("this board's firmware cannot write models to its flash")]

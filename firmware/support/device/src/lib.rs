@@ -43,6 +43,6 @@ pub fn run_read_only(name: &'static str, port: impl Read + Write) -> ! {
 fn serve(name: &'static str, port: impl Read + Write, store: Store<'_>) -> ! {
     // It ends only if no request can be answered any more; why is in the log.
     let arena = Arena::new(memory::arena());
-    sirocco_serve::serve(sirocco_cortex_m::board(name), store, sirocco_firmware::built_in(), arena, port);
+    sirocco_firmware::serve(sirocco_cortex_m::board(name), store, sirocco_firmware::built_in(), arena, port);
     fault::reset()
 }

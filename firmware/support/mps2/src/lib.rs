@@ -42,7 +42,7 @@ pub fn run(image: Image) -> ! {
     let store = Store::new([&mut slot_0, &mut slot_1], &mut records);
     // It ends only if no request can be answered any more; why is in the log.
     let arena = Arena::new(sirocco_cortex_m::memory::arena());
-    sirocco_serve::serve(board, store, sirocco_firmware::built_in(), arena, port);
+    sirocco_firmware::serve(board, store, sirocco_firmware::built_in(), arena, port);
     semihosting::process::exit(1)
 }
 
