@@ -17,14 +17,14 @@ pub fn samples(
 ) -> Figure {
     let last = samples.iter().fold(1, |last, sample| last.max(sample.number));
     let across = |height: f32| vec![(0.0, f64::from(height)), (f64::from(last), f64::from(height))];
-    let kept = |name: &str, colour, withheld| Line {
+    let kept = |name: &str, color, withheld| Line {
         name: name.to_owned(),
         points: samples
             .iter()
             .filter(|sample| sample.abstained == withheld)
             .map(|sample| (f64::from(sample.number), f64::from(sample.entropy)))
             .collect(),
-        colour,
+        color,
         stroke: Stroke::Dots,
     };
     let mut lines = vec![kept("answered", 0, false), kept("withheld", 1, true)];
@@ -32,7 +32,7 @@ pub fn samples(
     let band = usual.map(|Reference { mean, deviation }| {
         let ends = (f64::from(mean - deviation).max(0.0), f64::from(mean + deviation));
         let points = [0.0, f64::from(last)].map(|x| (x, ends.0, ends.1)).to_vec();
-        Ground::Band { name: "usual: mean and one standard deviation".to_owned(), colour: 2, points }
+        Ground::Band { name: "usual: mean and one standard deviation".to_owned(), color: 2, points }
     });
     let x = Axis::linear("number of the image").over(0.0, f64::from(last));
     let panel = Panel::new(330, x, Axis::linear("predictive entropy (nats)"), Content::Lines(lines)).on(band);
@@ -84,7 +84,7 @@ pub fn trajectory(title: &str, points: &[Certified], units: Units) -> Figure {
             (f64::from(p.t), at(p) - reach, at(p) + reach)
         });
         let name = if component == 0 { "certified error".to_owned() } else { String::new() };
-        ground.push(Ground::Band { name, colour: component, points: band.collect() });
+        ground.push(Ground::Band { name, color: component, points: band.collect() });
     }
     let marked = |holds: fn(&Certified) -> bool| spans(&points.iter().map(|p| (p.t, holds(p))).collect::<Vec<_>>());
     let outside = marked(|p| p.answer.as_ref().is_ok_and(|c| !c.prediction.in_domain));
@@ -151,14 +151,14 @@ pub fn calibration(title: &str, fit: &Fit, units: Units) -> Figure {
             let reach = 2.0 * units.scaled(u.standard_error);
             (t, units.scaled(u.value) - reach, units.scaled(u.value) + reach)
         });
-        ground.push(Ground::Band { name: "two standard errors".to_owned(), colour: index, points: band.collect() });
+        ground.push(Ground::Band { name: "two standard errors".to_owned(), color: index, points: band.collect() });
         for (observation, _) in seen.clone() {
             let Some(sigma) = unit.map(|unit| unit * observation.sigma) else { continue };
             let ends = [observation.value - sigma, observation.value + sigma];
             let points = ends.map(|v| (f64::from(observation.t), units.scaled(v))).to_vec();
-            lines.push(Line { name: String::new(), points, colour: index, stroke: Stroke::Faint });
+            lines.push(Line { name: String::new(), points, color: index, stroke: Stroke::Faint });
         }
-        let dots = |name: String, points| Line { name, points, colour: index, stroke: Stroke::Dots };
+        let dots = |name: String, points| Line { name, points, color: index, stroke: Stroke::Dots };
         let observed = seen.clone().map(|(o, _)| (f64::from(o.t), units.scaled(o.value)));
         lines.push(dots(format!("{name} observed"), observed.collect()));
         let off = seen.map(|(o, fitted)| {
@@ -174,7 +174,7 @@ pub fn calibration(title: &str, fit: &Fit, units: Units) -> Figure {
     if let Some(peak) = peak {
         panel = panel.mark(Mark::Vertical { at: peak.value.into(), label: "peak".to_owned() });
     }
-    let zero = Line { name: String::new(), points: vec![(0.0, 0.0), (end, 0.0)], colour: 5, stroke: Stroke::Faint };
+    let zero = Line { name: String::new(), points: vec![(0.0, 0.0), (end, 0.0)], color: 5, stroke: Stroke::Faint };
     residuals.push(zero);
     let label = "residual (standard deviations)";
     let panels = vec![panel, Panel::new(220, x(units.time()), Axis::linear(label), Content::Lines(residuals))];

@@ -133,14 +133,14 @@ fn kept_images_are_shown_by_their_entropy() {
     let samples = [sample(4, 0.2, false), sample(9, 0.7, true), sample(50, 1.1, true)];
     let usual = Some(Reference { mean: 0.1, deviation: 0.2 });
     let figure = sirocco_tools::figure::samples("kept", &samples, Some(0.6), usual, 640);
-    let svg = figure.svg().unwrap();
+    let svg = figure.svg();
     let texts = well_formed(&svg);
     for text in ["answered", "withheld", "threshold", "usual: mean and one standard deviation", "50"] {
         assert!(texts.iter().any(|t| t == text), "{text} is not in {texts:?}");
     }
     // Three dots in the legend for each of two kinds, and one for each image.
     assert_eq!((svg.matches("<circle").count(), svg.matches("<polygon").count()), (3 + 3 + 3, 1));
-    well_formed(&sirocco_tools::figure::samples("none", &[], None, None, 640).svg().unwrap());
+    well_formed(&sirocco_tools::figure::samples("none", &[], None, None, 640).svg());
     let usage = plot(&["--samples", "--json"]);
     assert!(usage.status.code() == Some(2) && String::from_utf8_lossy(&usage.stderr).contains("--port"));
 }

@@ -1,18 +1,33 @@
-//! Colours that people with any kind of colour vision can tell apart, on white and on dark paper.
+//! Colors that people with any kind of color vision can tell apart, on white and on dark paper.
 
-use plotters::style::RGBColor;
+use std::fmt::{self, Display};
 
-/// Stands for the page's text colour. The SVG text carries `currentColor` in its place.
-pub const INK: RGBColor = RGBColor(1, 2, 3);
+/// A color of a drawing; its text is SVG's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Color {
+    /// The color of the page's text.
+    Ink,
+    /// Red, green and blue.
+    Rgb(u8, u8, u8),
+}
 
-/// Qualitative colours (Okabe and Ito, 2008, without black and yellow, which vanish on dark or white paper).
-const QUALITATIVE: [RGBColor; 6] = [
-    RGBColor(0x00, 0x72, 0xB2),
-    RGBColor(0xD5, 0x5E, 0x00),
-    RGBColor(0x00, 0x9E, 0x73),
-    RGBColor(0xCC, 0x79, 0xA7),
-    RGBColor(0xE6, 0x9F, 0x00),
-    RGBColor(0x56, 0xB4, 0xE9),
+impl Display for Color {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Color::Ink => f.write_str("currentColor"),
+            Color::Rgb(red, green, blue) => write!(f, "#{red:02X}{green:02X}{blue:02X}"),
+        }
+    }
+}
+
+/// Qualitative colors (Okabe and Ito, 2008, without black and yellow, which vanish on dark or white paper).
+const QUALITATIVE: [Color; 6] = [
+    Color::Rgb(0x00, 0x72, 0xB2),
+    Color::Rgb(0xD5, 0x5E, 0x00),
+    Color::Rgb(0x00, 0x9E, 0x73),
+    Color::Rgb(0xCC, 0x79, 0xA7),
+    Color::Rgb(0xE6, 0x9F, 0x00),
+    Color::Rgb(0x56, 0xB4, 0xE9),
 ];
 
 /// Stops of the viridis map (van der Walt and Smith, 2015), evenly spaced: lightness rises evenly with the value.
@@ -30,13 +45,13 @@ const VIRIDIS: [[u8; 3]; 11] = [
     [253, 231, 37],
 ];
 
-/// The colour of series number `index`; they repeat after six.
-pub fn qualitative(index: usize) -> RGBColor {
+/// The color of series number `index`; they repeat after six.
+pub fn qualitative(index: usize) -> Color {
     QUALITATIVE[index % QUALITATIVE.len()]
 }
 
-/// The colour of a share of the value range, 0 (dark blue) to 1 (yellow).
-pub fn sequential(share: f64) -> RGBColor {
+/// The color of a share of the value range, 0 (dark blue) to 1 (yellow).
+pub fn sequential(share: f64) -> Color {
     let last = VIRIDIS.len() - 1;
     let at = share.clamp(0.0, 1.0) * last as f64;
     let low = (at as usize).min(last - 1);
@@ -44,7 +59,7 @@ pub fn sequential(share: f64) -> RGBColor {
         let (a, b) = (f64::from(VIRIDIS[low][k]), f64::from(VIRIDIS[low + 1][k]));
         (a + (b - a) * (at - low as f64)).round() as u8
     };
-    RGBColor(mix(0), mix(1), mix(2))
+    Color::Rgb(mix(0), mix(1), mix(2))
 }
 
 #[cfg(test)]
@@ -53,10 +68,13 @@ mod tests {
 
     #[test]
     fn lightness_rises_with_the_value() {
-        let light = |c: RGBColor| 0.2126 * f64::from(c.0) + 0.7152 * f64::from(c.1) + 0.0722 * f64::from(c.2);
+        let light = |color: Color| match color {
+            Color::Rgb(r, g, b) => 0.2126 * f64::from(r) + 0.7152 * f64::from(g) + 0.0722 * f64::from(b),
+            Color::Ink => panic!("ink is not a color of a map"),
+        };
         let all: Vec<f64> = (0..=50).map(|k| light(sequential(f64::from(k) / 50.0))).collect();
         assert!(all.windows(2).all(|w| w[1] > w[0]), "{all:?}");
-        assert_eq!(sequential(f64::NAN.max(0.0)), RGBColor(68, 1, 84));
-        assert_eq!(sequential(2.0), RGBColor(253, 231, 37));
+        assert_eq!(sequential(f64::NAN.max(0.0)), Color::Rgb(68, 1, 84));
+        assert_eq!(sequential(2.0), Color::Rgb(253, 231, 37));
     }
 }

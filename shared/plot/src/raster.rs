@@ -4,13 +4,16 @@ use resvg::tiny_skia::{Color, Pixmap, Transform};
 use resvg::usvg::{self, Options, Tree};
 use std::sync::Arc;
 
-/// Why an image could not be made.
+/// Why there is no image of a figure.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RasterError {
-    #[error(transparent)]
+pub enum PlotError {
+    /// A defect of this crate.
+    #[error("the SVG text of a figure is not well-formed: {0}; report this as a defect")]
     Text(#[from] usvg::Error),
+    /// No pixels, or too many.
     #[error("an image of {0} x {1} pixels cannot be made")]
     Size(f32, f32),
+    /// The pixels cannot be written as PNG.
     #[error("the image cannot be encoded: {0}")]
     Encode(String),
 }
@@ -31,17 +34,17 @@ fn raised(svg: &str) -> String {
 }
 
 /// Renders it on white, in a font that is part of the program: no machine needs to have any.
-pub(crate) fn png(svg: &str, scale: f32) -> Result<Vec<u8>, RasterError> {
+pub(crate) fn png(svg: &str, scale: f32) -> Result<Vec<u8>, PlotError> {
     let mut fonts = usvg::fontdb::Database::new();
     fonts.load_font_data(notosans::REGULAR_TTF.to_vec());
     fonts.load_font_data(notosans::BOLD_TTF.to_vec());
     fonts.set_sans_serif_family("Noto Sans");
     let tree = Tree::from_str(&raised(svg), &Options { fontdb: Arc::new(fonts), ..Options::default() })?;
     let (width, height) = (tree.size().width() * scale, tree.size().height() * scale);
-    let mut image = Pixmap::new(width.round() as u32, height.round() as u32).ok_or(RasterError::Size(width, height))?;
+    let mut image = Pixmap::new(width.round() as u32, height.round() as u32).ok_or(PlotError::Size(width, height))?;
     image.fill(Color::WHITE);
     resvg::render(&tree, Transform::from_scale(scale, scale), &mut image.as_mut());
-    image.encode_png().map_err(|error| RasterError::Encode(error.to_string()))
+    image.encode_png().map_err(|error| PlotError::Encode(error.to_string()))
 }
 
 #[cfg(test)]

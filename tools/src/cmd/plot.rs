@@ -160,7 +160,7 @@ impl Format {
 
     fn write(self, path: &Path, figure: &Figure) -> Result<(), Error> {
         let bytes = match self {
-            Format::Svg => figure.svg()?.into_bytes(),
+            Format::Svg => figure.svg().into_bytes(),
             Format::Png => figure.png(PNG_SCALE)?,
         };
         std::fs::write(path, bytes).map_err(Error::file(path))

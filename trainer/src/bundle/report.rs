@@ -197,7 +197,7 @@ impl Subject<'_> {
         };
         let cells: Vec<_> = (0..CELLS * CELLS).into_par_iter().map(cell).collect();
         let names: Vec<_> = self.ode.quantity_names().collect();
-        let colour = match measure {
+        let color = match measure {
             Measure::LogLoss => Axis::linear("LogLoss"),
             Measure::MaxError => Axis { scale: Scale::Log, ..Axis::linear("maximum error") },
         };
@@ -206,7 +206,7 @@ impl Subject<'_> {
             let unit = self.time_unit.strip_suffix('s').unwrap_or(self.time_unit);
             Axis::linear(if rate { format!("{} (1/{unit})", names[q]) } else { names[q].to_owned() }).over(lo, hi)
         };
-        let content = Content::HeatMap { columns: CELLS, cells, colour };
+        let content = Content::HeatMap { columns: CELLS, cells, color };
         let panel = Panel::new(430, axis(a, left), axis(b, below), content)
             .mark(Mark::Box { x: self.domain[a], y: self.domain[b] });
         Figure::single(title, 560, panel)
@@ -278,11 +278,11 @@ pub fn section(
         format!("{problem}. Dashed: the network; the wide pale line beneath it is the reference.")
     };
     blocks.push(Block::Figures(vec![
-        Image { svg: middle.svg()?, caption: caption(&subject.middle()) },
-        Image { svg: worst.svg()?, caption: caption(&errors.worst) },
+        Image { svg: middle.svg(), caption: caption(&subject.middle()) },
+        Image { svg: worst.svg(), caption: caption(&errors.worst) },
     ]));
     blocks.push(Block::Figures(vec![Image {
-        svg: histogram(errors).svg()?,
+        svg: histogram(errors).svg(),
         caption: format!(
             "Largest error over the components, {} random queries in the box. Half of them stay below the median, \
              99 of 100 below {}.",
@@ -295,7 +295,7 @@ pub fn section(
     for (a, b) in subject.pairs() {
         let title = format!("LogLoss over {} and {}", names[a], names[b]);
         maps.push(Image {
-            svg: subject.map(&title, (a, b), Measure::LogLoss, seed).svg()?,
+            svg: subject.map(&title, (a, b), Measure::LogLoss, seed).svg(),
             caption: format!(
                 "LogLoss, lower is better. White frame: the training box. The map reaches {:.0} % beyond its limits; \
                  each cell averages over time and {DRAWS} problems of the box in the other quantities. Empty cells \
@@ -326,7 +326,7 @@ pub fn section(
 pub fn training_image(title: &str, training: &[Curve]) -> Result<Image, ReportError> {
     let lines = training.iter().enumerate().map(|(k, c)| Line::solid(c.name.clone(), k, c.points.clone())).collect();
     let panel = Panel::new(320, Axis::linear("iteration"), Axis::linear("LogLoss"), Content::Lines(lines));
-    let svg = Figure::single(title, 760, panel).svg()?;
+    let svg = Figure::single(title, 760, panel).svg();
     Ok(Image { svg, caption: "LogLoss during training. No solution data is used, only the equations.".to_owned() })
 }
 

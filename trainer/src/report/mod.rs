@@ -12,9 +12,6 @@ pub use sirocco_plot as plot;
 /// Why a report could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// A plot could not be drawn.
-    #[error(transparent)]
-    Plot(#[from] plot::PlotError),
     /// A file could not be written.
     #[error(transparent)]
     Write(#[from] crate::host::atomic::WriteError),

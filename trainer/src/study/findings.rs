@@ -73,7 +73,7 @@ impl Findings {
         for row in &self.plots {
             let mut images = Vec::new();
             for Plot { name, figure, caption } in row {
-                let svg = figure.svg()?;
+                let svg = figure.svg();
                 atomic::write(&folder.join(format!("{name}.svg")), svg.as_bytes())?;
                 images.push(Image { svg, caption: caption.clone() });
             }

@@ -57,11 +57,11 @@ impl Grid {
         self.probes.iter().map(|probe| probe.measure(problem, mlp)).collect()
     }
 
-    /// A map of `values`, one per cell, in the colours of `colour`.
-    pub fn map(&self, title: &str, values: &[f64], colour: Axis) -> Figure {
+    /// A map of `values`, one per cell, in the colors of `color`.
+    pub fn map(&self, title: &str, values: &[f64], color: Axis) -> Figure {
         let cells = values.iter().map(|v| Some(*v).filter(|v| v.is_finite())).collect();
         let axis = |label: &str, q: usize| Axis::linear(label).over(self.box_[q].0, self.box_[q].1);
-        let content = Content::HeatMap { columns: self.side, cells, colour };
+        let content = Content::HeatMap { columns: self.side, cells, color };
         Figure::single(title, 400, Panel::new(300, axis("I0", AXES[0]), axis("R0", AXES[1]), content))
     }
 }

@@ -176,7 +176,7 @@ fn plots(
         let q = draw.query.quantities(preset.ode);
         (f64::from(q[a]), f64::from(q[b]), answer.logloss)
     };
-    let content = Content::Scatter { points: chosen.iter().map(point).collect(), colour: Axis::linear("LogLoss") };
+    let content = Content::Scatter { points: chosen.iter().map(point).collect(), color: Axis::linear("LogLoss") };
     let axis = |q: usize| Axis::linear(names[q]).over(preset.domain[q].0, preset.domain[q].1 * (1.0 + BEYOND));
     let panel = Panel::new(430, axis(a), axis(b), content).mark(Mark::Box { x: preset.domain[a], y: preset.domain[b] });
     let scatter = Figure::single(format!("Random problems over {}", plane(&names, over)), 560, panel);

@@ -187,7 +187,7 @@ impl Findings {
         let content = Content::Lines(lines.collect());
         let panel =
             Panel::new(380, Axis::log("labels trained on (% of the pool)"), Axis::linear("test accuracy (%)"), content);
-        let svg = Figure::single("Accuracy over labels", 720, panel).svg()?;
+        let svg = Figure::single("Accuracy over labels", 720, panel).svg();
         Ok(Image { svg, caption: "Mean test accuracy over the labels trained on.".to_owned() })
     }
 }
@@ -251,7 +251,7 @@ fn learning_curves(rows: &[Row], outcomes: &[Outcome]) -> Result<Option<Image>, 
         panel("loss on the chosen samples", |p| p.training_loss),
         panel("validation accuracy (%)", |p| p.validation_accuracy),
     ];
-    let svg = Figure { title: "Learning curves".to_owned(), width: 720, panels }.svg()?;
+    let svg = Figure { title: "Learning curves".to_owned(), width: 720, panels }.svg();
     let caption = format!(
         "How well the chosen samples are fitted, and what that is worth on validation images, {:.0} % of the labels; it \
          decides nothing.",
