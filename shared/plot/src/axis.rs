@@ -1,17 +1,17 @@
 //! Axes: range, round tick positions and their labels, linear or logarithmic.
 
-/// What an axis shows, and how.
+/// A quantity, its scale and its range.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
     /// Quantity with its unit, as `time (days)`.
     pub label: String,
     /// Linear or logarithmic.
     pub scale: Scale,
-    /// The range shown; taken from the data where absent. Points outside are not drawn.
+    /// The range shown; `None` takes it from the data. Points outside are not drawn.
     pub range: Option<(f64, f64)>,
 }
 
-/// How a value becomes a length.
+/// How values map to lengths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
     /// In proportion to the value.
@@ -31,14 +31,14 @@ impl Axis {
         Self { label: label.into(), scale: Scale::Log, range: None }
     }
 
-    /// With a fixed range.
+    /// Fixes the range.
     #[must_use]
     pub fn over(mut self, low: f64, high: f64) -> Self {
         self.range = Some((low, high));
         self
     }
 
-    /// Settles range and ticks for these data. `None` if there is nothing finite to show.
+    /// Chooses range and ticks for these data; with `pad`, an automatic range gets a margin. `None` if no value is finite.
     pub(super) fn resolve(&self, data: impl Iterator<Item = f64>, pad: bool) -> Option<Resolved> {
         let (low, high) = match self.range {
             Some(range) => range,
@@ -52,7 +52,7 @@ impl Axis {
     }
 }
 
-/// A settled axis. Positions are in the scale's own coordinate (the value, or its decimal logarithm).
+/// An axis with its range and ticks. Positions are in the scale's own coordinate (the value, or its decimal logarithm).
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Resolved {
     scale: Scale,
@@ -62,7 +62,7 @@ pub(super) struct Resolved {
     pub ticks: Vec<(f64, String)>,
 }
 
-/// Most decades an automatic logarithmic range spans, counted from the top.
+/// The most decades that an automatic logarithmic range spans, counted from the top.
 const MAX_DECADES: f64 = 12.0;
 
 impl Resolved {
@@ -72,7 +72,7 @@ impl Resolved {
             let half = if low == 0.0 { 1.0 } else { low.abs() * 0.5 };
             (low - half, low + half)
         } else if pad {
-            // A quantity that starts at zero keeps its zero.
+            // A range that starts near zero starts at zero.
             let below = if low >= 0.0 && low < 0.05 * width { 0.0 } else { low - 0.04 * width };
             (below, high + 0.04 * width)
         } else {
@@ -110,7 +110,7 @@ impl Resolved {
         Self { scale: Scale::Log, low: a, high: b, ticks }
     }
 
-    /// Where `value` lies on the axis, 0 (low end) to 1; `None` outside.
+    /// The position of `value` on the axis, from 0 (low end) to 1; `None` outside the range.
     pub fn share(&self, value: f64) -> Option<f64> {
         let at = match self.scale {
             Scale::Linear => value,
@@ -121,7 +121,7 @@ impl Resolved {
         (-1e-9..=1.0 + 1e-9).contains(&share).then(|| share.clamp(0.0, 1.0))
     }
 
-    /// The value at a share of the axis: the inverse of [`Resolved::share`].
+    /// The value at a position on the axis: the inverse of [`Resolved::share`].
     pub fn value(&self, share: f64) -> f64 {
         let at = self.low + share * (self.high - self.low);
         match self.scale {
@@ -130,7 +130,7 @@ impl Resolved {
         }
     }
 
-    /// Like [`Resolved::share`], but a value outside is taken to the nearer end.
+    /// Like [`Resolved::share`], but a value outside the range is moved to the nearer end.
     pub fn clamped(&self, value: f64) -> f64 {
         let at = match self.scale {
             Scale::Linear => value,
@@ -145,7 +145,7 @@ pub(super) fn extent(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     values.fold(None, |seen, v| Some(seen.map_or((v, v), |(low, high): (f64, f64)| (low.min(v), high.max(v)))))
 }
 
-/// The round step (1, 2, 2.5 or 5 times a power of ten) next above `raw`.
+/// The next round step (1, 2 or 5 times a power of ten) from `raw` upward.
 fn nice_step(raw: f64) -> f64 {
     let power = 10f64.powf(raw.log10().floor());
     let mantissa = raw / power;
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn degenerate_data_make_an_axis_all_the_same() {
+    fn degenerate_data_still_make_an_axis() {
         assert!(Axis::linear("x").resolve([f64::NAN].into_iter(), true).is_none());
         assert!(Axis::log("x").resolve([0.0, -1.0].into_iter(), true).is_none());
         assert!(!labels(&Axis::linear("x"), &[3.0]).is_empty());

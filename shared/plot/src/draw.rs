@@ -32,7 +32,7 @@ pub(crate) fn figure(figure: &Figure) -> String {
     svg.finish()
 }
 
-/// A panel's frame in pixels with its settled axes.
+/// A panel's frame in pixels, with its axes.
 struct Frame {
     x: Resolved,
     y: Resolved,
@@ -123,7 +123,7 @@ struct Area {
     bottom: f64,
 }
 
-/// Both axes for the panel's data; `None` if there is nothing to show.
+/// Both axes for the panel's data; `None` if no value is finite.
 fn settle(panel: &Panel, bins: &[(f64, f64, usize)]) -> Option<(Resolved, Resolved)> {
     match &panel.content {
         Content::Lines(lines) => {
@@ -169,7 +169,7 @@ fn histogram(panel: &Panel) -> Vec<(f64, f64, usize)> {
     counts.into_iter().enumerate().map(|(k, count)| (edge(k), edge(k + 1), count)).collect()
 }
 
-/// An entry of a legend.
+/// An entry of a legend, with the sample that is drawn beside its name.
 enum Key<'a> {
     Line(&'a Line),
     Band { name: &'a str, color: usize },
@@ -184,7 +184,7 @@ impl Key<'_> {
     }
 }
 
-/// Rows of entries, each with its left end.
+/// Rows of legend entries, each with its left end.
 type Legend<'a> = Vec<Vec<(f64, Key<'a>)>>;
 
 fn legend_rows<'a>(lines: &'a [Line], ground: &'a [Ground], width: f64) -> Legend<'a> {
@@ -260,7 +260,7 @@ fn draw_ground(svg: &mut Svg, frame: &Frame, ground: &Ground) {
             if text_width(label, TICK) > right - left {
                 return;
             }
-            // Above the frame: within it the label would lie on the data.
+            // Above the frame, so that the label does not cover the data.
             svg.text(((left + right) / 2.0, top - 7.0), label, Type::new(TICK, Anchor::Middle))
         }
     }
@@ -274,7 +274,7 @@ fn draw_line(svg: &mut Svg, frame: &Frame, line: &Line) {
     }
 }
 
-/// Drops points closer than a third of a pixel to the last one kept: long histories stay small files.
+/// Drops points closer than a third of a pixel to the last one kept, so that long histories make small files.
 fn thin(points: &[Point]) -> Vec<Point> {
     let mut kept: Vec<Point> = Vec::new();
     for (k, point) in points.iter().enumerate() {

@@ -5,7 +5,7 @@ use crate::{Axis, draw};
 /// One image: panels from top to bottom.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
-    /// Set above the panels, and read out by screen readers.
+    /// Shown above the panels, and read out by screen readers.
     pub title: String,
     /// Width in pixels.
     pub width: u32,
@@ -18,7 +18,7 @@ pub struct Figure {
 pub struct Panel {
     /// Height in pixels, with labels and legend.
     pub height: u32,
-    /// Horizontal axis; an empty label leaves its line out.
+    /// Horizontal axis; with an empty label, no room is left for one.
     pub x: Axis,
     /// Vertical axis.
     pub y: Axis,
@@ -35,7 +35,7 @@ pub struct Panel {
 pub enum Content {
     /// Lines with a legend.
     Lines(Vec<Line>),
-    /// How often values occur. The horizontal axis is that of the values; the vertical one counts.
+    /// How often values occur. The horizontal axis shows the values, the vertical one their numbers.
     Histogram {
         /// The values.
         values: Vec<f64>,
@@ -63,11 +63,11 @@ pub enum Content {
 /// One line of a line plot.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
-    /// Name in the legend; an empty one stays out of it.
+    /// Name in the legend; a line without a name has no entry.
     pub name: String,
-    /// Points in their order; one that is not finite interrupts the line.
+    /// Points in drawing order; a point that is not finite interrupts the line.
     pub points: Vec<(f64, f64)>,
-    /// Number of its color in [`palette::qualitative`].
+    /// Index of its color in [`qualitative`](crate::palette::qualitative).
     pub color: usize,
     /// How it is drawn.
     pub stroke: Stroke,
@@ -80,7 +80,7 @@ pub enum Stroke {
     Solid,
     /// Dashed.
     Dashed,
-    /// Wide and pale: something to lie beneath another line.
+    /// Wide and pale: to lie beneath another line.
     Wide,
     /// Thin and pale: one of many that belong together.
     Faint,
@@ -91,20 +91,20 @@ pub enum Stroke {
 /// Something that lies beneath the data.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ground {
-    /// The room between two curves, as an uncertainty.
+    /// The area between two curves, such as an uncertainty.
     Band {
-        /// Name in the legend; an empty one stays out of it.
+        /// Name in the legend; a band without a name has no entry.
         name: String,
-        /// Number of its color in [`palette::qualitative`].
+        /// Index of its color in [`qualitative`](crate::palette::qualitative).
         color: usize,
-        /// (x, from, to) in the order of x; one that is not finite interrupts the band.
+        /// (x, from, to), ordered by x; a point that is not finite interrupts the band.
         points: Vec<(f64, f64, f64)>,
     },
-    /// A shaded range of the horizontal axis, as what lies outside a domain.
+    /// A shaded range of the horizontal axis, such as times outside the domain.
     Span {
-        /// Its ends; beyond the axis they are cut off.
+        /// Its ends, clamped to the axis.
         x: (f64, f64),
-        /// What it is, set above it.
+        /// Label above it.
         label: String,
     },
 }
@@ -112,14 +112,14 @@ pub enum Ground {
 /// Something drawn on top of the data.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Mark {
-    /// A vertical line with a label, as a median.
+    /// A vertical line with a label, such as a median.
     Vertical {
-        /// Where.
+        /// Position on the horizontal axis.
         at: f64,
-        /// What it is.
+        /// Label beside the line.
         label: String,
     },
-    /// A rectangle, as the box of the training domain.
+    /// A rectangle, such as the box of the training domain.
     Box {
         /// From, to on the horizontal axis.
         x: (f64, f64),
@@ -146,14 +146,14 @@ impl Panel {
         Self { height, x, y, ground: Vec::new(), content, marks: Vec::new() }
     }
 
-    /// With something beneath the data.
+    /// Adds something beneath the data.
     #[must_use]
     pub fn on(mut self, ground: impl IntoIterator<Item = Ground>) -> Self {
         self.ground.extend(ground);
         self
     }
 
-    /// With a mark on top.
+    /// Adds a mark on top of the data.
     #[must_use]
     pub fn mark(mut self, mark: Mark) -> Self {
         self.marks.push(mark);

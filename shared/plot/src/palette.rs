@@ -1,4 +1,4 @@
-//! Colors that people with any kind of color vision can tell apart, on white and on dark paper.
+//! Colors that people with any kind of color vision can tell apart, on light and on dark backgrounds.
 
 use std::fmt::{self, Display};
 
@@ -20,7 +20,7 @@ impl Display for Color {
     }
 }
 
-/// Qualitative colors (Okabe and Ito, 2008, without black and yellow, which vanish on dark or white paper).
+/// Qualitative colors (Okabe and Ito, 2008), without black and yellow, which vanish on dark or light backgrounds.
 const QUALITATIVE: [Color; 6] = [
     Color::Rgb(0x00, 0x72, 0xB2),
     Color::Rgb(0xD5, 0x5E, 0x00),
@@ -30,7 +30,7 @@ const QUALITATIVE: [Color; 6] = [
     Color::Rgb(0x56, 0xB4, 0xE9),
 ];
 
-/// Stops of the viridis map (van der Walt and Smith, 2015), evenly spaced: lightness rises evenly with the value.
+/// Evenly spaced stops of the viridis map (van der Walt and Smith, 2015): lightness rises evenly with the value.
 const VIRIDIS: [[u8; 3]; 11] = [
     [68, 1, 84],
     [72, 36, 117],
@@ -45,12 +45,12 @@ const VIRIDIS: [[u8; 3]; 11] = [
     [253, 231, 37],
 ];
 
-/// The color of series number `index`; they repeat after six.
+/// The color of series number `index`; colors repeat after six.
 pub fn qualitative(index: usize) -> Color {
     QUALITATIVE[index % QUALITATIVE.len()]
 }
 
-/// The color of a share of the value range, 0 (dark blue) to 1 (yellow).
+/// The color of a position in the value range, from 0 (dark blue) to 1 (yellow).
 pub fn sequential(share: f64) -> Color {
     let last = VIRIDIS.len() - 1;
     let at = share.clamp(0.0, 1.0) * last as f64;

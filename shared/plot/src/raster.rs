@@ -1,4 +1,4 @@
-//! SVG text to PNG images.
+//! PNG images of SVG text.
 
 use resvg::tiny_skia::{Color, Pixmap, Transform};
 use resvg::usvg::{self, Options, Tree};
@@ -18,7 +18,7 @@ pub enum PlotError {
     Encode(String),
 }
 
-/// Exponents set by raising ordinary digits: the font has no superscripts of its own.
+/// Replaces superscripts by raised digits: the font has no superscripts of its own.
 fn raised(svg: &str) -> String {
     const SUPERSCRIPTS: &str = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻";
     let (mut out, mut inside) = (String::new(), false);
@@ -33,7 +33,7 @@ fn raised(svg: &str) -> String {
     out
 }
 
-/// Renders it on white, in a font that is part of the program: no machine needs to have any.
+/// Renders SVG text on white, in a font that is part of the program, so that the machine needs none.
 pub(crate) fn png(svg: &str, scale: f32) -> Result<Vec<u8>, PlotError> {
     let mut fonts = usvg::fontdb::Database::new();
     fonts.load_font_data(notosans::REGULAR_TTF.to_vec());
