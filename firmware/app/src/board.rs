@@ -18,6 +18,15 @@ pub struct Board {
     pub open: Open,
 }
 
+impl Board {
+    /// Starts to measure: calling the result returns the ticks since. `None` without a clock.
+    pub(crate) fn stopwatch(&self) -> Option<impl Fn() -> u32 + use<>> {
+        let clock = self.clock?;
+        let start = (clock.read)();
+        Some(move || clock.since(start))
+    }
+}
+
 /// A clock that counts up and wraps.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
@@ -29,7 +38,7 @@ pub struct Clock {
 
 impl Clock {
     /// Ticks since an earlier reading, if the counter has not come round.
-    pub(crate) fn since(&self, earlier: u32) -> u32 {
+    fn since(&self, earlier: u32) -> u32 {
         (self.read)().wrapping_sub(earlier) & (u32::MAX >> (u32::BITS - self.bits.clamp(1, u32::BITS)))
     }
 }

@@ -203,10 +203,10 @@ impl<'a> Images<'a> {
         if self.received < image.len() {
             return Err(ImageRefusal::Incomplete { have: self.received as u32, bytes: image.len() as u32 });
         }
-        let start = board.clock.map(|clock| (clock, (clock.read)()));
+        let stopwatch = board.stopwatch();
         let logits = model.logits(image, arena).map_err(|_| ImageRefusal::Memory)?;
         let answer = logits.classify(self.threshold);
-        let ticks = start.map(|(clock, start)| clock.since(start));
+        let ticks = stopwatch.map(|ticks| ticks());
         self.images = self.images.saturating_add(1);
         self.abstained = self.abstained.saturating_add(answer.abstain.into());
         self.drift.see(answer.entropy);

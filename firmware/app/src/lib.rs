@@ -7,6 +7,7 @@
 //! | `images.rs` | images: received, classified, kept |
 //! | `store.rs`, `records.rs` | which model answers after reset |
 //! | `push.rs` | a new model: received, checked, activated |
+//! | `timing.rs` | how long requests take, for the log |
 //! | `flash.rs`, `board.rs` | what a board brings |
 //!
 //! Nothing here knows a board; see `support` and `boards`.
@@ -22,6 +23,7 @@ pub mod records;
 mod request;
 mod serve;
 mod store;
+mod timing;
 
 pub use board::{Board, Clock};
 pub use built_in::built_in;

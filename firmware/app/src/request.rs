@@ -255,9 +255,9 @@ impl<'a> App<'a> {
 
     fn calibrate(&mut self, task: &Task) -> Result<(Calibration, Option<u32>), DeviceError> {
         let bundle = self.bundle()?;
-        let start = self.board.clock.map(|clock| (clock, (clock.read)()));
+        let stopwatch = self.board.stopwatch();
         let result = calibrate(bundle, &self.conversation.observations, task);
-        let ticks = start.map(|(clock, start)| clock.since(start));
+        let ticks = stopwatch.map(|ticks| ticks());
         let calibration = result?;
         self.calibration = Some(calibration.clone());
         Ok((calibration, ticks))

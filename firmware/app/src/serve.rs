@@ -7,6 +7,7 @@ use crate::images::Arena;
 use crate::push::Push;
 use crate::request::{App, Conversation, Received, Reply};
 use crate::store::Store;
+use crate::timing::{REQUESTS, Times};
 use embedded_io::{Read, Write};
 use sirocco::summary::ModelInfo;
 use sirocco::wire::store::ModelAnswer;
@@ -30,6 +31,7 @@ pub fn serve<P: Read + Write>(board: Board, mut store: Store<'_>, built_in: &[u8
     log!(info, "sirocco {=str} on {=str}", env!("CARGO_PKG_VERSION"), board.name);
     let mut conversation = Conversation::new();
     let mut line = Line { port, received: [0; 64], next: 0, end: 0 };
+    let mut times = Times::default();
     loop {
         let (opened, push) = store.open(board.open, built_in, arena.room());
         let held = match opened.held() {
@@ -37,7 +39,7 @@ pub fn serve<P: Read + Write>(board: Board, mut store: Store<'_>, built_in: &[u8
             Err(error) => return log!(error, "the built-in model was refused: {}", error),
         };
         let mut app = App::new(board, opened, &held, &mut conversation, arena.again());
-        if answer(&mut app, push, &mut line).is_err() {
+        if answer(&board, &mut app, push, &mut line, &mut times).is_err() {
             return log!(error, "the serial port failed");
         }
     }
@@ -85,16 +87,38 @@ fn announce(model: &ModelInfo) {
     );
 }
 
+/// Adds a request to those that were timed, and logs when enough came together.
+fn time(times: &mut Times, stopwatch: Option<impl Fn() -> u32>) {
+    if let Some((mean, deviation)) = stopwatch.and_then(|ticks| times.add(ticks())) {
+        log!(
+            info,
+            "the last {=usize} requests took {=u32} ticks on average, with a standard deviation of {=u32}",
+            REQUESTS,
+            mean as u32,
+            deviation as u32
+        );
+    }
+}
+
 /// Answers until another model is activated.
-fn answer<P: Read + Write>(app: &mut App<'_>, mut push: Push<'_>, line: &mut Line<P>) -> Result<(), P::Error> {
+fn answer<P: Read + Write>(
+    board: &Board,
+    app: &mut App<'_>,
+    mut push: Push<'_>,
+    line: &mut Line<P>,
+    times: &mut Times,
+) -> Result<(), P::Error> {
     if let Some(error) = app.slot_error() {
         log!(error, "the model that should answer was refused: {}", error);
     }
     announce(&app.model());
     loop {
-        match app.receive(line.byte()?) {
+        let byte = line.byte()?;
+        let stopwatch = board.stopwatch();
+        match app.receive(byte) {
             None => {}
             Some(Received::Reply(reply)) => {
+                time(times, stopwatch);
                 line.send(reply)?;
                 while let Some(reply) = app.more() {
                     line.send(reply)?;
@@ -102,6 +126,7 @@ fn answer<P: Read + Write>(app: &mut App<'_>, mut push: Push<'_>, line: &mut Lin
             }
             Some(Received::Model { sequence, request }) => {
                 let result = push.handle(&request, app.bench(&request));
+                time(times, stopwatch);
                 let activated = matches!(result, Ok(ModelAnswer::Activated(_)));
                 line.send(app.answer(sequence, result.map(Response::Model).map_err(DeviceError::Store)))?;
                 if activated {
