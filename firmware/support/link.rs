@@ -1,5 +1,5 @@
-//! Build script of every board: link arguments reach a binary only through its own package, and so does the folder
-//! where `link.x` finds the board's `memory.x`.
+//! Build script of every board. Cargo passes link arguments, and the folder in which `link.x` finds the board's `memory.x`,
+//! only to binaries of the package whose build script states them.
 
 fn main() {
     println!("cargo:rerun-if-changed=memory.x");

@@ -1,18 +1,18 @@
-//! What the request loop needs to know about the board it runs on.
+//! What the request loop needs to know about the board that it runs on.
 
 use sirocco::held::Open;
 use sirocco::wire::Memory;
 
-/// A board, as functions: nothing of it is needed to test the rest.
+/// A board as a set of functions, so that tests on the host can stand in for it.
 #[derive(Debug, Clone, Copy)]
 pub struct Board {
     /// Name of the board: its folder under `firmware/boards`.
     pub name: &'static str,
-    /// Memory use, where the board can tell.
+    /// Memory use; `None` where the board cannot measure it.
     pub memory: fn() -> Option<Memory>,
-    /// Milliseconds since reset, where the board can tell.
+    /// Milliseconds since reset, if the board counts them.
     pub uptime: Option<fn() -> u32>,
-    /// Reads a clock that counts up, where the board has one.
+    /// A clock, if the board has one.
     pub clock: Option<Clock>,
     /// Opens models to be evaluated with the inner loops of the board's processor.
     pub open: Open,
@@ -37,7 +37,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Ticks since an earlier reading, if the counter has not come round.
+    /// Ticks since an earlier reading, less than one period of the counter ago.
     fn since(&self, earlier: u32) -> u32 {
         (self.read)().wrapping_sub(earlier) & (u32::MAX >> (u32::BITS - self.bits.clamp(1, u32::BITS)))
     }

@@ -1,6 +1,6 @@
-//! The model that is part of the firmware: what a board answers with when its slot is empty or refused.
+//! The model that is part of the firmware. It answers if no slot holds a valid model.
 
-/// Tensor data are read in place, so the file must lie at a multiple of 8.
+/// Tensor data are read in place, so the file must be aligned to 8 bytes.
 #[repr(C, align(8))]
 struct Aligned<B: ?Sized>(B);
 

@@ -1,5 +1,5 @@
-//! Images as a state machine: received in chunks, classified, watched for drift, and the most entropic ones kept.
-//! See [`sirocco::wire::image`].
+//! Requests about images as a state machine: images are received in chunks, classified and watched for drift, and those
+//! with the highest predictive entropy are kept. See [`sirocco::wire::image`].
 
 use crate::board::Board;
 use sirocco::classify::Logits;
@@ -14,20 +14,20 @@ use sirocco::wire::image::{
 };
 use sirocco::wire::store::Chunk;
 
-/// Of how many parts of a board's memory for images one is for samples; the rest is what a network works in.
+/// One part in so many of a board's memory for images holds samples; networks work in the rest.
 const PARTS: usize = 4;
 
-/// A board's memory for images, of fixed size: a network either fits when it is opened, or never.
+/// A board's memory for images. Its size is fixed, so a network that fits when it is opened always fits.
 #[derive(Debug)]
 pub struct Arena<'a> {
-    /// An image, and behind it the network's values.
+    /// An image, followed by the network's values.
     work: &'a mut [u32],
     /// Kept images.
     samples: &'a mut [u32],
 }
 
 impl<'a> Arena<'a> {
-    /// Divides the memory.
+    /// Divides the memory between networks and samples.
     pub fn new(memory: &'a mut [u32]) -> Self {
         let samples = memory.len() / PARTS;
         let work = memory.len().saturating_sub(samples);
@@ -42,13 +42,13 @@ impl<'a> Arena<'a> {
         4 * self.work.len() as u32
     }
 
-    /// The same memory, for a while.
-    pub fn again(&mut self) -> Arena<'_> {
+    /// Lends the memory to one model.
+    pub fn reborrow(&mut self) -> Arena<'_> {
         Arena { work: &mut *self.work, samples: &mut *self.samples }
     }
 }
 
-/// What is known about images, as long as one model answers.
+/// The state of the conversation about images, as long as one model answers.
 pub(crate) struct Images<'a> {
     work: &'a mut [u32],
     retained: Retained<'a>,
@@ -67,7 +67,7 @@ struct Answer {
 }
 
 impl<'a> Images<'a> {
-    /// Nothing received yet.
+    /// The state before the first image.
     pub fn new(held: &Held<'_>, arena: Arena<'a>) -> Self {
         let (size, threshold, reference) = match held {
             Held::Image(image) => (image.network.image().size(), image.network.abstain(), image.reference),
@@ -86,21 +86,22 @@ impl<'a> Images<'a> {
         }
     }
 
-    /// The memory that networks work in, for something else; the image in it is forgotten.
-    pub fn spare(&mut self) -> &mut [u32] {
+    /// The memory that networks work in, for other use. It drops the received image.
+    pub fn take_memory(&mut self) -> &mut [u32] {
         (self.received, self.answer) = (0, None);
         self.work
     }
 
-    /// The part of that memory behind the image.
-    pub fn behind(&mut self, network: &Network<'_>) -> &mut [u32] {
+    /// The memory that this network works in. It keeps the received image.
+    pub fn workspace(&mut self, network: &Network<'_>) -> &mut [u32] {
         network.workspace(self.work).map_or(&mut [], |(_, arena)| arena)
     }
 
-    /// Does what is asked about an image.
+    /// Answers a request about an image.
     ///
     /// # Errors
-    /// [`ImageRefusal`].
+    /// If the request does not fit the state of the conversation (a chunk out of order, a question before the image is
+    /// complete) or names something that does not exist.
     pub fn handle(
         &mut self,
         image: &Classifier<'_>,
@@ -129,10 +130,10 @@ impl<'a> Images<'a> {
         Ok(ImageAnswer::Description(self.description(image)))
     }
 
-    /// Does what is asked about samples.
+    /// Answers a request about samples.
     ///
     /// # Errors
-    /// [`ImageRefusal`].
+    /// If there is no such sample, or no such byte in it.
     pub fn samples(&mut self, request: SampleRequest) -> Result<SampleAnswer, ImageRefusal> {
         match request {
             SampleRequest::List { first } => {
@@ -172,11 +173,11 @@ impl<'a> Images<'a> {
         }
     }
 
-    /// Takes a chunk, once: the one before may come again.
+    /// Takes the next chunk. The chunk before may be repeated, as after a lost answer.
     fn chunk(&mut self, network: &Network<'_>, offset: u32, bytes: &Chunk) -> Result<ImageAnswer, ImageRefusal> {
         let (image, _) = network.workspace(self.work).ok_or(ImageRefusal::Memory)?;
         let (offset, end, size) = (offset as usize, offset as usize + bytes.len(), image.len());
-        // A chunk at the beginning is another image, unless it is what has just come.
+        // A chunk at the beginning starts another image.
         let begins = offset == 0;
         let again = !begins && end == self.received && image.get(offset..end) == Some(bytes.as_slice());
         if !begins && offset != self.received && !again {
@@ -194,7 +195,7 @@ impl<'a> Images<'a> {
         Ok(ImageAnswer::Receiving { next: self.received as u32 })
     }
 
-    /// Classifies what was received, once.
+    /// Classifies the received image. Asking again repeats the answer and counts nothing twice.
     fn classify(&mut self, model: &Classifier<'_>, board: &Board) -> Result<Classified, ImageRefusal> {
         if let Some(answer) = &self.answer {
             return Ok(answer.classified);
@@ -231,7 +232,7 @@ impl<'a> Images<'a> {
     }
 }
 
-/// A class's name, or as much of it as fits.
+/// A class's name, cut to what fits a message.
 fn class_name(network: &Network<'_>, class: u8) -> Result<ImageAnswer, ImageRefusal> {
     let classes = network.class_count() as u8;
     let name = network.classes().nth(class.into()).ok_or(ImageRefusal::NoClass { class, classes })?;

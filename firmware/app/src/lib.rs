@@ -1,16 +1,17 @@
-//! What every board does: it holds models in flash and answers requests about one of them, byte in, frame out.
+//! What every board does: it keeps models in flash and answers requests about one of them, byte by byte in, frame by frame
+//! out.
 //!
 //! | file | what |
 //! | --- | --- |
 //! | `serve.rs` | the main loop: a serial port, a store, a log |
 //! | `request.rs` | the conversation as a state machine |
-//! | `images.rs` | images: received, classified, kept |
-//! | `store.rs`, `records.rs` | which model answers after reset |
-//! | `push.rs` | a new model: received, checked, activated |
+//! | `images.rs` | requests about images: received, classified, kept |
+//! | `store.rs`, `records.rs` | which model answers after a reset |
+//! | `push.rs` | requests about models: received, checked, activated |
 //! | `timing.rs` | how long requests take, for the log |
-//! | `flash.rs`, `board.rs` | what a board brings |
+//! | `flash.rs`, `board.rs` | what a board provides |
 //!
-//! Nothing here knows a board; see `support` and `boards`.
+//! Nothing here depends on a board; see `support` and `boards`.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -7,7 +7,7 @@ use sirocco::limits::MAX_CHUNK;
 use sirocco::summary::{self, ModelInfo};
 use sirocco::wire::store::{Chunk, ModelAnswer, ModelList, ModelRequest, Origin, SLOTS, SlotContent, StoreError};
 
-/// What surrounds the model that answers: the flash that may change while it does.
+/// The flash around the model that answers: what may be read and changed while it does.
 pub struct Push<'a> {
     running: Origin,
     built_in: &'a [u8],
@@ -22,7 +22,7 @@ pub struct Push<'a> {
 pub struct Bench<'w> {
     /// Opens a model for the board's processor.
     pub open: Open,
-    /// Memory; its content does not matter.
+    /// Memory that image networks work in; its content does not matter.
     pub memory: &'w mut [u32],
 }
 
@@ -32,7 +32,7 @@ impl Bench<'_> {
     }
 }
 
-/// A file on its way.
+/// A file that is being received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Receiving {
     bytes: u32,
@@ -41,7 +41,7 @@ struct Receiving {
 }
 
 impl<'a> Push<'a> {
-    /// `kept` is the slot that does not change; `free` is the number of the other one, `area`.
+    /// `kept` is the slot that does not change; `area` is the other one, and `free` its number.
     pub(crate) fn new(
         running: Origin,
         built_in: &'a [u8],
@@ -53,10 +53,10 @@ impl<'a> Push<'a> {
         Push { running, built_in, kept, free, area, records, receiving: None }
     }
 
-    /// Does what is asked. After [`ModelAnswer::Activated`] the model that answers must be opened anew.
+    /// Answers a request about models. After [`ModelAnswer::Activated`] the caller must open the model that answers anew.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// If a chunk does not fit the file that is being received, the model is refused, or the flash fails.
     pub fn handle(&mut self, request: &ModelRequest, bench: Bench<'_>) -> Result<ModelAnswer, StoreError> {
         match request {
             ModelRequest::List => Ok(ModelAnswer::List(self.list(bench.open))),
@@ -81,10 +81,10 @@ impl<'a> Push<'a> {
         self.area.bytes().len() as u32
     }
 
-    /// Starts to receive a file, or goes on with it.
+    /// Starts to receive a file, or continues with one that was announced before.
     ///
     /// # Errors
-    /// [`StoreError::TooLarge`].
+    /// If the file is larger than a slot.
     pub fn begin(&mut self, bytes: u32, crc32: u32) -> Result<ModelAnswer, StoreError> {
         let room = self.room();
         if bytes > room {
@@ -96,10 +96,11 @@ impl<'a> Push<'a> {
         Ok(ModelAnswer::Receiving { slot: self.free, next: receiving.next })
     }
 
-    /// Writes a chunk, once: the one before may come again.
+    /// Writes the next chunk. The chunk before may be repeated, as after a lost answer; it is not written again.
     ///
     /// # Errors
-    /// [`StoreError`]; after a failure of the flash the file must be begun again.
+    /// If no file was begun, the chunk is not the next one or has the wrong length, or the flash fails; after that the file
+    /// must be begun again.
     pub fn chunk(&mut self, offset: u32, chunk: &Chunk) -> Result<ModelAnswer, StoreError> {
         let mut receiving = self.receiving.ok_or(StoreError::NotBegun)?;
         let length = chunk.len() as u32;
@@ -127,7 +128,7 @@ impl<'a> Push<'a> {
         !bytes.is_empty() && found == Some(bytes)
     }
 
-    /// Erases the pages that begin here, writes, and reads back.
+    /// Erases the pages that begin within the chunk, writes the chunk, and reads it back.
     fn write(&mut self, offset: u32, chunk: &Chunk) -> Result<(), StoreError> {
         let geometry = self.area.geometry();
         let failed = |at, failure| if failure == Failure::ReadOnly { StoreError::ReadOnly } else { flash(at) };
@@ -136,7 +137,7 @@ impl<'a> Push<'a> {
             self.area.erase(at.checked_div(geometry.page).unwrap_or(0)).map_err(|failure| failed(at, failure))?;
             at = at.saturating_add(geometry.page.max(1));
         }
-        // The last word is filled up as erased flash reads.
+        // The last word is filled up with ones, as erased flash reads.
         let mut words = chunk.clone();
         while !(words.len() as u32).is_multiple_of(geometry.word.max(1)) && words.push(0xFF).is_ok() {}
         self.area.program(offset, &words).map_err(|failure| failed(offset, failure))?;
@@ -164,7 +165,7 @@ impl<'a> Push<'a> {
         };
         let model = check(file, bench)?;
         let newest = records::newest(self.records, None);
-        // As after a lost answer: nothing is written twice.
+        // The request may be repeated, as after a lost answer: nothing is written twice.
         let done = newest.is_some_and(|r| (r.origin, r.bytes, r.crc32) == (origin, model.bytes, model.crc32));
         if !done {
             let append = records::append(self.records, origin, model.bytes, model.crc32);
@@ -194,7 +195,7 @@ fn check(area: &[u8], bench: Bench<'_>) -> Result<ModelInfo, StoreError> {
     }
 }
 
-/// What an area holds.
+/// What an area holds, for a list of models.
 #[inline(never)]
 fn content(open: Open, area: &[u8]) -> SlotContent {
     if is_blank(area.get(..8).unwrap_or(area)) {

@@ -1,17 +1,17 @@
-//! Activation records: a log in flash of which model shall answer. The newest valid record counts.
+//! Activation records: a log in flash that says which model shall answer. The newest valid record counts.
 //!
 //! | bytes | what, little-endian |
 //! | --- | --- |
-//! | 0..4 | sequence number, one more than the record's before |
+//! | 0..4 | sequence number, one more than that of the record before |
 //! | 4..8 | 0 for the model that is part of the firmware, 1 + n for slot n |
 //! | 8..12 | bytes of the model file |
 //! | 12..16 | its checksum |
 //! | 16..28 | zeros |
 //! | 28..32 | CRC-32 (ISO-HDLC) of the 28 bytes before |
 //!
-//! A record is written at the first place of the newest record's page that is still blank, by one write; if there is
-//! none, the next page is erased first, which holds only older records. So whenever power fails, either the new
-//! record is whole and counts, or its checksum is wrong and the one before it counts.
+//! A record is written with one write, at the first blank place of the newest record's page. If that page is full, the next
+//! one is erased first; it holds only older records. So whenever power fails, either the new record is whole and counts, or
+//! its checksum is wrong and the one before it counts.
 
 use crate::flash::{Area, Failure};
 use sirocco::model::CRC32;
@@ -34,7 +34,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// The record as it stands in flash.
+    /// The bytes of the record in flash.
     pub fn encode(&self) -> [u8; RECORD] {
         let origin = match self.origin {
             Origin::BuiltIn => 0,
@@ -51,7 +51,7 @@ impl Record {
         record
     }
 
-    /// Reads a place for a record; `None` if it holds no valid one.
+    /// Reads a record from its place; `None` if the place holds no valid one.
     pub fn decode(place: &[u8]) -> Option<Self> {
         let (body, crc) = place.split_last_chunk::<4>()?;
         if place.len() != RECORD || CRC32.checksum(body) != u32::from_le_bytes(*crc) {
@@ -77,7 +77,7 @@ pub fn newest(area: &dyn Area, below: Option<u32>) -> Option<Record> {
 /// Adds a record with the next sequence number, and reads it back.
 ///
 /// # Errors
-/// The offset at which the flash failed, and how.
+/// If the flash fails: at which offset, and how.
 pub fn append(area: &mut dyn Area, origin: Origin, bytes: u32, crc32: u32) -> Result<Record, (u32, Failure)> {
     let sequence = newest(area, None).map_or(0, |r| r.sequence.saturating_add(1));
     let record = Record { sequence, origin, bytes, crc32 };
@@ -95,7 +95,7 @@ pub fn append(area: &mut dyn Area, origin: Origin, bytes: u32, crc32: u32) -> Re
     if written == Some(&encoded) { Ok(record) } else { Err((place, Failure::Failed)) }
 }
 
-/// Page of the newest record, if there is a record.
+/// The page of the newest record, if there is a record.
 fn newest_page(area: &dyn Area) -> Option<usize> {
     let page = area.geometry().page as usize;
     let places = area.bytes().chunks_exact(RECORD).enumerate();

@@ -17,7 +17,7 @@ use sirocco::wire::{
     Response, Statistics, ask,
 };
 
-/// What lasts when another model takes over: the half-received frame, the observations, the counters.
+/// What outlives a change of the model: the half-received frame, the observations, the counters.
 #[derive(Debug, Clone)]
 pub struct Conversation {
     frames: FrameBuffer,
@@ -55,7 +55,7 @@ pub struct App<'a> {
     streaming: Option<Streaming>,
 }
 
-/// A trajectory that is not all sent.
+/// A trajectory of which some points are still to be sent.
 #[derive(Debug, Clone, Copy)]
 struct Streaming {
     sequence: u16,
@@ -63,7 +63,7 @@ struct Streaming {
     next: u16,
 }
 
-/// What a received byte led to.
+/// What follows from a received byte.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is no heap to put a chunk on")]
 pub enum Received<'f> {
@@ -83,12 +83,12 @@ pub enum Received<'f> {
 pub struct Reply<'f> {
     /// The bytes, with their terminating zero.
     pub frame: &'f [u8],
-    /// Why the request was refused, if it was: something for the log.
+    /// Why the request was refused, if it was; for the log.
     pub refused: Option<DeviceError>,
 }
 
 impl<'a> App<'a> {
-    /// Answers with this model, which fits the arena; `held` is what it holds.
+    /// Starts to answer with `held`, the open model of `opened`, which must fit the arena.
     pub fn new(
         board: Board,
         opened: Opened<'a>,
@@ -100,13 +100,13 @@ impl<'a> App<'a> {
         App { board, opened, held, conversation, images, calibration: None, streaming: None }
     }
 
-    /// What a model is checked with, if that is asked for. An image that was received is then forgotten.
+    /// What a model is checked with, if the request asks for a check. A received image is then dropped.
     pub fn bench(&mut self, request: &ModelRequest) -> Bench<'_> {
         let checks = matches!(request, ModelRequest::Commit | ModelRequest::Activate(_));
-        Bench { open: self.board.open, memory: if checks { self.images.spare() } else { &mut [] } }
+        Bench { open: self.board.open, memory: if checks { self.images.take_memory() } else { &mut [] } }
     }
 
-    /// Which model answers.
+    /// The model that answers.
     pub fn model(&self) -> ModelInfo {
         self.held.model_info(self.opened.origin != Origin::BuiltIn)
     }
@@ -116,7 +116,7 @@ impl<'a> App<'a> {
         self.opened.slot_error
     }
 
-    /// Takes one received byte; at the end of a request, says what follows from it.
+    /// Takes one received byte. The last byte of a request returns the answer, or the request if it is about models.
     pub fn receive(&mut self, byte: u8) -> Option<Received<'_>> {
         let (sequence, result) = match self.conversation.frames.push::<Request>(byte)? {
             Ok(Message { sequence, body, .. }) => {
@@ -142,7 +142,7 @@ impl<'a> App<'a> {
         Some(Received::Reply(self.answer(sequence, result)))
     }
 
-    /// The next frame of an answer that takes several.
+    /// The next frame of an answer that has several.
     pub fn more(&mut self) -> Option<Reply<'_>> {
         let Streaming { sequence, trajectory, next } = self.streaming?;
         let result = self.trajectory(sequence, trajectory, next);
@@ -282,7 +282,7 @@ impl<'a> App<'a> {
 /// To a question for an image network, from a bundle.
 const NO_IMAGES: DeviceError = DeviceError::Kind { held: ModelKind::Bundle };
 
-/// One more, up to the maximum.
+/// Increments a counter, up to its maximum.
 fn count(counter: &mut u32) {
     *counter = counter.saturating_add(1);
 }

@@ -1,6 +1,7 @@
-//! The main loop over any serial port with `embedded-io` traits: open a model, answer until another one is activated.
+//! The main loop over any serial port with `embedded-io` traits: it opens a model and answers until another one is
+//! activated.
 //!
-//! Its log goes its own way (semihosting, RTT): the serial port carries nothing but the protocol.
+//! The log has its own channel (semihosting, RTT): the serial port carries nothing but the protocol.
 
 use crate::board::Board;
 use crate::images::Arena;
@@ -25,8 +26,8 @@ macro_rules! log {
 
 /// Answers requests on `port` until it fails, or until not even the built-in model can be opened; the log says which.
 ///
-/// `port.read` must wait for at least one byte; that is where a board sleeps. The loop outlives the model: an
-/// activation opens the new one as a reset would, but keeps observations, counters and what is half received.
+/// `port.read` must wait for at least one byte; a board sleeps there. An activation opens the new model as a reset would, but
+/// keeps observations, counters and a half-received frame.
 pub fn serve<P: Read + Write>(board: Board, mut store: Store<'_>, built_in: &[u8], mut arena: Arena<'_>, port: P) {
     log!(info, "sirocco {=str} on {=str}", env!("CARGO_PKG_VERSION"), board.name);
     let mut conversation = Conversation::new();
@@ -45,7 +46,7 @@ pub fn serve<P: Read + Write>(board: Board, mut store: Store<'_>, built_in: &[u8
     }
 }
 
-/// The port, and bytes read from it that may wait while a new model is opened.
+/// The port, and bytes read from it but not yet handled; they outlast the opening of a new model.
 struct Line<P> {
     port: P,
     received: [u8; 64],

@@ -1,4 +1,4 @@
-//! The models of a board: which one answers after reset, and which slot is free for a new one.
+//! The models of a board: which one answers after a reset, and which slot is free for a new one.
 
 use crate::flash::{Area, is_blank};
 use crate::push::Push;
@@ -7,13 +7,13 @@ use sirocco::error::ModelError;
 use sirocco::held::{Held, Open};
 use sirocco::wire::store::{Origin, SLOTS};
 
-/// The flash that models live in.
+/// The flash that models are kept in.
 pub struct Store<'a> {
     slots: [&'a mut dyn Area; SLOTS],
     records: &'a mut dyn Area,
 }
 
-/// The model that shall answer. What it holds is opened by [`Opened::held`], once and in one place: it takes some KiB.
+/// The model that shall answer. [`Opened::held`] opens it; call that once, because an open model takes some KiB of stack.
 #[derive(Debug, Clone, Copy)]
 pub struct Opened<'a> {
     /// Opens it for the board's processor.
@@ -22,7 +22,7 @@ pub struct Opened<'a> {
     pub area: &'a [u8],
     /// Where it lies.
     pub origin: Origin,
-    /// Why the model that should answer does not, if it was refused.
+    /// Why the model that was activated last does not answer, if it was refused.
     pub slot_error: Option<ModelError>,
 }
 
@@ -32,23 +32,23 @@ impl<'a> Opened<'a> {
         Opened { open, area: file, origin: Origin::BuiltIn, slot_error: None }
     }
 
-    /// The model.
+    /// Opens the model.
     ///
     /// # Errors
-    /// Why it was refused: of the built-in model only, a defect of the firmware.
+    /// If the built-in model is refused, which is a defect of the firmware; a model in a slot was checked before.
     pub fn held(&self) -> Result<Held<'a>, ModelError> {
         (self.open)(self.area)
     }
 }
 
 impl<'a> Store<'a> {
-    /// A store in these areas. `records` has at least two pages, or power that fails while a model is activated may
-    /// bring back an older one.
+    /// A store in these areas. `records` should have at least two pages: with one, a power failure during an activation may
+    /// bring back an older model.
     pub fn new(slots: [&'a mut dyn Area; SLOTS], records: &'a mut dyn Area) -> Self {
         Store { slots, records }
     }
 
-    /// Opens the model that shall answer, and makes the slot that it does not lie in ready to receive another.
+    /// Finds the model that shall answer, and prepares the other slot to receive a new one.
     ///
     /// That model is the one activated last. If it is damaged, it is the one activated before, if that is still in the
     /// other slot; else the one built in. As long as nothing was ever activated, a valid file in slot 0 counts as
@@ -81,7 +81,7 @@ impl<'a> Store<'a> {
         let (mut error, mut tried) = (None, [false; SLOTS]);
         while let Some(wanted) = record {
             let Origin::Slot(slot) = wanted.origin else { return (Origin::BuiltIn, error) };
-            // A slot is tried once, for its newest record: what it held before is gone.
+            // A slot is checked only against its newest record: the file of an older record was overwritten.
             match tried.get_mut(usize::from(slot)) {
                 Some(tried) if !*tried => {
                     *tried = true;
@@ -124,7 +124,7 @@ impl<'a> Store<'a> {
 }
 
 /// Bytes and checksum of the model at the start of an area, if it is valid and can work in `room` bytes.
-// Not inlined: an open model is large, and should not lie on the stack of who does not need it.
+// Not inlined: an open model is large, and should not lie on its caller's stack.
 #[inline(never)]
 fn identity(open: Open, area: &[u8], room: u32) -> Result<(u32, u32), ModelError> {
     let info = open(area)?.check_memory(room)?.model_info(true);

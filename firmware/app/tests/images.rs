@@ -1,4 +1,4 @@
-//! Images on the host: received, classified, watched and kept, and every way that they can be asked for wrongly.
+//! Requests about images on the host: images are received, classified, watched and kept, and every wrong request is refused.
 
 use sirocco::classify::Classification;
 use sirocco::drift::Reference;
@@ -91,7 +91,7 @@ fn samples(app: &mut App<'_>, request: SampleRequest) -> Result<SampleAnswer, Im
     }
 }
 
-/// An image that is like no other.
+/// An image that differs from every other.
 fn noise(seed: u64) -> Vec<u8> {
     let mut state = seed;
     let step = || {
@@ -151,7 +151,7 @@ fn chunks_are_taken_in_their_order_once_and_of_the_right_length() {
     assert_eq!(chunk(&mut app, 0, &pixels), Ok(256));
     let answer = classify(&mut app, &pixels);
     assert_eq!(answer.number, 1);
-    // The same image once more is another image.
+    // Sending the same image again counts as another image.
     let again = classify(&mut app, &pixels);
     assert_eq!((again.number, again.entropy, again.kept), (2, answer.entropy, false));
 }

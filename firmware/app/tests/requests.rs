@@ -1,4 +1,4 @@
-//! The request loop on the host: every request answered, nothing that comes in makes it panic or fall silent.
+//! The request loop on the host: every request is answered, and no input makes it panic or stop answering.
 
 use proptest::prelude::*;
 use sirocco::bundle::Bundle;
@@ -59,7 +59,7 @@ fn ask(app: &mut App<'_>, request: Request) -> Response {
     answer.body.clone()
 }
 
-/// The middle of the model's domain.
+/// A query in the middle of the model's domain.
 fn inside() -> Query {
     let bundle = Bundle::open(built_in()).unwrap();
     let middle: Vec<f32> = bundle.domain().iter().map(|r| 0.5 * (r.lo + r.hi)).collect();
@@ -104,7 +104,7 @@ fn observations_are_kept_and_calibrated() {
         let value = bundle.state(&query).unwrap()[1];
         seen.push(Observation { t, component: 1, value, sigma: 0.01 });
         let add = Request::ObservationAdd { place, observation: seen[usize::from(place)] };
-        // Once more, as after a lost answer: nothing changes.
+        // Repeated, as after a lost answer: nothing changes.
         for _ in 0..2 {
             assert_eq!(ask(&mut app, add.clone()), Response::Observations { kept: place + 1 });
         }

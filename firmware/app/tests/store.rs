@@ -1,4 +1,4 @@
-//! Models in flash: which one answers after reset, what a push refuses, and what is left when power fails.
+//! Models in flash: which one answers after a reset, what a push refuses, and what is left when power fails.
 
 mod common;
 
@@ -32,7 +32,7 @@ impl Device {
         }
     }
 
-    /// Resets it and does something, with as much power as there is.
+    /// Resets the device and runs `work` on this power supply.
     fn boot<T>(&mut self, power: &Rc<RefCell<Power>>, work: impl FnOnce(Opened<'_>, Push<'_>) -> T) -> T {
         let [mut first, mut second] = self.slots.each_ref().map(|slot| slot.under(power));
         let mut records = self.records.under(power);
@@ -43,7 +43,7 @@ impl Device {
         result
     }
 
-    /// What answers after a reset.
+    /// The model that answers after a reset.
     fn running(&mut self) -> (Origin, u32, Option<ModelError>) {
         self.boot(&Power::without_end(), |model, _| {
             assert_eq!(model.held().unwrap().self_test(&mut []).mismatches, 0);
@@ -56,11 +56,11 @@ impl Device {
     }
 }
 
-/// Bytes that image networks may work in here.
+/// Bytes of working memory for image networks.
 const ROOM: u32 = 0;
 const OPEN: Open = |file| Held::open_prefix::<Portable>(file);
 
-/// A model that differs from the built-in one in its metadata, so that it has a checksum of its own.
+/// A model that differs from the built-in one in its metadata, and so in its checksum.
 fn model(seed: u8) -> Vec<u8> {
     let mut bytes = built_in().to_vec();
     let key = b"\"seed\":\"";
@@ -69,7 +69,7 @@ fn model(seed: u8) -> Vec<u8> {
     seal(bytes)
 }
 
-/// A file with the checksum that fits.
+/// Gives a file the checksum of its bytes.
 fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
     let key = b"\"sirocco.crc32\":\"";
     let at = bytes.windows(key.len()).position(|window| window == key).unwrap() + key.len();
@@ -96,7 +96,7 @@ fn chunk(offset: usize, bytes: &[u8]) -> ModelRequest {
     ModelRequest::Chunk { offset: offset as u32, bytes: bytes.iter().copied().collect() }
 }
 
-/// Sends a whole file and has it checked.
+/// Sends a whole file and asks for its check.
 fn receive(push: &mut Push<'_>, file: &[u8]) -> Result<(u8, ModelInfo), StoreError> {
     let begun = ask(push, begin(file))?;
     let ModelAnswer::Receiving { next, .. } = begun else { panic!("{begun:?}") };
@@ -143,12 +143,12 @@ fn the_model_before_and_the_built_in_one_can_be_had_back() {
     assert_eq!(device.running(), (Origin::Slot(1), crc32(&model(1)), None));
     assert_eq!(switch(&mut device, Origin::BuiltIn), Ok(Origin::BuiltIn));
     assert_eq!(device.running(), (Origin::BuiltIn, crc32(built_in()), None));
-    // The slot used last is kept: the next push goes to the other one.
+    // The slot that was activated last is kept: the next push goes to the other one.
     assert_eq!(device.push(&model(3)), Ok(Origin::Slot(0)));
     assert_eq!(switch(&mut device, Origin::Slot(2)), Err(StoreError::NoSlot { slot: 2 }));
 }
 
-/// Cuts the power at every change of flash that `work` makes, in every way, and looks at the device afterwards.
+/// Cuts the power at every change of flash that `work` makes, in every way, and checks the device afterwards.
 fn at_every_power_failure(
     device: &Device,
     work: impl Fn(&mut Push<'_>) -> Result<(), StoreError>,
@@ -191,7 +191,7 @@ fn power_may_fail_at_any_moment_of_a_push() {
                 };
                 assert_eq!(after.2, None);
                 assert!(after == before || after.1 == crc32(&new), "{left} {torn:?}: {after:?}");
-                // Whatever is left takes the next model.
+                // Whatever is left, the device still accepts the next model.
                 let to = device.push(&next).unwrap();
                 assert_eq!(device.running(), (to, crc32(&next), None));
             },
@@ -206,7 +206,7 @@ fn power_may_fail_at_any_moment_of_an_activation() {
     let mut device = Device::new();
     device.push(&model(1)).unwrap();
     device.push(&model(2)).unwrap();
-    // Seven activations: the records go round both pages, at every place of a page.
+    // Seven activations: the records fill every place of both pages and return to the first.
     for origin in [1, 0, 1, 0, 1, 0, 1].map(Origin::Slot) {
         let before = device.running();
         let other = crc32(&model(if before.1 == crc32(&model(1)) { 2 } else { 1 }));
@@ -328,7 +328,7 @@ fn every_way_a_push_can_be_wrong_has_its_error() {
         assert_eq!(ask(&mut push, chunk(0, &[])), Err(StoreError::ChunkLength));
         assert_eq!(ask(&mut push, chunk(MAX_CHUNK, &file[..MAX_CHUNK])), Err(StoreError::Offset { next: 0 }));
         let received = Ok(ModelAnswer::Receiving { slot: 1, next: MAX_CHUNK as u32 });
-        // Twice, as after a lost answer; begun again, it goes on.
+        // A repeated chunk, as after a lost answer; a repeated start continues.
         assert_eq!(ask(&mut push, chunk(0, &file[..MAX_CHUNK])), received);
         assert_eq!(ask(&mut push, chunk(0, &file[..MAX_CHUNK])), received);
         assert_eq!(ask(&mut push, begin(&file)), received);
@@ -343,7 +343,7 @@ fn every_way_a_push_can_be_wrong_has_its_error() {
     });
 }
 
-/// Sends a file as what it is not.
+/// Sends a file but announces another size or checksum.
 fn announced_as(file: &[u8], bytes: usize, crc32: u32) -> Result<ModelAnswer, StoreError> {
     let padded = [file, &vec![0; bytes.saturating_sub(file.len())]].concat();
     Device::new().boot(&Power::without_end(), |_, mut push| {
@@ -368,7 +368,7 @@ fn a_file_that_is_not_what_it_should_be_is_refused() {
     *flipped.last_mut().unwrap() ^= 1;
     let damaged = announced_as(&flipped, bytes, crc);
     assert!(matches!(damaged, Err(StoreError::Refused(ModelError::Checksum { .. }))), "{damaged:?}");
-    // A valid file whose golden answers are wrong: the last bytes belong to a layer.
+    // A valid file whose golden answers are wrong: its last bytes, those of a layer, are changed.
     let at = flipped.len() - 2;
     flipped[at] ^= 0x40;
     let wrong = seal(flipped);

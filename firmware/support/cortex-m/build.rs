@@ -1,4 +1,4 @@
-//! Lets a board's `memory.x` say `INCLUDE symbols.x`, and tells which cores have DSP instructions.
+//! Lets a board's `memory.x` say `INCLUDE symbols.x`, and sets `dsp` for cores with DSP instructions.
 
 fn main() {
     println!("cargo:rerun-if-changed=symbols.x");

@@ -1,4 +1,4 @@
-//! Flash in memory that keeps the rules of real flash and loses power when it is told to.
+//! A fake flash in memory that keeps the rules of real flash and loses power on request.
 
 use sirocco_firmware::flash::{Area, Failure, Geometry};
 use std::cell::RefCell;
@@ -11,7 +11,7 @@ pub enum Torn {
     Nothing,
     /// Some bits changed and some did not.
     Half,
-    /// All of it happened, but nobody was told.
+    /// All of it happened, but power failed before it was reported.
     Everything,
 }
 
@@ -34,14 +34,14 @@ impl Power {
         Rc::new(RefCell::new(Power { left, torn, used: 0, seed: left.wrapping_mul(2) + 1 }))
     }
 
-    /// Bits that happened to change, reproducible.
+    /// Pseudorandom bits that change, the same in every run.
     fn some_bits(&mut self) -> u8 {
         self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.seed >> 40) as u8
     }
 }
 
-/// An area. Its bytes outlive the power.
+/// An area whose bytes survive a power failure.
 #[derive(Debug, Clone)]
 pub struct FakeFlash {
     geometry: Geometry,
@@ -52,19 +52,19 @@ pub struct FakeFlash {
 }
 
 impl FakeFlash {
-    /// Erased pages.
+    /// An area of erased pages.
     pub fn new(pages: usize, page: u32, word: u32) -> Self {
         let bytes = pages * page as usize;
         let (words, writable) = (vec![u64::MAX; bytes / 8], vec![true; bytes / word as usize]);
         FakeFlash { geometry: Geometry { page, word }, words, writable, power: Power::without_end() }
     }
 
-    /// The same bytes under another power supply.
+    /// The same bytes with another power supply.
     pub fn under(&self, power: &Rc<RefCell<Power>>) -> Self {
         FakeFlash { power: Rc::clone(power), ..self.clone() }
     }
 
-    /// Bytes that came to be there otherwise than by these rules: a programmer, or cosmic rays.
+    /// The bytes, to be changed outside of these rules, as a programmer or cosmic rays would.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         self.writable.fill(false);
         bytemuck::cast_slice_mut(&mut self.words)
@@ -88,7 +88,7 @@ impl FakeFlash {
             *old = (*old & !changed) | (new & changed);
         }
         if !alive {
-            // What comes after the failure leaves no trace.
+            // Operations after the failure have no effect.
             power.torn = Torn::Nothing;
             return Err(Failure::Failed);
         }
@@ -123,7 +123,7 @@ impl Area for FakeFlash {
             assert!(self.writable[start / word], "the word at {start} is written without having been erased");
             assert!(self.erased(start), "the word at {start} is written over what an interrupted erasure left");
             let written = self.change(start, new);
-            // Nobody can tell a word that was not written from one that was just about to be.
+            // A word whose write never began is still erased.
             self.writable[start / word] = written.is_err() && self.erased(start);
             written?;
         }

@@ -11,7 +11,7 @@ use embassy_nrf::nvmc::Nvmc;
 #[cortex_m_rt::entry]
 fn main() -> ! {
     let mut config = Config::default();
-    // The internal oscillator is off by up to 6 %, too much for a serial line.
+    // The internal oscillator may be off by 6 %, too much for a serial line.
     config.hfclk_source = HfclkSource::ExternalXtal;
     let chip = embassy_nrf::init(config);
     let resources = port::Resources {
@@ -22,6 +22,6 @@ fn main() -> ! {
         receive: chip.P0_08,
         transmit: chip.P0_06,
     };
-    // The flash begins at address 0. The processor stands still while a page is erased; DMA goes on receiving.
+    // The flash begins at address 0. The processor stands still while a page is erased; DMA continues to receive.
     sirocco_device::run(env!("CARGO_PKG_NAME"), port::Port::new(resources), Nvmc::new(chip.NVMC), 0)
 }

@@ -1,5 +1,5 @@
-//! UARTE0 as a blocking `embedded-io` port that sleeps while it waits. DMA fills the buffers, so no byte is lost
-//! while the firmware thinks.
+//! UARTE0 as a blocking `embedded-io` port that sleeps while it waits. DMA fills the buffers, so no byte is lost while the
+//! firmware computes.
 
 use core::convert::Infallible;
 use core::pin::pin;
@@ -14,12 +14,12 @@ bind_interrupts!(struct Interrupts {
     UARTE0 => InterruptHandler<UARTE0>;
 });
 
-/// Bytes of a buffer; even, as the driver wants it. A frame fits.
+/// Bytes of a buffer; even, as the driver requires. A frame fits.
 const BUFFER: usize = 1024;
 static RECEIVED: ConstStaticCell<[u8; BUFFER]> = ConstStaticCell::new([0; BUFFER]);
 static SENDING: ConstStaticCell<[u8; BUFFER]> = ConstStaticCell::new([0; BUFFER]);
 
-/// What of the chip the port takes.
+/// Peripherals that the port owns.
 pub struct Resources {
     /// The UART.
     pub uarte: Peri<'static, UARTE0>,
@@ -29,9 +29,9 @@ pub struct Resources {
     pub channels: (Peri<'static, PPI_CH0>, Peri<'static, PPI_CH1>),
     /// Their group.
     pub group: Peri<'static, PPI_GROUP0>,
-    /// Where the chip receives.
+    /// The pin that receives.
     pub receive: Peri<'static, P0_08>,
-    /// Where it transmits.
+    /// The pin that transmits.
     pub transmit: Peri<'static, P0_06>,
 }
 
@@ -41,7 +41,7 @@ pub struct Port {
 }
 
 impl Port {
-    /// Switches it on.
+    /// Switches the UART on.
     pub fn new(resources: Resources) -> Self {
         let Resources { uarte, timer, channels, group, receive, transmit } = resources;
         // The driver's default is 115,200 baud, 8N1.
@@ -65,7 +65,7 @@ impl Port {
 
 /// Runs a future to its end, asleep while it waits.
 ///
-/// Every interrupt is an event, also one that comes between the look and the sleep: no wake-up is missed.
+/// Every interrupt sets the event flag, which `wfe` checks, so one between the poll and the sleep is not missed.
 fn wait<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
@@ -84,7 +84,7 @@ impl ErrorType for Port {
 impl Read for Port {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
         loop {
-            // An overrun costs bytes, which the protocol notices.
+            // An overrun costs bytes, which the protocol detects.
             if let Ok(count) = wait(self.uarte.read(buffer)) {
                 return Ok(count);
             }
@@ -102,7 +102,7 @@ impl Write for Port {
     }
 
     fn flush(&mut self) -> Result<(), Infallible> {
-        // There is nothing to be done about what could not be sent.
+        // What could not be sent is lost; the host asks again.
         let _ = wait(self.uarte.flush());
         Ok(())
     }

@@ -24,7 +24,7 @@ static BOOT2: [u8; 256] = rp2040_boot2::BOOT_LOADER_W25Q080;
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    // The first call of the program finds them.
+    // The first call of a program returns them.
     let Some(chip) = Peripherals::take() else { panic!("peripherals taken") };
     pico::run(pico::Chip {
         clocks: (chip.XOSC, chip.CLOCKS, chip.PLL_SYS, chip.PLL_USB),

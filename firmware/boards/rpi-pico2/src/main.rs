@@ -24,7 +24,7 @@ static IMAGE_DEF: rp235x_hal::block::ImageDef = rp235x_hal::block::ImageDef::sec
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    // The first call of the program finds them.
+    // The first call of a program returns them.
     let Some(chip) = Peripherals::take() else { panic!("peripherals taken") };
     pico::run(pico::Chip {
         clocks: (chip.XOSC, chip.CLOCKS, chip.PLL_SYS, chip.PLL_USB),

@@ -4,11 +4,11 @@ use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
 use stm32f4xx_hal::flash::{Error, FlashExt, UnlockedFlash};
 use stm32f4xx_hal::pac::FLASH;
 
-/// Where the processor reads its first byte.
+/// The address at which the processor reads its first byte.
 pub const ORIGIN: u32 = 0x0800_0000;
 
-/// The flash controller. Erasing a sector of 128 KiB takes 2 to 4 s (DS8626, table 49), in which the processor stands
-/// still and received bytes are lost: clients ask again.
+/// The flash controller. Erasing a sector of 128 KiB takes 2 to 4 s (DS8626, table 49). Meanwhile the processor stands still
+/// and received bytes are lost; clients ask again.
 pub struct Flash(pub FLASH);
 
 impl ErrorType for Flash {
@@ -33,7 +33,7 @@ impl NorFlash for Flash {
 
     fn erase(&mut self, from: u32, to: u32) -> Result<(), Error> {
         let result = NorFlash::erase(&mut self.0.unlocked(), from, to);
-        // The data cache still holds what was erased (RM0090, 3.5.3); it can be reset only while it is off.
+        // The data cache still holds the old content (RM0090, 3.5.3); it can be reset only while it is off.
         self.0.acr().modify(|_, acr| acr.dcen().clear_bit());
         self.0.acr().modify(|_, acr| acr.dcrst().set_bit());
         self.0.acr().modify(|_, acr| acr.dcrst().clear_bit());

@@ -14,7 +14,7 @@ use stm32f4xx_hal::rcc::Rcc;
 use stm32f4xx_hal::serial::{Config, Event, Rx1, Serial1, Tx1};
 
 static INBOX: Inbox<1024> = Inbox::new();
-/// For the interrupt alone, once it is unmasked.
+/// Used only by the interrupt, once it is unmasked.
 static RECEIVER: Mutex<RefCell<Option<Rx1>>> = Mutex::new(RefCell::new(None));
 
 /// USART1 on PA9 (transmits) and PA10 (receives), 115,200 baud, 8N1.
@@ -23,7 +23,7 @@ pub struct Usart {
 }
 
 impl Usart {
-    /// Switches it on.
+    /// Switches the port on.
     pub fn new(usart: USART1, tx: PA9, rx: PA10, rcc: &mut Rcc) -> Self {
         let config = Config::default().baudrate(115_200.bps());
         // Every clock of this program can be divided down to this rate.
@@ -31,7 +31,7 @@ impl Usart {
         serial.listen(Event::RxNotEmpty);
         let (transmitter, receiver) = serial.split();
         critical_section::with(|token| RECEIVER.replace(token, Some(receiver)));
-        // SAFETY: no critical section is being held, so none is broken.
+        // SAFETY: no critical section is active here that unmasking could break.
         unsafe { NVIC::unmask(Interrupt::USART1) };
         Usart { transmitter }
     }
@@ -41,7 +41,7 @@ impl Usart {
 fn USART1() {
     critical_section::with(|token| {
         if let Some(receiver) = RECEIVER.borrow_ref_mut(token).as_mut() {
-            // An error (overrun, noise) costs a byte, which the protocol notices; reading has cleared it.
+            // An error (overrun, noise) costs a byte, which the protocol detects; reading has cleared it.
             if let Ok(byte) = receiver.read() {
                 INBOX.put(byte);
             }

@@ -1,4 +1,4 @@
-//! The DSP kernel against the portable one, on random words of every length up to a few turns of the loops.
+//! Compares the DSP kernel with the portable one on random words, of every length up to a few iterations of the loops.
 
 use crate::random::Random;
 use semihosting::println;
@@ -11,19 +11,19 @@ use sirocco::layer::weight::Weight;
 use sirocco::limits::MAX_WIDTH;
 use sirocco_dsp::Dsp;
 
-/// Longest row: four turns of the longest loop, and every rest.
+/// Longest row: four iterations of the longest loop, and every remainder.
 const LONGEST: usize = 21;
-/// Words of the depth of Winograd's tiles: two turns of the longer loop, and some.
+/// Depth of Winograd's tiles in words: two iterations of the longer loop, and some.
 const DEPTH: usize = 18;
 /// Draws per length.
 const DRAWS: usize = 20;
 
-/// Two unsigned bytes, as columns hold them.
+/// Two unsigned bytes, packed as columns hold them.
 fn pixels(random: &mut Random) -> u32 {
     random.word() & 0x00ff_00ff
 }
 
-/// Prints what differs.
+/// Prints every difference.
 pub fn check() {
     let mut random = Random(0x9e37_79b9);
     dense(&mut random);
@@ -55,7 +55,7 @@ pub fn check() {
     }
 }
 
-/// Layers of bundles, of every width, aligned and not.
+/// Layers of bundles, of every width, aligned and unaligned.
 fn dense(random: &mut Random) {
     let weights: [u32; 2 * MAX_WIDTH + 2] = core::array::from_fn(|_| random.word());
     let x: [u32; MAX_WIDTH / 2 + 1] = core::array::from_fn(|_| random.word());
@@ -74,7 +74,7 @@ fn dense(random: &mut Random) {
             if portable != dsp {
                 println!("mismatch rows_i16 of {n}");
             }
-            // Sums that do not fit wrap, here and there.
+            // Sums that overflow wrap, in both kernels alike.
             Portable::short_rows_i16(&halves[at..at + rows * n], x, &mut portable[..rows]);
             Dsp::short_rows_i16(&halves[at..at + rows * n], x, &mut dsp[..rows]);
             if portable != dsp {
@@ -103,8 +103,8 @@ fn dense(random: &mut Random) {
     }
 }
 
-/// Winograd's tiles: transforms of any bytes, and products of any 16-bit numbers, in every depth up to a few turns. Bytes
-/// are compared on whole networks.
+/// Winograd's tiles: transforms of any bytes, and products of any 16-bit numbers, in every depth up to a few iterations.
+/// Output bytes are compared on whole networks.
 fn tiles(random: &mut Random) {
     for words in 0..=DEPTH {
         let pixels: [u32; 8 * DEPTH + 1] = core::array::from_fn(|_| random.word());
@@ -141,7 +141,7 @@ fn wide(random: &mut Random, bytes: &[i8], halves: &[i16]) {
     }
 }
 
-/// Activations of all sizes, with multipliers and biases as files may have them, in every number.
+/// Activations of all sizes, with any multipliers and biases that a file may have, for every width.
 fn tanh(random: &mut Random) {
     let Some(largest) = row_scale::multiplier::<i8>(i8::LARGEST_SCALE) else { return println!("mismatch multiplier") };
     for n in 0..=MAX_WIDTH {
@@ -169,10 +169,10 @@ fn tanh(random: &mut Random) {
     }
 }
 
-/// Floats of every size, in the order of a row.
+/// Floats of many magnitudes, summed in the order of a row.
 fn floats(random: &mut Random) {
     let Some(four_rows) = Dsp::FOUR_ROWS_F32 else { return };
-    // No infinities and no NaN: their bits are nobody's.
+    // No infinities and no NaN: the bits of a NaN are not defined.
     let mut float = || f32::from_bits(random.word() & 0xbfff_ffff | 0x3000_0000);
     let weights: [f32; 4 * MAX_WIDTH] = core::array::from_fn(|_| float());
     let x: [f32; MAX_WIDTH] = core::array::from_fn(|_| float());

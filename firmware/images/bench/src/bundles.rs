@@ -1,4 +1,4 @@
-//! What a bundle's answers cost at the middle of its domain, and what Runge-Kutta takes for the same problem.
+//! Instructions of a bundle's answers in the middle of its domain, and of Runge-Kutta for the same problem.
 
 use crate::count::Counter;
 use crate::{Inner, calibration};
@@ -13,10 +13,10 @@ use sirocco::query::Query;
 use sirocco::rk4;
 use sirocco::scalar::Scalar;
 
-/// Steps of Runge-Kutta: its cost is a straight line through these.
+/// Numbers of Runge-Kutta steps; its cost is linear in the number of steps.
 const STEPS: [u32; 2] = [8, 24];
 
-/// Prints all of it.
+/// Counts and prints all of it.
 pub fn count(bundle: &Bundle<'_>, counter: &Counter) {
     let Some(query) = bundle.probes(0).next() else { return };
     let input: [f32; MAX_QUANTITIES] = core::array::from_fn(|k| 0.1 * k as f32);
@@ -30,7 +30,7 @@ pub fn count(bundle: &Bundle<'_>, counter: &Counter) {
     if let Some(instructions) = calibration::median(bundle, counter) {
         println!("bundle calibrate 0 {instructions}");
     }
-    // The system is known when it is compiled: that is the best that Runge-Kutta can do.
+    // The system is a constant here, so the compiler can specialize the code: the best case for Runge-Kutta.
     if bundle.ode() == Ode::Sir {
         for steps in STEPS {
             let step = |q: &Query| q.t / steps as f32;
@@ -46,7 +46,7 @@ pub fn count(bundle: &Bundle<'_>, counter: &Counter) {
     }
 }
 
-/// The state at the query's time, in these numbers.
+/// The state at the query's time, computed in the number type `S`.
 #[inline(always)]
 fn integrate<S: Scalar>(query: &Query, number: impl Fn(f32) -> S, step: impl Fn(&Query) -> S, steps: u32) -> [S; 4] {
     let (initial, rates) = (query.initial.map(&number), query.rates.map(&number));

@@ -1,4 +1,4 @@
-//! What it costs to estimate all rates from ten noisy observations, over problems all over the domain.
+//! Instructions of estimating all rates from ten noisy observations, for problems from the whole domain.
 
 use crate::count::Counter;
 use crate::random::Random;
@@ -6,14 +6,14 @@ use sirocco::bundle::Bundle;
 use sirocco::calibrate::{Free, Observation, Task, calibrate};
 use sirocco::query::Query;
 
-/// Problems; an odd number has a middle.
+/// Problems; an odd number, so that there is a median.
 const PROBLEMS: usize = 61;
-/// Observations of each, at even times over the whole horizon.
+/// Observations of each problem, evenly spaced over the whole horizon.
 const OBSERVATIONS: u8 = 10;
-/// Their standard deviation, which the calibration is told.
+/// Their standard deviation, which the calibration knows.
 const SIGMA: f32 = 0.01;
 
-/// The median of the instructions of a calibration; none if one has no answer.
+/// The median number of instructions of a calibration; `None` if a calibration fails.
 pub fn median(bundle: &Bundle<'_>, counter: &Counter) -> Option<u32> {
     let names = bundle.ode().rate_names();
     let free = Free::of(bundle.ode(), names)?;
@@ -34,7 +34,7 @@ pub fn median(bundle: &Bundle<'_>, counter: &Counter) -> Option<u32> {
     counts.get(PROBLEMS / 2).copied()
 }
 
-/// Observation `k` of a problem: the components in turn, but for the first where the others say what it is.
+/// Observation `k` of a problem: the components in turn. The first is left out where it follows from the others.
 fn observe(bundle: &Bundle<'_>, problem: &Query, k: u8, random: &mut Random) -> Option<Observation> {
     let t = bundle.domain().first()?.hi * f32::from(k) / f32::from(OBSERVATIONS);
     let components = bundle.ode().state_names().len() as u8;
@@ -43,7 +43,7 @@ fn observe(bundle: &Bundle<'_>, problem: &Query, k: u8, random: &mut Random) -> 
         false => k.checked_rem(components)?,
     };
     let state = bundle.state(&Query { t, ..*problem }).ok()?;
-    // Twelve uniform numbers add up to something close enough to Gauss.
+    // The sum of twelve uniform numbers is nearly normally distributed.
     let sum: f32 = (0..12).map(|_| random.word() as f32 / u32::MAX as f32).sum();
     let value = state.get(usize::from(component))? + SIGMA * (sum - 6.0);
     Some(Observation { t, component, value, sigma: SIGMA })

@@ -1,11 +1,11 @@
-//! Executed instructions: with QEMU's `-icount shift=0` an instruction takes a nanosecond, and SysTick counts the
+//! Counts executed instructions: with QEMU's `-icount shift=0` an instruction takes a nanosecond, and SysTick counts at the
 //! 25 MHz of the core clock, so a tick is 40 instructions.
 
 use sirocco_firmware::Clock;
 
 /// Instructions per tick.
 const PER_TICK: u32 = 40;
-/// How often a short piece of work is repeated, so that ticks are fine enough.
+/// Repetitions of a short piece of work; 40 of them make a tick one instruction.
 const REPEATS: u32 = 40;
 
 /// A counter of instructions.
@@ -28,7 +28,7 @@ impl Counter {
         (to.wrapping_sub(from) & wrap) * PER_TICK
     }
 
-    /// Instructions of one `work`, its call and the loop included.
+    /// Instructions of one call of `work`, including the call and the loop.
     pub fn mean<T>(&self, mut work: impl FnMut() -> T) -> u32 {
         let start = self.now();
         for _ in 0..REPEATS {

@@ -1,10 +1,10 @@
-//! Counts the executed instructions of the model in the model slot, layer by layer, with the portable kernel and, where
-//! the core has the instructions, with the DSP one, which have to agree in every bit. For QEMU's mps2-an386 and
-//! mps2-an385 with `-icount shift=0`.
+//! Counts the instructions that the model in the model slot executes, layer by layer, with the portable kernel and, if the
+//! core has DSP instructions, with the DSP kernel; both must agree in every bit. For QEMU's mps2-an386 and mps2-an385 with
+//! `-icount shift=0`.
 //!
 //! Prints lines of words: `kernel NAME`, `layer INDEX OPERATION HxWxC MACS INSTRUCTIONS`, `total MACS INSTRUCTIONS`;
 //! for a bundle `bundle OPERATION MACS INSTRUCTIONS`, and `rk4 NUMBERS STEPS INSTRUCTIONS` for its problem;
-//! `mismatch WHAT` for every disagreement, and at last `done`.
+//! `mismatch WHAT` for every difference; and finally `done`.
 #![no_std]
 #![no_main]
 
@@ -72,7 +72,7 @@ fn run(arena: &mut [u32]) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// The golden images have their logits.
+/// Checks the logits of the golden images.
 fn replay<K: Kernel>(model: &Model<'_>, network: &Network<'_>, arena: &mut [u32]) -> Result<(), &'static str> {
     if let Ok(Some(golden)) = Golden::open(model, network)
         && golden.replay::<K>(network, arena).map_err(|_| "the arena is too small")?.0 != 0
@@ -82,14 +82,14 @@ fn replay<K: Kernel>(model: &Model<'_>, network: &Network<'_>, arena: &mut [u32]
     Ok(())
 }
 
-/// Every layer, and the whole.
+/// Counts the instructions of every layer and of the whole network.
 fn measure<K: Kernel>(
     name: &str,
     network: &Network<'_>,
     arena: &mut [u32],
     counter: &Counter,
 ) -> Result<(), &'static str> {
-    // Any image will do: the work does not depend on it.
+    // The work does not depend on the image's content.
     let mut image = [0u8; IMAGE];
     for (k, byte) in image.iter_mut().enumerate() {
         *byte = (k * 37) as u8;

@@ -1,4 +1,4 @@
-//! Numbers that are the same in every run.
+//! Pseudorandom numbers, the same in every run.
 
 /// Marsaglia's xorshift.
 pub struct Random(pub u32);

@@ -1,16 +1,16 @@
-//! Classifies images on a serial line with as little memory as a small chip has: 64 KiB of flash for code and model, and
-//! 16 KiB of RAM (`memory.x`). For QEMU's mps2-an386; another board brings its own serial port.
+//! Classifies images on a serial line within the memory of a small chip: 64 KiB of flash for code and model, and 16 KiB of RAM
+//! (`memory.x`). For QEMU's mps2-an386; on another board only the serial port would differ.
 //!
-//! It says first what it is, then answers every image; numbers are little-endian.
+//! It first describes itself, then answers every image; numbers are little-endian.
 //!
 //! | who | bytes |
 //! | --- | --- |
 //! | device, once | image size `u16` (0: no usable model in the slot), classes `u8`, format `u8` = 1 |
 //! | host | an image: rows x columns x channels bytes |
-//! | device | class `u8`, abstain `u8`, stack used at most since reset `u16`, probability `f32`, entropy `f32`, logits `f32` |
+//! | device | class `u8`, abstain `u8`, most stack used since reset `u16`, probability `f32`, entropy `f32`, logits `f32` |
 //!
-//! There is no framing: a host that loses count resets the device. The firmware of `boards/` has a protocol that
-//! survives noise, bundles, certificates, and models that are replaced over the line; this shows what evaluation takes.
+//! There is no framing: a host that loses count resets the device. The firmware in `boards/` has a protocol that survives
+//! noise, bundles, certificates, and models that are replaced over the line; this program shows how little evaluation needs.
 #![no_std]
 #![no_main]
 
@@ -21,9 +21,9 @@ use sirocco::model::Model;
 use sirocco_dsp::Dsp;
 use sirocco_mps2::{Image, Uart};
 
-/// Words that `lenet16` works in.
+/// Words of working memory that `lenet16` needs.
 const ARENA: usize = 1050;
-/// Bytes of the largest image that is taken.
+/// Bytes of the largest image that is accepted.
 const IMAGE: usize = 256;
 /// Version of this exchange.
 const FORMAT: u8 = 1;
@@ -31,13 +31,13 @@ const FORMAT: u8 = 1;
 #[cortex_m_rt::entry]
 fn main() -> ! {
     let mut port = Uart::new(Image::An386);
-    // Looked at where it was opened: the stack has no room for two.
+    // Matched by reference: the stack has no room for a second copy of the network.
     let answered = match &open() {
         Ok(network) => serve(&mut port, network),
         Err(_) => None,
     };
     if answered.is_none() {
-        // A host that hears of no image sends none.
+        // An image size of zero tells the host to send no images.
         let _ = port.write_all(&[0, 0, 0, FORMAT]);
     }
     loop {
@@ -45,7 +45,7 @@ fn main() -> ! {
     }
 }
 
-/// The network in the model slot. What opening takes of the stack is free again for the arena.
+/// Opens the network in the model slot. Not inlined, so that the stack it uses is free again for the arena.
 #[inline(never)]
 fn open() -> Result<Network<'static>, ModelError> {
     match &Model::open_prefix(sirocco_cortex_m::memory::read_only_slot()) {
@@ -54,7 +54,7 @@ fn open() -> Result<Network<'static>, ModelError> {
     }
 }
 
-/// Answers for ever; returns if the network is too large or the line is gone.
+/// Answers until the port fails; returns at once if the network is too large.
 #[inline(never)]
 fn serve(port: &mut Uart, network: &Network<'_>) -> Option<()> {
     let (mut arena, mut buffer) = ([0; ARENA], [0; IMAGE]);

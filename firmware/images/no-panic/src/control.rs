@@ -1,5 +1,5 @@
-//! The control: it must not link, for its function can panic. A program of its own, since a link that fails is tried anew
-//! every time, and the proof's own links are found done if nothing changed.
+//! The control: it must not link, because its function can panic. It is a program of its own, so that Cargo, which repeats a
+//! failed link every time, need not repeat that of the proof.
 #![no_std]
 #![no_main]
 #![allow(unsafe_code, reason = "a symbol that the linker is told about, and one that must not exist")]

@@ -1,8 +1,9 @@
-//! A binary that is linked, never run: it links only if no panic can be reached from the functions that it is asked for.
+//! A binary that is linked, never run: it links only if no panic can be reached from the functions that the linker is told to
+//! keep.
 //!
-//! Its panic handler (`panic.rs`) calls a function that exists nowhere. The linker drops what is not reached from the symbols it is
-//! told to keep (`-u`); if the handler is not among that, the function is missing. `tools/tests/no_panic.rs` links it in
-//! the firmware's own release profile, with the functions below kept.
+//! Its panic handler (`panic.rs`) calls a function that does not exist. The linker drops everything that is not reached from
+//! the symbols that it is told to keep (`-u`). If the handler is reached, the missing function makes the link fail.
+//! `tools/tests/no_panic.rs` links it in the firmware's own release profile, with the functions below kept.
 #![no_std]
 #![no_main]
 #![allow(unsafe_code, reason = "symbols that the linker is told about, and one that must not exist")]

@@ -1,7 +1,7 @@
-//! The panic handler of programs that must not link if it can be reached.
+//! A panic handler that makes the link fail if it can be reached.
 
 unsafe extern "C" {
-    /// Exists nowhere.
+    /// Does not exist.
     fn a_panic_can_be_reached() -> !;
 }
 

@@ -1,4 +1,4 @@
-//! The core's clock as a counter: DWT's cycle counter (32 bits) where it counts, else SysTick (24 bits).
+//! A counter of clock cycles: DWT's cycle counter (32 bits) where it counts, else SysTick (24 bits).
 
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m::peripheral::{Peripherals, SYST};
@@ -7,9 +7,9 @@ use sirocco_firmware::Clock;
 /// Largest count of SysTick (Armv7-M ARM, B3.3.4).
 const SYSTICK_MAX: u32 = 0x00FF_FFFF;
 
-/// Starts a counter of core clock cycles; the second call of a program finds none left.
+/// Starts a counter of core clock cycles. Only the first call of a program returns one.
 ///
-/// QEMU's cycle counter stands still, so there it is SysTick; with `-icount shift=0` an instruction takes a nanosecond.
+/// QEMU's cycle counter stands still, so SysTick is used there; with `-icount shift=0` an instruction takes a nanosecond.
 pub fn start() -> Option<Clock> {
     let mut core = Peripherals::take()?;
     // ARMv6-M, the only architecture here without atomic exchange, has no cycle counter either.
@@ -32,7 +32,7 @@ pub fn start() -> Option<Clock> {
     Some(Clock { read: systick, bits: 24 })
 }
 
-/// SysTick counts down, this counts up.
+/// SysTick counts down; this reading of it counts up.
 fn systick() -> u32 {
     SYSTICK_MAX - (SYST::get_current() & SYSTICK_MAX)
 }

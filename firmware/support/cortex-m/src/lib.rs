@@ -1,4 +1,5 @@
-//! What every Cortex-M board has: a clock, a painted stack, memory for images, inner loops for them, and flash for models where its linker script puts it.
+//! What all Cortex-M boards share: a clock, a stack painted to measure its use, memory and inner loops for image networks, and
+//! the models' flash where the linker script puts it.
 //!
 //! [`memory`] is the only file with unsafe code.
 #![no_std]

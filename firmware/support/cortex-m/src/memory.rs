@@ -1,4 +1,4 @@
-//! Memory that the linker script lays out: the models' flash and the stack. All unsafe code of this crate.
+//! Memory that the linker script lays out: the models' flash, the arena and the stack. All unsafe code of this crate.
 #![allow(unsafe_code)]
 
 use core::ops::Range;
@@ -20,7 +20,7 @@ unsafe extern "C" {
     static _stack_end: u32;
 }
 
-/// Where the models' flash lies, as the processor reads it.
+/// The addresses of the models' flash, as the processor reads it.
 #[derive(Debug, Clone)]
 pub struct ModelFlash {
     /// Slots 0 and 1.
@@ -29,7 +29,7 @@ pub struct ModelFlash {
     pub records: Range<*mut u8>,
 }
 
-/// Where the models' flash lies. memory.x keeps code and variables out of it.
+/// The addresses of the models' flash. `memory.x` keeps code and variables out of it.
 pub fn model_flash() -> ModelFlash {
     ModelFlash {
         slots: [
@@ -40,14 +40,14 @@ pub fn model_flash() -> ModelFlash {
     }
 }
 
-/// Slot 0 as memory that nothing writes: for boards whose firmware cannot write their flash.
+/// Slot 0 as memory that is never written: for boards whose firmware cannot write their flash.
 pub fn read_only_slot() -> &'static [u8] {
     let [Range { start, end }, _] = model_flash().slots;
-    // SAFETY: memory.x reserves this range for a model. Who hands out `model_flash` to write does not call this.
+    // SAFETY: `memory.x` reserves this range for a model. A program that writes to `model_flash` does not call this.
     unsafe { core::slice::from_raw_parts(start, end as usize - start as usize) }
 }
 
-/// The memory that image networks work in, zeroed. Once; later calls get nothing.
+/// The memory that image networks work in, zeroed. Only the first call returns it; later ones return an empty slice.
 pub fn arena() -> &'static mut [u32] {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     // Cores without atomic exchange have loads and stores, and nothing interrupts this.
@@ -61,7 +61,7 @@ pub fn arena() -> &'static mut [u32] {
     }
     let (start, end) = (&raw mut _arena_start, &raw mut _arena_end);
     let words = (end as usize - start as usize) / size_of::<u32>();
-    // SAFETY: memory.x reserves this range of RAM for this alone, at multiples of four, and it is handed out once; it is
+    // SAFETY: `memory.x` reserves this range of RAM for this use alone, aligned to four bytes, and it is returned once; it is
     // written before it becomes a slice.
     unsafe {
         start.write_bytes(0, words);
@@ -75,7 +75,7 @@ pub fn usage() -> Memory {
     Memory { ram: &raw const _ram_bytes as usize as u32, statics: statics as u32, stack_high_water: stack_high_water() }
 }
 
-/// Bytes of stack used at most since reset: all but the paint that was never overwritten.
+/// The most bytes of stack used since reset: all but the paint that was never overwritten.
 fn stack_high_water() -> u32 {
     let (mut at, top) = (&raw const _stack_end, &raw const _stack_start);
     // SAFETY: the stack lies between these symbols, in RAM; `at` stays below `top`.

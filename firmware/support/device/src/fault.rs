@@ -1,15 +1,15 @@
-//! Panics and faults: said in the log, then reset.
-#![allow(unsafe_code, reason = "`cortex-m-rt` wants the handler of hard faults to be unsafe")]
+//! Panics and faults: logged, then the chip is reset.
+#![allow(unsafe_code, reason = "`cortex-m-rt` requires the handler of hard faults to be unsafe")]
 
 use cortex_m::peripheral::SCB;
 
-/// Loop iterations before a reset: about a second, in which a debug probe can fetch the log, and which keeps a device
-/// that always fails from doing so at full speed.
-const PATIENCE: u32 = 30_000_000;
+/// Loop iterations before a reset: about a second. A debug probe can read the log in it, and a device that fails again and
+/// again does not do so at full speed.
+const DELAY: u32 = 30_000_000;
 
-/// Resets the chip, after a while.
+/// Resets the chip after about a second.
 pub fn reset() -> ! {
-    cortex_m::asm::delay(PATIENCE);
+    cortex_m::asm::delay(DELAY);
     SCB::sys_reset()
 }
 

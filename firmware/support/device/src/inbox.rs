@@ -6,8 +6,8 @@ use heapless::Deque;
 
 /// A first-in, first-out buffer of `N` bytes, to be a `static`.
 ///
-/// It must hold what arrives while the firmware thinks: clients wait for an answer before they ask again, so one
-/// frame is enough. What does not fit is lost, and the protocol notices.
+/// It must hold what arrives while the firmware computes: clients wait for an answer before they ask again, so one frame is
+/// enough. Bytes that do not fit are lost, which the protocol detects.
 pub struct Inbox<const N: usize>(Mutex<RefCell<Deque<u8, N>>>);
 
 impl<const N: usize> Inbox<N> {
@@ -21,20 +21,20 @@ impl<const N: usize> Inbox<N> {
     pub fn put(&self, byte: u8) {
         critical_section::with(|token| {
             if let Ok(mut bytes) = self.0.borrow(token).try_borrow_mut() {
-                // A full buffer loses it.
+                // A full buffer drops the byte.
                 let _ = bytes.push_back(byte);
             }
         });
     }
 
-    /// Waits for a byte, asleep, and takes as many as there are and fit. Returns 0 only for an empty buffer.
+    /// Sleeps until there is a byte, then takes as many as there are and fit. Returns 0 only if `buffer` is empty.
     pub fn take(&self, buffer: &mut [u8]) -> usize {
         loop {
             let count = critical_section::with(|token| {
                 let Ok(mut bytes) = self.0.borrow(token).try_borrow_mut() else { return 0 };
                 if bytes.is_empty() {
-                    // Interrupts are masked: one that is pending ends this sleep and is served after it, so none is
-                    // missed between the look and the sleep.
+                    // Interrupts are masked here. A pending one ends this sleep and is served after it, so none is missed
+                    // between the check and the sleep.
                     cortex_m::asm::wfi();
                 }
                 let mut count = 0;

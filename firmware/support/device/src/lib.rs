@@ -1,7 +1,8 @@
-//! What firmware on real chips shares: its log over RTT, what it does after a panic or a fault, a receive buffer.
+//! What the firmware of real chips shares: the log over RTT, what follows a panic or a fault, a receive buffer, and, behind a
+//! feature, a USB serial port.
 //!
-//! A device in the field has nobody to press its reset button: whatever stops the main loop is logged and ends in a
-//! reset, after which the built-in model answers if nothing else does.
+//! Nobody presses the reset button of a device in the field, so whatever stops the main loop is logged and followed by a reset.
+//! After the reset the built-in model answers, if no other is valid.
 #![no_std]
 
 mod fault;
@@ -32,8 +33,8 @@ pub fn run(name: &'static str, port: impl Read + Write, driver: impl NorFlash, o
     serve(name, port, Store::new([&mut first, &mut second], &mut records))
 }
 
-/// Runs the firmware of the board called `name` on `port`, where flash cannot be written: a model in slot 0, if a probe
-/// put one there, is only read.
+/// Runs the firmware of the board called `name` on `port`, where flash cannot be written: a model that a probe wrote into
+/// slot 0 is only read.
 pub fn run_read_only(name: &'static str, port: impl Read + Write) -> ! {
     let (mut first, mut second) = (ReadOnly(memory::read_only_slot()), ReadOnly(&[]));
     let mut records = ReadOnly(&[]);
@@ -41,7 +42,7 @@ pub fn run_read_only(name: &'static str, port: impl Read + Write) -> ! {
 }
 
 fn serve(name: &'static str, port: impl Read + Write, store: Store<'_>) -> ! {
-    // It ends only if no request can be answered any more; why is in the log.
+    // It returns only if no request can be answered any more; the log says why.
     let arena = Arena::new(memory::arena());
     sirocco_firmware::serve(sirocco_cortex_m::board(name), store, sirocco_firmware::built_in(), arena, port);
     fault::reset()

@@ -1,28 +1,28 @@
 //! Model flash through any driver that implements `embedded-storage`'s `NorFlash`: nearly every HAL has one.
 //!
-//! The areas of one chip share its driver. Reading goes past the driver: the chip is memory-mapped.
+//! The areas of one chip share its driver. Reading bypasses the driver: the chip is memory-mapped.
 #![allow(unsafe_code, reason = "memory-mapped flash")]
 
 use core::cell::RefCell;
 use embedded_storage::nor_flash::NorFlash;
 use sirocco_firmware::flash::{Area, Failure, Geometry};
 
-/// A range of a chip.
+/// A range of a chip's flash.
 pub struct Partition<'f, F> {
     driver: &'f RefCell<F>,
-    /// As the driver counts.
+    /// In the driver's addresses.
     start: u32,
     length: u32,
     mapped: *const u8,
 }
 
 impl<'f, F: NorFlash> Partition<'f, F> {
-    /// `length` bytes from `start` as the driver counts, which the processor reads at `mapped`.
+    /// `length` bytes from `start` in the driver's addresses, which the processor reads at `mapped`.
     ///
-    /// Range and address are multiples of `F::ERASE_SIZE` and 8; `F::WRITE_SIZE` divides 32.
+    /// Range and address must be multiples of `F::ERASE_SIZE` and 8, and `F::WRITE_SIZE` must divide 32.
     ///
     /// # Safety
-    /// The range lies in flash at that address, and nothing else writes or erases it as long as this value lives.
+    /// The range must lie in flash at that address, and nothing else may write or erase it as long as this value lives.
     pub unsafe fn new(driver: &'f RefCell<F>, start: u32, length: u32, mapped: *const u8) -> Self {
         Partition { driver, start, length, mapped }
     }
@@ -34,7 +34,7 @@ impl<F: NorFlash> Area for Partition<'_, F> {
     }
 
     fn bytes(&self) -> &[u8] {
-        // SAFETY: `new` was promised flash here; it changes only through `&mut self`.
+        // SAFETY: the caller of `new` promised that flash lies here; it changes only through `&mut self`.
         unsafe { core::slice::from_raw_parts(self.mapped, self.length as usize) }
     }
 

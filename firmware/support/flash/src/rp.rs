@@ -1,15 +1,16 @@
 //! Flash of the RP2040 and the RP2350 by the routines in their ROM, as a `NorFlash`.
 //!
-//! The processor runs from this flash (execute in place, XIP), which cannot be read while it changes. So everything in
-//! between runs from RAM and ROM, with interrupts masked: `without_xip` lies among the variables, and calls nothing but
-//! the ROM. Then the code that the boot loader set XIP up with is called again, from a copy in RAM (RP2040 datasheet,
-//! 2.8.1 and 2.8.3.1.3; RP2350 datasheet, 5.4.8). Each page and each sector is a turn of its own, so that a USB interrupt
-//! waits for one sector at most: 45 ms, at worst 400 ms (W25Q16JV datasheet, 9.6). What was changed is read again.
+//! The processor runs from this flash (execute in place, XIP), which cannot be read while it changes. So the code that
+//! changes it runs from RAM and ROM, with interrupts masked: `without_xip` is placed among the variables and calls only the
+//! ROM. Afterwards the code with which the boot loader set up XIP is called again, from a copy in RAM (RP2040 datasheet, 2.8.1
+//! and 2.8.3.1.3; RP2350 datasheet, 5.4.8). Interrupts are let in between pages and between sectors, so that a USB interrupt
+//! waits for one sector at most: 45 ms, at worst 400 ms (W25Q16JV datasheet, 9.6). Everything that is changed is read back.
 //!
-//! A page is programmed by its 256 bytes; those that stay as they are are programmed as ones, which changes nothing.
+//! A page is programmed with all of its 256 bytes; those that shall keep their value are programmed with ones, which changes
+//! nothing.
 //!
-//! **Not tried on hardware here.** The order of the calls and the arithmetic are tested on the host, and that
-//! `without_xip` lies in RAM and calls nothing directly is tested in the firmware's ELF file.
+//! **Not tried on hardware.** Tests on the host check the order of the calls and the arithmetic; a test of the firmware's ELF
+//! file checks that `without_xip` lies in RAM and makes no direct calls.
 #![allow(unsafe_code, reason = "routines in ROM, and flash that is read in place")]
 
 use core::sync::atomic::{Ordering, compiler_fence};
@@ -21,9 +22,9 @@ use embedded_storage::nor_flash::{
 const SECTOR: u32 = 4096;
 /// Bytes that are programmed together.
 const PAGE: usize = 256;
-/// Larger than any range, so that the ROM erases sectors alone.
+/// A block size larger than any range, so that the ROM erases sector by sector.
 const NO_BLOCKS: u32 = 1 << 31;
-/// Words of the code that sets up XIP.
+/// Words of the code that sets up XIP (256 bytes).
 const SETUP: usize = 64;
 
 /// The ROM's routines, by the names of the chips' datasheets.
@@ -42,12 +43,12 @@ pub struct Rom {
     pub flash_flush_cache: unsafe extern "C" fn(),
 }
 
-/// Why flash did not change as it should.
+/// Why flash could not be read, erased or written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Error {
-    /// A range that does not fit.
+    /// The range is misaligned or lies outside the flash.
     Range(NorFlashErrorKind),
-    /// It reads otherwise than it was written.
+    /// The flash does not hold what was written, or was not erased.
     Verify,
 }
 
@@ -63,23 +64,23 @@ impl NorFlashError for Error {
 /// The chip's flash.
 pub struct Flash {
     rom: Rom,
-    /// Copied here while flash can be read: the code that sets up XIP.
+    /// A copy of the code that sets up XIP, made while flash can be read.
     setup: [u32; SETUP],
     mapped: *const u8,
     bytes: u32,
 }
 
 impl Flash {
-    /// Flash of `bytes` bytes, which the processor reads at `mapped`; `setup` is where the code lies that sets up XIP.
+    /// Flash of `bytes` bytes, which the processor reads at `mapped`; the code that sets up XIP lies at `setup`.
     ///
     /// # Safety
-    /// The routines are those of this chip's ROM. There are 256 bytes of code at `setup` that may run anywhere and return
-    /// to their caller. `mapped` and `bytes` are those of the flash. As long as this value lives, nothing but this core
-    /// reads the flash (the other one was never started, no DMA reads it) and nothing else writes it.
+    /// The routines must be those of this chip's ROM. At `setup` there must be 256 bytes of position-independent code that
+    /// returns to its caller. `mapped` and `bytes` must be those of the flash. As long as this value lives, only this core may
+    /// read the flash (the other one was never started, no DMA reads it), and nothing else may write it.
     pub unsafe fn new(rom: Rom, setup: *const u32, mapped: *const u8, bytes: u32) -> Self {
         let mut copy = [0; SETUP];
         for (k, word) in copy.iter_mut().enumerate() {
-            // SAFETY: promised by the caller. In words: the RP2350's boot RAM has no bytes.
+            // SAFETY: promised by the caller. Read word by word, because the RP2350's boot RAM cannot be read by bytes.
             *word = unsafe { setup.add(k).read_volatile() };
         }
         Flash { rom, setup: copy, mapped, bytes }
@@ -89,10 +90,10 @@ impl Flash {
     fn change(&mut self, address: u32, page: Option<&[u8; PAGE]>) {
         let page = page.map_or(core::ptr::null(), |page| page.as_ptr());
         critical_section::with(|_| {
-            // What was written to the page must be in RAM before.
+            // The page's content must be in RAM before the call.
             compiler_fence(Ordering::SeqCst);
-            // SAFETY: `new` was promised the routines and that nobody else uses the flash; nothing interrupts this. The
-            // address lies in the flash, and the page in RAM.
+            // SAFETY: the caller of `new` promised the routines, and that nothing else uses the flash; nothing interrupts
+            // this. The address lies in the flash, and the page in RAM.
             unsafe { without_xip(&self.rom, self.setup(), address, page) };
             compiler_fence(Ordering::SeqCst);
         });
@@ -101,7 +102,7 @@ impl Flash {
     /// The code that sets up XIP, in RAM.
     #[cfg(not(test))]
     fn setup(&self) -> unsafe extern "C" fn() {
-        // SAFETY: `new` was promised that this is code. The lowest bit of its address says that it is Thumb code.
+        // SAFETY: the caller of `new` promised that this is code. The lowest bit of the address marks Thumb code.
         unsafe { core::mem::transmute(self.setup.as_ptr().byte_add(1)) }
     }
 
@@ -111,18 +112,18 @@ impl Flash {
     }
 
     fn byte(&self, at: u32) -> u8 {
-        // SAFETY: callers stay within the flash. It changes behind the compiler's back.
+        // SAFETY: callers stay within the flash. Volatile, because the ROM changes it unseen by the compiler.
         unsafe { self.mapped.add(at as usize).read_volatile() }
     }
 }
 
 /// Erases or programs while flash cannot be read.
 ///
-/// It must not call anything in flash: the calls are all through pointers, to ROM and to `setup` in RAM.
+/// It must not call anything in flash: all calls go through pointers, to ROM and to `setup` in RAM.
 ///
 /// # Safety
-/// As for [`Flash::new`]; interrupts are masked, `address` lies in the flash, `page` is null (erase the sector) or has 256
-/// bytes in RAM.
+/// As for [`Flash::new`]. Interrupts must be masked, `address` must lie in the flash, and `page` must be null (erase the
+/// sector) or point to 256 bytes in RAM.
 #[inline(never)]
 #[cfg_attr(target_os = "none", unsafe(link_section = ".data.without_xip"))]
 #[cfg_attr(target_os = "none", unsafe(export_name = "sirocco_without_xip"))]
@@ -162,7 +163,7 @@ impl ReadNorFlash for Flash {
 }
 
 impl NorFlash for Flash {
-    /// The model store's own: a record is one word, so that it is there or not.
+    /// The size of an activation record, so that one write makes a whole record.
     const WRITE_SIZE: usize = 32;
     const ERASE_SIZE: usize = SECTOR as usize;
 
@@ -206,17 +207,17 @@ mod tests {
 
     const BYTES: usize = 4 * SECTOR as usize;
 
-    /// A chip: what it holds, whether it can be read, and the calls that it saw.
+    /// A fake chip: its content, whether it can be read, and the calls it has received.
     struct Chip {
         flash: [u8; BYTES],
         xip: bool,
         calls: Vec<&'static str>,
-        /// The next change does nothing.
+        /// The next change has no effect.
         broken: bool,
     }
 
     static CHIP: Mutex<Chip> = Mutex::new(Chip { flash: [0; BYTES], xip: true, calls: Vec::new(), broken: false });
-    /// One test at a time.
+    /// Held by a test while it uses the chip.
     static TURN: Mutex<()> = Mutex::new(());
 
     fn chip(call: &'static str, work: impl FnOnce(&mut Chip)) {
@@ -261,7 +262,7 @@ mod tests {
         chip("setup", |chip| chip.xip = true);
     }
 
-    /// The driver of that chip. On the host there is no code to copy: `setup` stands for it.
+    /// A driver of the fake chip. On the host there is no code to copy, so `setup` takes its place.
     fn flash() -> Flash {
         *CHIP.lock().unwrap() = Chip { flash: [0x5A; BYTES], xip: true, calls: Vec::new(), broken: false };
         let rom = Rom {
@@ -312,14 +313,14 @@ mod tests {
         flash.read(192, &mut read).unwrap();
         assert!(read[..32].iter().chain(&read[352..]).all(|byte| *byte == 0xFF), "{read:?}");
         assert_eq!(read[32..352], bytes);
-        // What is there already stays when the rest of its page is written.
+        // Bytes already written stay when the rest of their page is written.
         assert_eq!(flash.write(192, &[7; 32]), Ok(()));
         flash.read(192, &mut read).unwrap();
         assert_eq!((&read[..32], &read[32..352]), (&[7; 32][..], bytes.as_slice()));
     }
 
     #[test]
-    fn flash_that_does_not_change_is_noticed() {
+    fn flash_that_does_not_change_is_detected() {
         let _turn = TURN.lock().unwrap();
         let mut flash = flash();
         CHIP.lock().unwrap().broken = true;

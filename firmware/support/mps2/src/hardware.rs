@@ -1,4 +1,4 @@
-//! All unsafe code of these boards: memory-mapped registers, interrupts.
+//! All unsafe code of these boards: memory-mapped registers, interrupts, the models' flash.
 #![allow(unsafe_code)]
 
 use crate::Image;
@@ -8,18 +8,18 @@ use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::NVIC;
 use sirocco_flash::ram::RamFlash;
 
-/// A register that is read and written as 32 bits.
+/// A 32-bit register.
 #[repr(transparent)]
 pub struct Register(UnsafeCell<u32>);
 
 impl Register {
-    /// Reads it.
+    /// Reads the register.
     pub fn read(&self) -> u32 {
         // SAFETY: registers exist only within `Registers`, which lies over a device's registers.
         unsafe { self.0.get().read_volatile() }
     }
 
-    /// Writes it.
+    /// Writes the register.
     pub fn write(&self, value: u32) {
         // SAFETY: as above; no write to this device touches memory.
         unsafe { self.0.get().write_volatile(value) }
@@ -87,8 +87,8 @@ pub fn wake_on(interrupt: Interrupt) {
     unsafe { NVIC::unmask(interrupt) };
 }
 
-/// Forgets a pending interrupt.
-pub fn forget(interrupt: Interrupt) {
+/// Clears a pending interrupt.
+pub fn clear(interrupt: Interrupt) {
     NVIC::unpend(interrupt);
 }
 
@@ -99,9 +99,10 @@ fn hundredths<const ADDRESS: usize>() -> u32 {
     register.read()
 }
 
-/// The models' flash (slots 0 and 1, activation records): what QEMU's loader put there, what its file holds, or zeros.
+/// The models' flash (slots 0 and 1, activation records). It holds what QEMU's loader put there, the content of QEMU's file,
+/// or zeros.
 ///
-/// Once; later calls get nothing.
+/// Only the first call returns it.
 pub fn model_flash() -> Option<[RamFlash; 3]> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     if TAKEN.swap(true, Ordering::Relaxed) {
@@ -109,7 +110,7 @@ pub fn model_flash() -> Option<[RamFlash; 3]> {
     }
     let flash = sirocco_cortex_m::memory::model_flash();
     let [slot_0, slot_1] = flash.slots;
-    // SAFETY: memory.x reserves these ranges of PSRAM for this alone, and they are handed out once.
+    // SAFETY: `memory.x` reserves these ranges of PSRAM for this use alone, and they are returned once.
     Some([slot_0, slot_1, flash.records].map(|range| unsafe { RamFlash::new(range) }))
 }
 

@@ -1,7 +1,7 @@
 //! Board support for Arm MPS2 images, as QEMU emulates them: AN385 (Cortex-M3), AN386 (Cortex-M4F) and AN505
 //! (Cortex-M33, in its secure state).
 //!
-//! [`hardware`] is the only file with unsafe code.
+//! `hardware.rs` is the only file with unsafe code.
 #![no_std]
 
 mod hardware;
@@ -12,7 +12,7 @@ pub use uart::Uart;
 use defmt_semihosting as _;
 use sirocco_firmware::{Arena, Board, Store};
 
-/// What the FPGA of an MPS2 was loaded with.
+/// The image that is loaded into the FPGA of an MPS2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Image {
     /// Cortex-M3 (Arm DAI 0385).
@@ -40,7 +40,7 @@ pub fn run(image: Image) -> ! {
     let port = uart::Uart::new(image);
     let Some([mut slot_0, mut slot_1, mut records]) = hardware::model_flash() else { semihosting::process::exit(1) };
     let store = Store::new([&mut slot_0, &mut slot_1], &mut records);
-    // It ends only if no request can be answered any more; why is in the log.
+    // It returns only if no request can be answered any more; the log says why.
     let arena = Arena::new(sirocco_cortex_m::memory::arena());
     sirocco_firmware::serve(board, store, sirocco_firmware::built_in(), arena, port);
     semihosting::process::exit(1)

@@ -13,10 +13,10 @@ const RX_FULL: u32 = 1 << 1;
 const ENABLE: u32 = 1 << 0 | 1 << 1 | 1 << 3;
 /// INTSTATUS/INTCLEAR: the receive interrupt.
 const RX_INTERRUPT: u32 = 1 << 1;
-/// The least divider there is: core clock / 16. QEMU does not mind, and a longer one would only slow its host down.
+/// The smallest divider: core clock / 16. QEMU has no real line, so a larger one would only slow down the emulation.
 const FASTEST: u32 = 16;
 
-/// UART0, polled; its receive interrupt only ends the sleep in [`Read::read`].
+/// UART0, polled; its receive interrupt has no handler and only ends the sleep in [`Read::read`].
 pub struct Uart {
     registers: &'static Registers,
     receive: Interrupt,
@@ -39,9 +39,9 @@ impl Uart {
     /// Sleeps until the receive buffer holds a byte.
     fn wait(&self) {
         while !self.full(RX_FULL) {
-            // Forget the bytes already read, then look again: a byte that comes after this look ends the sleep.
+            // Clear the interrupt of bytes already read, then check again: a byte that arrives later ends the sleep.
             self.registers.interrupt.write(RX_INTERRUPT);
-            hardware::forget(self.receive);
+            hardware::clear(self.receive);
             if !self.full(RX_FULL) {
                 cortex_m::asm::wfi();
             }
