@@ -15,21 +15,32 @@ const LEGEND_ROW: f64 = 20.0;
 /// Opacity of a band.
 const BAND: f64 = 0.22;
 
-/// The figure as SVG text.
-pub(crate) fn figure(figure: &Figure) -> String {
-    let head = if figure.title.is_empty() { 0 } else { 30 };
-    let height = head + figure.panels.iter().map(|p| p.height).sum::<u32>();
-    let mut svg = Svg::new((figure.width, height), &figure.title);
-    if head > 0 {
-        let style = Type { bold: true, ink: 1.0, ..Type::new(TITLE, Anchor::Start) };
-        svg.text((12.0, 17.0), &figure.title, style);
+impl Figure {
+    /// The figure as SVG text. Data that are not finite are left out.
+    pub fn svg(&self) -> String {
+        let head = if self.title.is_empty() { 0 } else { 30 };
+        let height = head + self.panels.iter().map(|p| p.height).sum::<u32>();
+        let mut svg = Svg::new((self.width, height), &self.title);
+        if head > 0 {
+            let style = Type { bold: true, ink: 1.0, ..Type::new(TITLE, Anchor::Start) };
+            svg.text((12.0, 17.0), &self.title, style);
+        }
+        let mut top = f64::from(head);
+        for panel in &self.panels {
+            draw_panel(&mut svg, panel, f64::from(self.width), top);
+            top += f64::from(panel.height);
+        }
+        svg.finish()
     }
-    let mut top = f64::from(head);
-    for panel in &figure.panels {
-        draw_panel(&mut svg, panel, f64::from(figure.width), top);
-        top += f64::from(panel.height);
+
+    /// The figure as the bytes of a PNG image on white, `scale` pixels for one of the figure's.
+    ///
+    /// # Errors
+    /// If the image would be empty or too large, or cannot be encoded.
+    #[cfg(feature = "png")]
+    pub fn png(&self, scale: f32) -> Result<Vec<u8>, crate::PlotError> {
+        crate::raster::png(&self.svg(), scale)
     }
-    svg.finish()
 }
 
 /// A panel's frame in pixels, with its axes.

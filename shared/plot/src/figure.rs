@@ -1,6 +1,6 @@
 //! Figures as plain data: panels with axes, what lies beneath the data, the data, and marks on top.
 
-use crate::{Axis, draw};
+use crate::Axis;
 
 /// One image: panels from top to bottom.
 #[derive(Debug, Clone, PartialEq)]
@@ -165,19 +165,5 @@ impl Figure {
     /// A figure of one panel.
     pub fn single(title: impl Into<String>, width: u32, panel: Panel) -> Self {
         Self { title: title.into(), width, panels: vec![panel] }
-    }
-
-    /// The figure as SVG text. Data that are not finite are left out.
-    pub fn svg(&self) -> String {
-        draw::figure(self)
-    }
-
-    /// The figure as the bytes of a PNG image on white, `scale` pixels for one of the figure's.
-    ///
-    /// # Errors
-    /// [`PlotError`](crate::PlotError) if the image would be empty or too large, or cannot be encoded.
-    #[cfg(feature = "png")]
-    pub fn png(&self, scale: f32) -> Result<Vec<u8>, crate::PlotError> {
-        crate::raster::png(&self.svg(), scale)
     }
 }
