@@ -230,7 +230,7 @@ impl<'a> App<'a> {
     }
 
     fn self_test(&mut self) -> Result<SelfTest, DeviceError> {
-        let memory = self.held.image().map(|image| self.images.behind(&image.network));
+        let memory = self.held.image().map(|image| self.images.workspace(&image.network));
         match self.held.self_test(memory.unwrap_or(&mut [])) {
             result if result.queries == 0 => Err(DeviceError::NoGolden),
             result => Ok(result),

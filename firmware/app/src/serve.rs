@@ -39,7 +39,7 @@ pub fn serve<P: Read + Write>(board: Board, mut store: Store<'_>, built_in: &[u8
             Ok(held) => held,
             Err(error) => return log!(error, "the built-in model was refused: {}", error),
         };
-        let mut app = App::new(board, opened, &held, &mut conversation, arena.again());
+        let mut app = App::new(board, opened, &held, &mut conversation, arena.reborrow());
         if answer(&board, &mut app, push, &mut line, &mut times).is_err() {
             return log!(error, "the serial port failed");
         }
