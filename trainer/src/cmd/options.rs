@@ -2,11 +2,15 @@
 
 use super::Error;
 use crate::bundle::preset::{self, Preset};
+use crate::host::checkpoint::Identity;
 use crate::host::device;
-use crate::host::progress::Verbosity;
+use crate::host::interrupt::Interrupt;
+use crate::host::progress::{Progress, Verbosity};
+use crate::host::session::{Saver, Session};
 use candle_core::Device;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// How results are shown.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -59,6 +63,29 @@ impl Threads {
     }
 }
 
+/// Where a training run keeps its state.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Checkpoints {
+    /// File that keeps the state of the run, written every five seconds, at the end, and on Ctrl-C. If it cannot be
+    /// written, the run ends at once; the file then still holds the state before, for --resume
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Go on from the state in --checkpoint, to the same bits as an unbroken run; with the options of the first command
+    #[arg(long, requires = "checkpoint")]
+    resume: bool,
+}
+
+impl Checkpoints {
+    /// A session of the run `identity`.
+    ///
+    /// # Errors
+    /// If Ctrl-C cannot be listened for, or if the checkpoint's folder does not exist.
+    pub fn session(&self, progress: Progress, identity: Identity) -> Result<Session, Error> {
+        let saver = Saver::new(self.checkpoint.as_deref(), self.resume, identity)?;
+        Ok(Session { progress, interrupt: Interrupt::on_ctrl_c()?, saver })
+    }
+}
+
 /// Where tensors are computed.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Compute {
@@ -81,4 +108,65 @@ impl Compute {
 pub fn preset() -> impl TypedValueParser<Value = &'static Preset> {
     let values = preset::all().iter().map(|p| PossibleValue::new(p.name).help(p.what));
     PossibleValuesParser::new(values).try_map(|name| preset::find(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::bundle::mlp::{Activation, Mlp};
+    use crate::bundle::optimize::{adam, lm};
+    use crate::bundle::preset;
+    use crate::bundle::problem::Form;
+    use crate::host::budget::{Budget, Ending};
+    use crate::host::checkpoint::{Checkpoint, CheckpointError};
+    use crate::host::session::{Session, tests::session};
+    use crate::image::training::tests::{quarters, small};
+    use crate::image::training::{Settings, Stage, Training, TrainingError};
+    use candle_core::Device;
+
+    /// Runs `train` with a session whose checkpoints cannot be written from the second on.
+    fn with_a_full_disk(train: impl FnOnce(&mut Session, &dyn Fn(u64) -> Result<Checkpoint, CheckpointError>)) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint");
+        let mut session = session(&path);
+        train(&mut session, &|time| match time {
+            1 => Ok(Checkpoint { counters: [("time".to_string(), time)].into(), ..Checkpoint::default() }),
+            _ => Err(CheckpointError::Damaged { path: path.clone(), reason: "the disk is full".into() }),
+        });
+        assert_eq!(session.saver.load().unwrap().unwrap().0.counters["time"], 1, "the checkpoint before is whole");
+        let error = session.finish(|_| Ok(Checkpoint::default())).unwrap_err();
+        assert!(error.to_string().contains("the disk is full"));
+    }
+
+    #[test]
+    fn a_checkpoint_that_cannot_be_written_ends_every_training_at_once() {
+        let problem = preset::find("sir-single").unwrap().problem(Form::Conserved).unwrap();
+        let start = Mlp::random(&problem.widths(&[4]), Activation::Tanh, problem.last_bias(), 0);
+        let budget = Budget::iterations(1000);
+
+        with_a_full_disk(|session, save| {
+            let (mut state, stop) = (lm::State::new(start.clone(), 1.0), session.interrupt.clone());
+            let settings = lm::Settings::new(&problem, 64, budget, 0);
+            let ending = lm::run(&problem, &settings, &mut state, &stop, &mut |state: &lm::State| {
+                session.keep(|_| save(state.round));
+            });
+            assert_eq!((ending, state.round), (Ending::Interrupted, 2));
+        });
+        with_a_full_disk(|session, save| {
+            let (mut state, stop) = (adam::State::new(start.clone()), session.interrupt.clone());
+            let recipe = adam::Recipe::Thesis;
+            let settings = adam::Settings { recipe, points: 64, budget, seed: 0, device: Device::Cpu };
+            let ending = adam::run(&problem, &settings, &mut state, &stop, |state| session.keep(|_| save(state.epoch)));
+            assert_eq!((ending.unwrap(), state.epoch), (Ending::Interrupted, 2));
+        });
+        with_a_full_disk(|session, save| {
+            let (mut training, stop) = (Training::new(small(0)), session.interrupt.clone());
+            let (images, settings) = (quarters(64, 1, 0.1), Settings::usual(0));
+            let stage = Stage { number: 0, first: 0, end: 1000, subset: &[0, 1, 2, 3] };
+            let ended = training.run(&images, stage, &settings, &stop, |training, _| {
+                session.keep(|_| save(training.step as u64));
+            });
+            assert!(matches!(ended, Err(TrainingError::Interrupted)), "{ended:?}");
+            assert_eq!(training.step, 2);
+        });
+    }
 }

@@ -71,16 +71,8 @@ pub fn write(file: &Path, bytes: &[u8]) -> Result<(), WriteError> {
 /// # Errors
 /// As [`write()`]; an error that `content` returns counts as one of the disk.
 pub fn write_with(file: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), WriteError> {
-    if file.file_name().is_none() || file.is_dir() {
-        return Err(WriteError::NotAFile(file.into()));
-    }
-    let directory = match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    if !directory.is_dir() {
-        return Err(WriteError::NoDirectory { file: file.into(), directory: directory.into() });
-    }
+    check(file)?;
+    let directory = directory_of(file);
     let attempt = || -> io::Result<()> {
         let mut temporary = temporary_in(directory)?;
         let mut buffered = io::BufWriter::new(temporary.as_file_mut());
@@ -95,12 +87,31 @@ pub fn write_with(file: &Path, content: impl FnOnce(&mut dyn Write) -> io::Resul
     attempt().map_err(|source| WriteError::new(file, directory, source))
 }
 
+/// Checks that `file` has a directory and is none itself: for failing before the work rather than after it.
+///
+/// # Errors
+/// [`WriteError::NotAFile`] or [`WriteError::NoDirectory`].
+pub fn check(file: &Path) -> Result<(), WriteError> {
+    if file.file_name().is_none() || file.is_dir() {
+        return Err(WriteError::NotAFile(file.into()));
+    }
+    let directory = directory_of(file);
+    if !directory.is_dir() {
+        return Err(WriteError::NoDirectory { file: file.into(), directory: directory.into() });
+    }
+    Ok(())
+}
+
+fn directory_of(file: &Path) -> &Path {
+    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Gives a file that is whole and on disk the name `file`, in the same directory, in one step.
 ///
 /// # Errors
 /// As [`write()`].
 pub fn publish(whole: &Path, file: &Path) -> Result<(), WriteError> {
-    let directory = file.parent().unwrap_or(Path::new("."));
+    let directory = directory_of(file);
     let attempt = fs::rename(whole, file).and_then(|()| sync_directory(directory));
     attempt.map_err(|source| WriteError::new(file, directory, source))
 }

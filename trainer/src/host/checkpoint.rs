@@ -65,6 +65,9 @@ pub enum CheckpointError {
         /// This run's value.
         ours: String,
     },
+    /// The state cannot be read from the device that computes.
+    #[error("cannot read the state of the run: {0}; try `--device cpu`")]
+    Device(#[from] candle_core::Error),
     /// The file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),

@@ -11,3 +11,4 @@ pub mod interrupt;
 pub mod model_file;
 pub mod progress;
 pub mod random;
+pub mod session;

@@ -82,7 +82,11 @@ impl Progress {
     }
 
     /// Removes the bar; the command prints its own result.
-    pub fn finish(self) {
+    pub fn finish(self) {}
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
 }

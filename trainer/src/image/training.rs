@@ -225,7 +225,7 @@ impl Training {
     ///
     /// # Errors
     /// If the weights cannot be read from the device.
-    pub fn checkpoint(&self, identity: Identity) -> Result<Checkpoint, NetworkError> {
+    pub fn checkpoint(&self, identity: Identity) -> candle_core::Result<Checkpoint> {
         let wide = |values: &[f32]| -> Vec<f64> { values.iter().map(|v| f64::from(*v)).collect() };
         let mut tensors = std::collections::BTreeMap::new();
         for (k, slot) in self.network.plan.slots.iter().enumerate() {

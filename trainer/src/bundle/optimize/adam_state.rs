@@ -64,17 +64,17 @@ impl State {
         Checkpoint { identity, counters: counters.into(), tensors }
     }
 
-    /// The state in a checkpoint read from `path`, of a network shaped like `mlp`.
+    /// Goes on from a checkpoint read from `path`, of a network of the same widths.
     ///
     /// # Errors
-    /// [`CheckpointError::Damaged`] if anything is missing or does not fit.
-    pub fn restore(checkpoint: &Checkpoint, path: &Path, mlp: &Mlp) -> Result<Self, CheckpointError> {
-        let count = mlp.parameters.len();
+    /// [`CheckpointError::Damaged`] if a number or tensor is missing, or has another length.
+    pub fn restore(&mut self, checkpoint: &Checkpoint, path: &Path) -> Result<(), CheckpointError> {
+        let count = self.parameters.len();
         let narrow = |name: &str| -> Result<Vec<f32>, CheckpointError> {
             Ok(checkpoint.tensor(path, name, count)?.iter().map(|v| *v as f32).collect())
         };
         let scalars = checkpoint.tensor(path, "scalars", 3)?;
-        Ok(State {
+        *self = State {
             parameters: narrow("parameters")?,
             first: narrow("first")?,
             second: narrow("second")?,
@@ -82,9 +82,10 @@ impl State {
             epoch: checkpoint.counter(path, "epoch")?,
             seconds: scalars[0],
             loss: scalars[1],
-            best: Mlp { parameters: checkpoint.tensor(path, "best", count)?.to_vec(), ..mlp.clone() },
+            best: Mlp { parameters: checkpoint.tensor(path, "best", count)?.to_vec(), ..self.best.clone() },
             best_score: scalars[2],
-        })
+        };
+        Ok(())
     }
 
     /// The network with the current weights.

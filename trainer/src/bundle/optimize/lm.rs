@@ -22,7 +22,7 @@ use crate::host::random::Purpose;
 use std::path::Path;
 use std::time::Instant;
 
-/// Iterations between draws of collocation points.
+/// Iterations of a round unless told otherwise.
 pub const ROUND: usize = 10;
 /// Held-out points that choose the best weights.
 pub const HELD_OUT: usize = 4096;
@@ -85,6 +85,8 @@ impl Schedule {
 pub struct Settings {
     /// Collocation points of a round.
     pub points: usize,
+    /// Iterations of a round: on how many linearizations the same points are used.
+    pub round: usize,
     /// When to stop.
     pub budget: Budget,
     /// Damping of the normal equations.
@@ -105,7 +107,8 @@ impl Settings {
         let damping = if problem.form == Form::Reduced { Damping::Identity } else { Damping::Diagonal };
         let wide = problem.inputs.iter().any(|i| i.name == "ln_i0");
         let adaptivity = if wide { Adaptivity { power: 2, floor: 0.5 } } else { Adaptivity { power: 1, floor: 1.0 } };
-        Settings { points, budget, damping, schedule: Schedule::Gain, adaptivity, growth: 0, seed }
+        let (round, schedule, growth) = (ROUND, Schedule::Gain, 0);
+        Settings { points, round, budget, damping, schedule, adaptivity, growth, seed }
     }
 
     /// The same with the damping and growth of a recipe.
@@ -144,9 +147,7 @@ impl State {
     pub fn new(mlp: Mlp, mu: f64) -> Self {
         State { best: mlp.clone(), mlp, mu, round: 0, iteration: 0, seconds: 0.0, best_score: f64::INFINITY }
     }
-}
 
-impl State {
     /// The state as a checkpoint of the run `identity`.
     pub fn checkpoint(&self, identity: Identity) -> Checkpoint {
         let scalars = vec![self.mu, self.seconds, self.best_score];
@@ -158,17 +159,17 @@ impl State {
         }
     }
 
-    /// The state in a checkpoint read from `path`, of a network shaped like `mlp`.
+    /// Goes on from a checkpoint read from `path`, of a network of the same widths.
     ///
     /// # Errors
-    /// [`CheckpointError::Damaged`] if something is missing.
-    pub fn restore(checkpoint: &Checkpoint, path: &Path, mlp: &Mlp) -> Result<Self, CheckpointError> {
+    /// [`CheckpointError::Damaged`] if a number or tensor is missing.
+    pub fn restore(&mut self, checkpoint: &Checkpoint, path: &Path) -> Result<(), CheckpointError> {
         let network = |name| -> Result<Mlp, CheckpointError> {
-            let parameters = checkpoint.tensor(path, name, mlp.parameters.len())?.to_vec();
-            Ok(Mlp { parameters, ..mlp.clone() })
+            let parameters = checkpoint.tensor(path, name, self.mlp.parameters.len())?.to_vec();
+            Ok(Mlp { parameters, ..self.mlp.clone() })
         };
         let scalars = checkpoint.tensor(path, "scalars", 3)?;
-        Ok(State {
+        *self = State {
             mlp: network("weights")?,
             mu: scalars[0],
             round: checkpoint.counter(path, "round")?,
@@ -176,37 +177,37 @@ impl State {
             seconds: scalars[1],
             best: network("best")?,
             best_score: scalars[2],
-        })
+        };
+        Ok(())
     }
 }
 
-/// Runs until the budget is spent. `watch` sees the state after every round.
-///
-/// # Errors
-/// Those of `watch`, which end the run.
-pub fn run<E>(
-    problem: &Problem,
-    settings: &Settings,
-    state: &mut State,
-    stop: &Interrupt,
-    watch: impl FnMut(&State) -> Result<(), E>,
-) -> Result<Ending, E> {
-    run_observed(problem, settings, state, stop, |_| (), watch)
+/// Watches a run. A closure watches its rounds, `()` watches nothing.
+pub trait Observer {
+    /// Called after every iteration; `best` and its score are still those of the rounds before. A run of k iterations
+    /// ends with the weights of its k-th call, or with the best ones of the rounds before.
+    fn iteration(&mut self, _state: &State) {}
+
+    /// Called after every round, from whose state a run can be resumed.
+    fn round(&mut self, _state: &State) {}
 }
 
-/// [`run`], where `each` sees the state after every iteration, with the rounds' best weights so far: for curves. A run
-/// of k iterations ends with what `each` sees at the k-th, or with the best weights of the rounds before.
-///
-/// # Errors
-/// Those of `watch`, which end the run.
-pub fn run_observed<E>(
+impl Observer for () {}
+
+impl<F: FnMut(&State)> Observer for F {
+    fn round(&mut self, state: &State) {
+        self(state);
+    }
+}
+
+/// Runs until the budget is spent, no step lowers the loss any more, or the user asks to stop.
+pub fn run(
     problem: &Problem,
     settings: &Settings,
     state: &mut State,
     stop: &Interrupt,
-    mut each: impl FnMut(&State),
-    mut watch: impl FnMut(&State) -> Result<(), E>,
-) -> Result<Ending, E> {
+    observer: &mut impl Observer,
+) -> Ending {
     let held_out = sample::uniform_seeded(problem, HELD_OUT, settings.seed, Purpose::HeldOut, 0);
     let held_out = Batch::new(problem, &held_out);
     if state.best_score == f64::INFINITY {
@@ -218,7 +219,7 @@ pub fn run_observed<E>(
     let mut idle = 0;
     while !spent(settings, state.iteration, state.seconds) {
         let mut round = Round { problem, settings, stop, workspace: &mut workspace, before, start };
-        let Some(next) = round.run(state, &mut each) else { return Ok(Ending::Interrupted) };
+        let Some(next) = round.run(state, observer) else { return Ending::Interrupted };
         idle = if next.mlp == state.mlp { idle + 1 } else { 0 };
         *state = next;
         let score = loss::score(problem, &state.mlp, &held_out);
@@ -227,12 +228,12 @@ pub fn run_observed<E>(
             state.best = state.mlp.clone();
         }
         state.seconds = before + start.elapsed().as_secs_f64();
-        watch(state)?;
+        observer.round(state);
         if idle == 3 {
-            return Ok(Ending::Converged);
+            return Ending::Converged;
         }
     }
-    Ok(Ending::Budget)
+    Ending::Budget
 }
 
 /// Collocation points of a round: half arcsine Sobol points, half drawn by the residual at the weights of `mlp`.
@@ -266,10 +267,10 @@ struct Round<'a> {
 
 impl Round<'_> {
     /// The state after the round, or `None` if the user asked to stop.
-    fn run(&mut self, from: &State, each: &mut impl FnMut(&State)) -> Option<State> {
+    fn run(&mut self, from: &State, observer: &mut impl Observer) -> Option<State> {
         let mut state = from.clone();
         let batch = collocation(self.problem, &state.mlp, self.settings, state.round);
-        for _ in 0..ROUND {
+        for _ in 0..self.settings.round {
             if self.stop.pressed() {
                 return None;
             }
@@ -279,7 +280,7 @@ impl Round<'_> {
             }
             state.iteration += 1;
             let moved = self.iterate(&mut state, &batch);
-            each(&state);
+            observer.iteration(&state);
             if !moved {
                 break;
             }
@@ -329,7 +330,6 @@ mod tests {
     use super::*;
     use crate::bundle::mlp::Activation;
     use crate::bundle::preset;
-    use std::convert::Infallible;
 
     fn problem() -> Problem {
         preset::find("sir-initial").unwrap().problem(Form::Reduced).unwrap()
@@ -337,14 +337,7 @@ mod tests {
 
     fn train(problem: &Problem, state: &mut State, iterations: usize, mut watch: impl FnMut(&State)) -> Ending {
         let settings = Settings::new(problem, 512, Budget::iterations(iterations), 1);
-        let watch = |state: &State| {
-            watch(state);
-            Ok::<(), Infallible>(())
-        };
-        match run(problem, &settings, state, &Interrupt::never(), watch) {
-            Ok(ending) => ending,
-            Err(never) => match never {},
-        }
+        run(problem, &settings, state, &Interrupt::never(), &mut watch)
     }
 
     fn start(problem: &Problem) -> State {
@@ -363,7 +356,8 @@ mod tests {
             }
         });
         let checkpoint = Checkpoint::load(&path, &Identity::new()).unwrap();
-        let mut resumed = State::restore(&checkpoint, &path, &unbroken.mlp).unwrap();
+        let mut resumed = start(&problem);
+        resumed.restore(&checkpoint, &path).unwrap();
         assert_eq!(resumed.iteration, 30);
         train(&problem, &mut resumed, 60, |_| ());
         resumed.seconds = unbroken.seconds;
@@ -389,8 +383,8 @@ mod tests {
             let settings = Settings { schedule, ..settings.clone() };
             let start = Mlp::random(&problem.widths(&[16, 16]), Activation::Tanh, problem.last_bias(), 0);
             let mut state = State::new(start, 1.0);
-            let ending = run(&problem, &settings, &mut state, &Interrupt::never(), |_| Ok::<(), Infallible>(()));
-            assert_eq!((ending, state.iteration), (Ok(Ending::Budget), 60));
+            let ending = run(&problem, &settings, &mut state, &Interrupt::never(), &mut ());
+            assert_eq!((ending, state.iteration), (Ending::Budget, 60));
             state.best_score
         });
         assert!(patient < greedy - 1.0, "{patient} {greedy}");
@@ -426,12 +420,11 @@ mod tests {
         let mut state = start(&problem);
         let settings = Settings::new(&problem, 512, Budget::iterations(1000), 1);
         let interrupt = Interrupt::never();
-        let ending = run(&problem, &settings, &mut state, &interrupt, |s| {
+        let ending = run(&problem, &settings, &mut state, &interrupt, &mut |s: &State| {
             if s.round == 2 {
                 interrupt.press();
             }
-            Ok::<(), Infallible>(())
         });
-        assert_eq!((ending, state.iteration), (Ok(Ending::Interrupted), 2 * ROUND));
+        assert_eq!((ending, state.iteration), (Ending::Interrupted, 2 * ROUND));
     }
 }

@@ -348,14 +348,13 @@ mod tests {
     use crate::bundle::preset;
     use crate::bundle::problem::Form;
     use crate::host::interrupt::Interrupt;
-    use std::convert::Infallible;
 
     fn trained() -> (Problem, Mlp) {
         let problem = preset::find("sir-initial").unwrap().problem(Form::Reduced).unwrap();
         let start = Mlp::random(&problem.widths(&[10, 10]), Activation::Tanh, problem.last_bias(), 0);
         let mut state = lm::State::new(start, 1.0);
         let settings = Settings::new(&problem, 512, Budget::iterations(200), 0);
-        lm::run(&problem, &settings, &mut state, &Interrupt::never(), |_| Ok::<(), Infallible>(())).unwrap();
+        lm::run(&problem, &settings, &mut state, &Interrupt::never(), &mut ());
         (problem, state.best)
     }
 

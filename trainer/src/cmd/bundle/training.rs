@@ -7,25 +7,22 @@ use crate::bundle::optimize::{adam, lm};
 use crate::bundle::preset::{Preset, Recipe};
 use crate::bundle::problem::Problem;
 use crate::cmd::Error;
-use crate::cmd::options::{Compute, Output, Threads};
-use crate::host::atomic::WriteError;
+use crate::cmd::options::{Checkpoints, Compute, Output, Threads};
+use crate::host::atomic;
 use crate::host::budget::{Budget, Ending};
-use crate::host::checkpoint::{Checkpoint, CheckpointError, Identity};
+use crate::host::checkpoint::Identity;
 use crate::host::clock;
 use crate::host::device;
-use crate::host::interrupt::{EXIT_STATUS, Interrupt};
+use crate::host::interrupt::EXIT_STATUS;
 use crate::host::model_file::Metadata;
 use crate::host::progress::Progress;
+use crate::host::session::Session;
 use clap::ValueEnum;
 use serde::Serialize;
 use sirocco::limits::{MAX_LAYERS, MAX_WIDTH};
 use sirocco::network::Scheme;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
-
-/// Shortest time between two checkpoints.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 
 /// Options of `train` and `finetune`.
 #[derive(Debug, clap::Args)]
@@ -55,12 +52,8 @@ pub struct Options {
     pub seed: u64,
     #[command(flatten)]
     threads: Threads,
-    /// File that keeps the state of the run, written every few seconds and on Ctrl-C
-    #[arg(long, value_name = "FILE")]
-    checkpoint: Option<PathBuf>,
-    /// Go on from --checkpoint, bit for bit
-    #[arg(long, requires = "checkpoint")]
-    resume: bool,
+    #[command(flatten)]
+    pub(super) checkpoints: Checkpoints,
     /// Model file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -117,36 +110,6 @@ impl Options {
     pub(super) fn budget(&self, usual: usize) -> Budget {
         let default = if self.seconds.is_some() { usize::MAX } else { usual };
         Budget { iterations: self.iterations.unwrap_or(default), seconds: self.seconds }
-    }
-
-    /// The checkpoint to go on from.
-    pub(super) fn resumed(&self) -> Option<&Path> {
-        self.checkpoint.as_deref().filter(|_| self.resume)
-    }
-}
-
-/// Writes checkpoints, if the user wants them, every few seconds.
-pub(super) struct Saver<'a> {
-    path: Option<&'a Path>,
-    identity: Identity,
-    last: Instant,
-}
-
-impl<'a> Saver<'a> {
-    pub(super) fn new(options: &'a Options, identity: Identity) -> Self {
-        Saver { path: options.checkpoint.as_deref(), identity, last: Instant::now() }
-    }
-
-    pub(super) fn save(&self, checkpoint: impl FnOnce(Identity) -> Checkpoint) -> Result<(), CheckpointError> {
-        self.path.map_or(Ok(()), |path| checkpoint(self.identity.clone()).save(path))
-    }
-
-    pub(super) fn now_and_then(&mut self, checkpoint: impl FnOnce(Identity) -> Checkpoint) -> Result<(), Error> {
-        if self.last.elapsed() >= CHECKPOINT_EVERY {
-            self.last = Instant::now();
-            self.save(checkpoint)?;
-        }
-        Ok(())
     }
 }
 
@@ -208,20 +171,17 @@ impl Job {
     /// # Errors
     /// Checkpoints or files that cannot be read or written; a failed export.
     pub fn run(&self, options: &Options) -> Result<ExitCode, Error> {
-        check_target(&options.out)?;
+        atomic::check(&options.out)?;
         options.threads.apply()?;
-        let interrupt = Interrupt::on_ctrl_c()?;
         let trained = match (options.optimizer, options.compute.device) {
-            (Optimizer::Lm, device::Choice::Cpu) if options.recipe.is_none() => {
-                self.levenberg_marquardt(options, &interrupt)?
-            }
+            (Optimizer::Lm, device::Choice::Cpu) if options.recipe.is_none() => self.levenberg_marquardt(options)?,
             (Optimizer::Lm, device::Choice::Cpu) => {
                 return Err("--recipe is adam's; leave it out or add --optimizer adam".into());
             }
             (Optimizer::Lm, device::Choice::Cuda) => {
                 return Err("--optimizer lm computes on the CPU; use --device cpu or --optimizer adam".into());
             }
-            (Optimizer::Adam, _) => self.adam(options, &interrupt)?,
+            (Optimizer::Adam, _) => self.adam(options)?,
         };
         let exported = self.export(&trained, options)?;
         exported.write(&options.out)?;
@@ -230,25 +190,27 @@ impl Job {
         Ok(if interrupted { ExitCode::from(EXIT_STATUS as u8) } else { ExitCode::SUCCESS })
     }
 
-    fn levenberg_marquardt(&self, options: &Options, interrupt: &Interrupt) -> Result<Trained, Error> {
+    fn levenberg_marquardt(&self, options: &Options) -> Result<Trained, Error> {
         let budget = options.budget(self.recipe.iterations);
         let settings = lm::Settings::new(&self.problem, self.recipe.points, budget, options.seed).with(&self.recipe);
         let settings = lm::Settings { schedule: self.schedule, ..settings };
-        let identity = self.identity(options, self.recipe.points);
-        let mut state = match options.resumed() {
-            Some(path) => lm::State::restore(&Checkpoint::load(path, &identity)?, path, &self.start)?,
-            None => lm::State::new(self.start.clone(), self.first_mu),
-        };
-        let mut saver = Saver::new(options, identity);
-        let mut progress = Progress::new(self.preset.name, budget, options.output.verbosity());
-        let ending = lm::run(&self.problem, &settings, &mut state, interrupt, |state| {
-            progress.update(state.iteration, state.best_score);
-            saver.now_and_then(|identity| state.checkpoint(identity))
-        })?;
-        progress.finish();
-        saver.save(|identity| state.checkpoint(identity))?;
+        let mut session = self.session(options, budget, self.identity(options, self.recipe.points))?;
+        let mut state = lm::State::new(self.start.clone(), self.first_mu);
+        if let Some((checkpoint, path)) = session.saver.load()? {
+            state.restore(&checkpoint, path)?;
+        }
+        let stop = session.interrupt.clone();
+        let ending = lm::run(&self.problem, &settings, &mut state, &stop, &mut |state: &lm::State| {
+            session.progress.update(state.iteration, state.best_score);
+            session.keep(|identity| Ok(state.checkpoint(identity)));
+        });
+        session.finish(|identity| Ok(state.checkpoint(identity)))?;
         let lm::State { best, iteration, seconds, best_score, .. } = state;
         Ok(Trained { mlp: best, iterations: iteration, seconds, score: best_score, ending })
+    }
+
+    pub(super) fn session(&self, options: &Options, budget: Budget, identity: Identity) -> Result<Session, Error> {
+        options.checkpoints.session(Progress::new(self.preset.name, budget, options.output.verbosity()), identity)
     }
 
     /// What makes a run the same run: everything but its budget.
@@ -343,18 +305,5 @@ impl Report<'_> {
             self.queries,
             self.file.display()
         )
-    }
-}
-
-/// Fails before the work rather than after it if the model file has nowhere to go.
-fn check_target(file: &Path) -> Result<(), WriteError> {
-    if file.is_dir() {
-        return Err(WriteError::NotAFile(file.into()));
-    }
-    match file.parent() {
-        Some(directory) if !directory.as_os_str().is_empty() && !directory.is_dir() => {
-            Err(WriteError::NoDirectory { file: file.into(), directory: directory.into() })
-        }
-        _ => Ok(()),
     }
 }

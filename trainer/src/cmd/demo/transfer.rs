@@ -86,7 +86,7 @@ struct Fitted {
     losses: Vec<f64>,
 }
 
-/// Iterates one by one, each on fresh points, so that every iteration has its score.
+/// Trains in rounds of one iteration, so that every iteration has its score.
 fn fit(
     setting: &Setting<'_>,
     preset: &Preset,
@@ -94,22 +94,21 @@ fn fit(
     mut state: lm::State,
     iterations: usize,
 ) -> Result<Fitted, Error> {
-    let whole = Budget::iterations(iterations);
-    let mut progress = Progress::new("moving to sir-full-shifted", whole, setting.output.verbosity());
-    let points = preset.recipe(Form::Reduced).points;
+    let budget = Budget::iterations(iterations);
+    let mut progress = Progress::new("moving to sir-full-shifted", budget, setting.output.verbosity());
+    let settings = lm::Settings::new(problem, preset.recipe(Form::Reduced).points, budget, setting.seed);
+    let settings = lm::Settings { round: 1, ..settings };
     let held_out = sample::uniform_seeded(problem, lm::HELD_OUT, setting.seed, Purpose::HeldOut, 0);
     let mut losses = vec![loss::score(problem, &state.mlp, &Batch::new(problem, &held_out))];
-    for iteration in 1..=iterations {
-        let budget = Budget::iterations(iteration);
-        let settings = lm::Settings::new(problem, points, budget, setting.seed);
-        let ending =
-            lm::run(problem, &settings, &mut state, &setting.interrupt, |_| Ok::<(), std::convert::Infallible>(()))?;
-        if ending == Ending::Interrupted {
-            return Err(Interrupted.into());
-        }
+    let ending = lm::run(problem, &settings, &mut state, &setting.interrupt, &mut |state: &lm::State| {
         losses.push(state.best_score);
-        progress.update(iteration, state.best_score);
+        progress.update(state.iteration, state.best_score);
+    });
+    if ending == Ending::Interrupted {
+        return Err(Interrupted.into());
     }
+    // A run that converges has no further iterations.
+    losses.resize(iterations + 1, state.best_score);
     progress.finish();
     Ok(Fitted { mlp: state.best, losses })
 }

@@ -64,11 +64,10 @@ pub fn train(setting: &Setting<'_>) -> Result<Trained, Error> {
     let mut state = lm::State::new(start, 1.0);
     let mut progress = Progress::new("training sir-full", budget, setting.output.verbosity());
     let mut points = Vec::new();
-    let ending = lm::run(&problem, &settings, &mut state, &setting.interrupt, |state| {
+    let ending = lm::run(&problem, &settings, &mut state, &setting.interrupt, &mut |state: &lm::State| {
         progress.update(state.iteration, state.best_score);
         points.push((state.iteration as f64, state.best_score));
-        Ok::<(), Error>(())
-    })?;
+    });
     progress.finish();
     if ending == Ending::Interrupted {
         return Err(Interrupted.into());

@@ -3,19 +3,19 @@
 use super::options::{Data, Recipe, Report, progress};
 use crate::cmd::Error;
 use crate::cmd::image::shifting::{self, Shifting};
-use crate::cmd::options::{Compute, Output};
-use crate::dataset::{self, Images, Split};
-use crate::host::checkpoint::{Checkpoint, Identity};
-use crate::host::interrupt::{EXIT_STATUS, Interrupt};
+use crate::cmd::options::{Checkpoints, Compute, Output};
+use crate::dataset::{self, DataSet, Images, Split};
+use crate::host::checkpoint::{Checkpoint, CheckpointError, Identity};
+use crate::host::interrupt::EXIT_STATUS;
 use crate::image::early_stopping::{EarlyStopping, Ending};
 use crate::image::model::ImageModel;
-use crate::image::net::architecture::preset;
+use crate::image::net::architecture::{Architecture, preset};
 use crate::image::net::network::{Network, Normalisation};
 use crate::image::training::{Stage, Training, TrainingError, accuracy};
+use candle_core::Device;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 /// Train a network from random weights on a data set.
 #[derive(Debug, clap::Args)]
@@ -51,12 +51,8 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 100, requires = "patience",
           value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     look_every: usize,
-    /// File that keeps the state of the run, written every few seconds and on Ctrl-C
-    #[arg(long, value_name = "FILE")]
-    checkpoint: Option<PathBuf>,
-    /// Go on from --checkpoint, bit for bit
-    #[arg(long, requires = "checkpoint")]
-    resume: bool,
+    #[command(flatten)]
+    checkpoints: Checkpoints,
     /// File to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -90,105 +86,111 @@ impl Pretraining<'_> {
     }
 }
 
-/// Shortest time between two checkpoints.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
+/// What a network is trained and measured on.
+struct Material {
+    network: Architecture,
+    training: Images,
+    /// Held out of the training images for early stopping.
+    validation: Images,
+    test: Images,
+}
+
+/// A network after its training.
+struct Trained {
+    network: Network,
+    steps: usize,
+    /// How early stopping ended, where it was asked for.
+    ending: Option<Ending>,
+    interrupted: bool,
+}
 
 impl Args {
-    /// Trains, measures on the test set, writes.
+    /// Loads the data, trains, measures on the test set, writes.
     ///
     /// # Errors
     /// Data, checkpoints or files that cannot be read or written; a diverged training.
     pub fn run(self) -> Result<ExitCode, Error> {
         let device = self.compute.open()?;
         let set = dataset::find(&self.dataset)?;
-        let architecture = preset(&self.network, set.classes.len())?;
-        let images = self.data.load(&self.dataset, Split::Train, &architecture)?;
-        let shift = self.shifting.fit_on(&device, self.output.verbosity(), || Ok(images.clone()))?;
-        let images = shift.apply(&images, shifting::seed(Split::Train))?;
-        let (images, validation) = match self.patience {
-            Some(_) => images.split(self.validation, 0)?,
-            None => {
-                let none = images.first(0);
-                (images, none)
-            }
-        };
-        let plane = images.height * images.width;
-        let normalisation = Normalisation::of(&images.pixels, images.channels, plane);
-        let network = Network::random(&architecture, normalisation, self.seed, &device)?;
-        let mut training = Training::new(network);
-        let mut early = self.patience.map(|patience| EarlyStopping::new(self.look_every, patience as usize));
-        let identity = self.identity();
-        if let (true, Some(path)) = (self.resume, &self.checkpoint) {
-            let checkpoint = Checkpoint::load(path, &identity)?;
-            training.restore(&checkpoint, path)?;
-            early.as_mut().map_or(Ok(()), |early| early.restore(&checkpoint, path, &training))?;
-        }
-        let interrupted = self.train(&mut training, early.as_mut(), [&images, &validation], &identity)?;
-        let steps = training.step;
-        let ending = match early {
-            Some(early) => early.finish(&mut training, self.steps)?,
-            None => None,
-        };
-        let test = self.data.load(&self.dataset, Split::Test, &architecture)?;
-        let test = shift.apply(&test, shifting::seed(Split::Test))?;
-        let accuracies = [accuracy(&training.network, &test)?];
+        let material = self.load(&device, set)?;
+        let Trained { network, steps, ending, interrupted } = self.train(&device, &material)?;
+        let accuracies = [accuracy(&network, &material.test)?];
         let provenance = [
             ("dataset", self.dataset.clone()),
             ("shift", self.shifting.to_string()),
-            ("data", dataset::fingerprint(&images)),
+            ("data", dataset::fingerprint(&material.training)),
             ("seed", self.seed.to_string()),
             ("steps", ending.map_or(steps, |ending| ending.best_step).to_string()),
             ("accuracy", format!("{:.2}", accuracies[0])),
         ];
         let provenance = provenance.map(|(k, v)| (k.to_string(), v)).into();
         let classes = set.classes.iter().map(|c| c.to_string()).collect();
-        ImageModel { network: training.network, classes, provenance }.save(&self.out)?;
-        let labels = images.len() + validation.len();
+        ImageModel { network, classes, provenance }.save(&self.out)?;
+        let labels = material.training.len() + material.validation.len();
         let report = Report::new(&accuracies, &[labels], steps, Some(&self.out), self.seed);
         let pretraining = Pretraining { report, early_stopping: ending };
         self.output.print(&pretraining, || pretraining.text())?;
         Ok(if interrupted { ExitCode::from(EXIT_STATUS as u8) } else { ExitCode::SUCCESS })
     }
 
-    /// Trains to the end, to an early one, or to Ctrl-C; whether it was that.
-    fn train(
-        &self,
-        training: &mut Training,
-        mut early: Option<&mut EarlyStopping>,
-        [images, validation]: [&Images; 2],
-        identity: &Identity,
-    ) -> Result<bool, Error> {
-        let interrupt = Interrupt::on_ctrl_c()?;
-        let mut bar = progress(&self.network, self.steps, self.output.verbosity());
-        let all: Vec<usize> = (0..images.len()).collect();
-        let stage = Stage { number: 0, first: 0, end: self.steps, subset: &all };
-        let (mut last, mut failed) = (Instant::now(), None);
-        let settings = self.recipe.settings(self.seed);
-        let mut watch = |early: Option<&EarlyStopping>, training: &Training, loss: f32| {
-            bar.advance(training.step as f64 / self.steps as f64, &format!("loss {loss:.3}"));
-            if let Some(path) = self.checkpoint.as_deref().filter(|_| last.elapsed() > CHECKPOINT_EVERY) {
-                last = Instant::now();
-                failed = failed.take().or(save(training, early, identity, path).err());
+    fn load(&self, device: &Device, set: &DataSet) -> Result<Material, Error> {
+        let network = preset(&self.network, set.classes.len())?;
+        let images = self.data.load(&self.dataset, Split::Train, &network)?;
+        let shift = self.shifting.fit_on(device, self.output.verbosity(), || Ok(images.clone()))?;
+        let images = shift.apply(&images, shifting::seed(Split::Train))?;
+        let (training, validation) = match self.patience {
+            Some(_) => images.split(self.validation, 0)?,
+            None => {
+                let none = images.first(0);
+                (images, none)
             }
         };
-        let ending = match early.as_deref_mut() {
+        let test = self.data.load(&self.dataset, Split::Test, &network)?;
+        let test = shift.apply(&test, shifting::seed(Split::Test))?;
+        Ok(Material { network, training, validation, test })
+    }
+
+    /// Trains until all steps are done, early stopping ends it, or the user presses Ctrl-C.
+    fn train(&self, device: &Device, material: &Material) -> Result<Trained, Error> {
+        let images = &material.training;
+        let normalisation = Normalisation::of(&images.pixels, images.channels, images.height * images.width);
+        let mut training = Training::new(Network::random(&material.network, normalisation, self.seed, device)?);
+        let mut early = self.patience.map(|patience| EarlyStopping::new(self.look_every, patience as usize));
+        let bar = progress(&self.network, self.steps, self.output.verbosity());
+        let mut session = self.checkpoints.session(bar, self.identity())?;
+        if let Some((checkpoint, path)) = session.saver.load()? {
+            training.restore(&checkpoint, path)?;
+            if let Some(early) = &mut early {
+                early.restore(&checkpoint, path, &training)?;
+            }
+        }
+        let all: Vec<usize> = (0..images.len()).collect();
+        let stage = Stage { number: 0, first: 0, end: self.steps, subset: &all };
+        let (settings, stop) = (self.recipe.settings(self.seed), session.interrupt.clone());
+        let mut watch = |early: Option<&EarlyStopping>, training: &Training, loss: f32| {
+            session.progress.advance(training.step as f64 / self.steps as f64, &format!("loss {loss:.3}"));
+            session.keep(|identity| snapshot(training, early, identity));
+        };
+        let ended = match &mut early {
             Some(early) => {
-                let images = [images, validation];
-                early.run(training, images, stage, &settings, &interrupt, |early, training, loss| {
+                let images = [images, &material.validation];
+                early.run(&mut training, images, stage, &settings, &stop, |early, training, loss| {
                     watch(Some(early), training, loss);
                 })
             }
-            None => training.run(images, stage, &settings, &interrupt, |training, loss| watch(None, training, loss)),
+            None => training.run(images, stage, &settings, &stop, |training, loss| watch(None, training, loss)),
         };
-        bar.finish();
-        let interrupted = match ending {
+        let interrupted = match ended {
             Err(TrainingError::Interrupted) => true,
             other => other.map(|()| false)?,
         };
-        if let Some(path) = &self.checkpoint {
-            save(training, early.as_deref(), identity, path)?;
-        }
-        failed.map_or(Ok(interrupted), Err)
+        session.finish(|identity| snapshot(&training, early.as_ref(), identity))?;
+        let steps = training.step;
+        let ending = match early {
+            Some(early) => early.finish(&mut training, self.steps)?,
+            None => None,
+        };
+        Ok(Trained { network: training.network, steps, ending, interrupted })
     }
 
     /// What makes a run the same run: everything but where it is written.
@@ -208,10 +210,15 @@ impl Args {
     }
 }
 
-fn save(training: &Training, early: Option<&EarlyStopping>, identity: &Identity, path: &Path) -> Result<(), Error> {
-    let mut checkpoint = training.checkpoint(identity.clone())?;
+/// The state of a training and of its early stopping.
+fn snapshot(
+    training: &Training,
+    early: Option<&EarlyStopping>,
+    identity: Identity,
+) -> Result<Checkpoint, CheckpointError> {
+    let mut checkpoint = training.checkpoint(identity)?;
     if let Some(early) = early {
         early.note(&mut checkpoint);
     }
-    Ok(checkpoint.save(path)?)
+    Ok(checkpoint)
 }

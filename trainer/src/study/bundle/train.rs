@@ -14,7 +14,6 @@ use crate::host::budget::{Budget, Ending};
 use crate::host::clock;
 use crate::host::interrupt::Interrupt;
 use crate::host::random::Purpose;
-use std::convert::Infallible;
 
 /// Damping that random weights begin with.
 const RANDOM_MU: f64 = 1.0;
@@ -131,6 +130,15 @@ fn first_weights(run: &Run, problem: &Problem, source: Option<&Mlp>) -> Result<M
     Ok(mlp)
 }
 
+/// Watches every iteration.
+struct Each<F>(F);
+
+impl<F: FnMut(&lm::State)> lm::Observer for Each<F> {
+    fn iteration(&mut self, state: &lm::State) {
+        (self.0)(state);
+    }
+}
+
 type Trained = (Ending, Mlp, usize, f64);
 
 fn levenberg_marquardt(
@@ -149,7 +157,7 @@ fn levenberg_marquardt(
     let mu = if run.source().is_some() { transfer::first_mu(schedule) } else { RANDOM_MU };
     let mut state = lm::State::new(first, mu);
     let mut meter = Meter::start();
-    let each = |state: &lm::State| {
+    let mut each = Each(|state: &lm::State| {
         watch(state.iteration);
         if run.watched && due(state.iteration) {
             meter.aside(|| {
@@ -158,11 +166,8 @@ fn levenberg_marquardt(
                 recorder.record(state.iteration, if better { &state.mlp } else { &state.best });
             });
         }
-    };
-    let ending = match lm::run_observed(problem, &settings, &mut state, stop, each, |_| Ok::<(), Infallible>(())) {
-        Ok(ending) => ending,
-        Err(never) => match never {},
-    };
+    });
+    let ending = lm::run(problem, &settings, &mut state, stop, &mut each);
     let cpu = meter.read();
     (ending, state.best, state.iteration, cpu)
 }
@@ -191,7 +196,6 @@ fn by_adam(
         if run.watched && state.step.is_multiple_of(every) {
             meter.aside(|| recorder.record(state.step, &state.answer()));
         }
-        Ok::<(), StudyError>(())
     })?;
     let cpu = meter.read();
     Ok((ending, state.answer(), state.step, cpu))
