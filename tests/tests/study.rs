@@ -163,13 +163,13 @@ fn curves_of_any_model_file() {
     assert_table(&folder.path().join("curves/curves.csv"));
 
     let wrong = |more: &[&str]| run("curves", folder.path(), more);
-    assert_fails(&wrong(&["--model", model, "--query", "I0=0.3"]), 1, "gamma");
-    assert_fails(&wrong(&["--model", model, "--query", "I0=0.9,R0=0.9,beta=1,gamma=1"]), 1, "--query");
+    assert_fails(&wrong(&["--model", model, "--query", "I0=0.3"]), 2, "gamma");
+    assert_fails(&wrong(&["--model", model, "--query", "I0=0.9,R0=0.9,beta=1,gamma=1"]), 2, "--query");
     assert_fails(&wrong(&["--model", "/no/such/model"]), 1, "/no/such/model");
-    assert_fails(&run("map", folder.path(), &["--model", model]), 1, "curves");
-    assert_fails(&run("map", folder.path(), &["--optimizer", "adam"]), 1, "finetune");
-    assert_fails(&run("finetune", folder.path(), &["--optimizer", "adam", "--form", "reduced"]), 1, "--form");
-    assert_fails(&run("finetune", folder.path(), &["--recipe", "full-batch"]), 1, "--optimizer adam");
+    assert_fails(&run("map", folder.path(), &["--model", model]), 2, "curves");
+    assert_fails(&run("map", folder.path(), &["--optimizer", "adam"]), 2, "finetune");
+    assert_fails(&run("finetune", folder.path(), &["--optimizer", "adam", "--form", "reduced"]), 2, "--form");
+    assert_fails(&run("finetune", folder.path(), &["--recipe", "full-batch"]), 2, "--optimizer adam");
     assert_fails(&run("maps", folder.path(), &[]), 2, "sensitivity");
     assert_fails(&run("map", folder.path(), &["--seeds", "0"]), 2, "0");
 }

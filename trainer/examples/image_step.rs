@@ -6,7 +6,7 @@
 use candle_core::Device;
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 use sirocco_trainer::dataset::Images;
-use sirocco_trainer::host::clock::fine_cpu_seconds;
+use sirocco_trainer::host::clock::cpu_seconds;
 use sirocco_trainer::host::interrupt::Interrupt;
 use sirocco_trainer::host::random::{Purpose, Random};
 use sirocco_trainer::image::net::architecture::{Layer, preset};
@@ -47,10 +47,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     training.run(&images, stage, &settings, &Interrupt::never(), |training, loss| {
         last = loss;
         if training.step == WARM_UP {
-            begin = fine_cpu_seconds();
+            begin = cpu_seconds();
         }
     })?;
-    let cpu = fine_cpu_seconds().zip(begin).map(|(end, begin)| end - begin);
+    let cpu = cpu_seconds().zip(begin).map(|(end, begin)| end - begin);
     let cpu = cpu.ok_or("this system does not tell the CPU time of a process")?;
     println!("{{\"network\": \"{name}\", \"steps\": {steps}, \"cpu_seconds\": {cpu}, \"loss\": {last}}}");
     Ok(())

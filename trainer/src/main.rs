@@ -1,8 +1,5 @@
-//! `sirocco-train`: see `sirocco-train --help`.
+//! The `sirocco-train` command; everything is in the library.
 
-use clap::Parser;
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    sirocco_trainer::cmd::Cli::parse().run()
+fn main() -> std::process::ExitCode {
+    sirocco_trainer::cmd::main()
 }

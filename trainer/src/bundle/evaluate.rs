@@ -1,13 +1,15 @@
 //! How wrong is a bundle? The exported bytes, through the device evaluator, against the high-order reference.
 
+use crate::bundle::error::BundleError;
 use crate::bundle::reference;
 use crate::host::random::{Purpose, Random};
+use crate::statistics::median;
 use rayon::prelude::*;
 use serde::Serialize;
 use sirocco::bundle::Bundle;
 use sirocco::limits::MAX_QUANTITIES;
 use sirocco::ode::{Ode, Rates, State};
-use sirocco::query::{Query, QueryError};
+use sirocco::query::Query;
 
 /// Points at which the residual is averaged for LogLoss. They cost no reference solution, so there are many.
 pub const RESIDUAL_POINTS: usize = 16_384;
@@ -32,14 +34,6 @@ pub struct Measurement {
     pub implausible: usize,
 }
 
-/// A held-out query without an answer.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-#[error("the bundle cannot answer {query:?} of its own domain: {source}")]
-pub struct Unanswered {
-    query: Query,
-    source: QueryError,
-}
-
 /// Error of one query.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
@@ -53,42 +47,21 @@ pub struct Sample {
     pub error: f64,
 }
 
-/// Measures a bundle over its own domain.
+/// Measures a bundle over a domain, (lo, hi) per quantity, with [`samples`] of that domain.
 ///
-/// Cost: [`RESIDUAL_POINTS`] evaluations with tangent and `queries` reference solutions, on all cores.
-///
-/// # Errors
-/// [`Unanswered`] if the evaluator refuses a query of the bundle's own domain.
-pub fn measure(bundle: &Bundle<'_>, queries: usize, seed: u64) -> Result<Measurement, Unanswered> {
-    measure_over(bundle, &own_domain(bundle), queries, seed)
-}
-
-/// [`measure`] over another domain: (lo, hi) per quantity.
+/// Cost: [`RESIDUAL_POINTS`] evaluations with tangent, on all cores.
 ///
 /// # Errors
-/// [`Unanswered`] if the evaluator refuses a query of that domain.
-pub fn measure_over(
-    bundle: &Bundle<'_>,
-    domain: &[(f64, f64)],
-    queries: usize,
-    seed: u64,
-) -> Result<Measurement, Unanswered> {
-    measure_at(bundle, domain, &samples(bundle, domain, queries, seed)?, seed)
-}
-
-/// [`measure_over`] with the reference solutions at hand: `samples` of that domain.
-///
-/// # Errors
-/// [`Unanswered`] if the evaluator refuses a query of that domain.
-pub fn measure_at(
+/// [`BundleError::Unanswered`] if the evaluator refuses a query of that domain.
+pub fn measure(
     bundle: &Bundle<'_>,
     domain: &[(f64, f64)],
     samples: &[Sample],
     seed: u64,
-) -> Result<Measurement, Unanswered> {
+) -> Result<Measurement, BundleError> {
     let queries = samples.len();
     let components = bundle.ode().state_names().len();
-    let predict = |query: &Query| bundle.predict(query).map_err(|source| Unanswered { query: *query, source });
+    let predict = |query: &Query| bundle.predict(query).map_err(|source| BundleError::Unanswered { query: *query, source });
 
     let residuals: Vec<(f64, bool)> = (0..RESIDUAL_POINTS)
         .into_par_iter()
@@ -96,7 +69,7 @@ pub fn measure_at(
             let p = predict(&draw(bundle.ode(), domain, seed, (1 << 32) + i as u64, 0.0))?;
             Ok((p.residual.iter().map(|r| f64::from(*r).powi(2)).sum(), p.plausible))
         })
-        .collect::<Result<_, Unanswered>>()?;
+        .collect::<Result<_, BundleError>>()?;
     let squares: f64 = residuals.iter().map(|(square, _)| square).sum();
     let error_squares: f64 = samples.iter().map(|s| squared_error(s, components)).sum();
     Ok(Measurement {
@@ -115,12 +88,14 @@ pub fn own_domain(bundle: &Bundle<'_>) -> Vec<(f64, f64)> {
 
 /// Bundle and reference at `count` uniform random queries of a domain, in order; the same seed gives the same ones.
 ///
+/// Cost: a reference solution per query, on all cores.
+///
 /// # Errors
-/// [`Unanswered`] if the evaluator refuses a query of the bundle's own domain.
-pub fn samples(bundle: &Bundle<'_>, domain: &[(f64, f64)], count: usize, seed: u64) -> Result<Vec<Sample>, Unanswered> {
+/// [`BundleError::Unanswered`] if the evaluator refuses a query of that domain.
+pub fn samples(bundle: &Bundle<'_>, domain: &[(f64, f64)], count: usize, seed: u64) -> Result<Vec<Sample>, BundleError> {
     let sample = |i: usize| {
         let query = draw(bundle.ode(), domain, seed, i as u64, 0.0);
-        let state = bundle.state(&query).map_err(|source| Unanswered { query, source })?;
+        let state = bundle.state(&query).map_err(|source| BundleError::Unanswered { query, source })?;
         let reference = solve(bundle, &query);
         let error = state.iter().zip(reference).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
         Ok(Sample { query, state, reference, error })
@@ -193,24 +168,19 @@ pub fn coverage(bundle: &Bundle<'_>, domain: &[(f64, f64)], count: usize, seed: 
     let estimated = trusted.iter().filter(|[error, _, estimate, _]| within(*error, *estimate)).count();
     let flagged = certificates.iter().filter(|(_, certificate)| !certificate.prediction.in_domain).count();
     let largest = |column: usize| trusted.iter().map(|row| row[column]).fold(0.0, f64::max);
+    let ratios = |ratio: fn(&[f64; 4]) -> f64| trusted.iter().map(ratio).collect::<Vec<_>>();
     Coverage {
         queries: count,
         refused: count - trusted.len(),
         covered: share(covered, trusted.len()),
         worst_ratio: trusted.iter().map(|[error, bound, ..]| error / bound).fold(0.0, f64::max),
-        median_ratio: median(trusted.iter().map(|[error, bound, ..]| bound / error)),
-        median_estimate_ratio: median(trusted.iter().map(|[error, _, estimate, _]| estimate / error)),
+        median_ratio: median(&ratios(|[error, bound, ..]| bound / error)),
+        median_estimate_ratio: median(&ratios(|[error, _, estimate, _]| estimate / error)),
         max_error: largest(0),
         max_corrected_error: largest(3),
         estimate_covered: share(estimated, trusted.len()),
         flagged: share(flagged, certificates.len()),
     }
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// The reference solution of a query, which the bundle's own f32 numbers define.

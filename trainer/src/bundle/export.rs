@@ -1,18 +1,19 @@
 //! From trained weights to a file that can be flashed: encode, check with the device evaluator, measure, write.
 //!
-//! The exporter believes nothing but the bytes it is about to write: it opens them with the evaluator of the device,
-//! compares with the f64 network, measures the error against the reference, puts the figures and golden answers into
-//! the file, and refuses to write a file that fails any of this.
+//! The exporter trusts only the bytes it is about to write. It opens them with the device's evaluator, compares its
+//! answers with the f64 network, measures its error against the reference, and puts these figures and golden answers
+//! into the file. If any of these checks fails, it writes nothing.
 
+use crate::bundle::error::BundleError;
 use crate::bundle::evaluate::{self, Measurement};
 use crate::bundle::mlp::Mlp;
 use crate::bundle::problem::Problem;
 use crate::bundle::quantize;
 use crate::bundle::residual::{Batch, Scratch};
-use crate::host::atomic;
 use crate::host::model_file::{self, Metadata, ModelBytes, OwnedTensor};
+use crate::host::{self, atomic};
 use sirocco::bundle::{Bundle, FORMAT_VERSION, golden};
-use sirocco::error::{Key, ModelError};
+use sirocco::error::Key;
 use sirocco::network::Scheme;
 use sirocco::query::Query;
 use sirocco::summary::ModelKind;
@@ -24,51 +25,18 @@ const GOLDEN: usize = 16;
 /// Queries at which the evaluator is compared with the f64 network.
 const ROUNDING_QUERIES: usize = 4096;
 
-/// The largest difference seen, times this, is stated as the file's rounding error: a sample's maximum falls short.
+/// The file states this times the largest difference found as its rounding error, because the maximum of a sample
+/// underestimates the maximum over the domain.
 const ROUNDING_FACTOR: f64 = 1.5;
 
-/// Largest difference of the f32 evaluator from the f64 network that rounding explains: oscillators and steep epidemics
-/// reach 3e-5 to 6e-5. A tenth of the error of the poorest bundle worth shipping.
+/// Largest difference of the f32 evaluator from the f64 network that rounding can explain: oscillators and steep
+/// epidemics reach 3e-5 to 6e-5. It is a tenth of the error of the least accurate bundle worth shipping.
 const F32_TOLERANCE: f64 = 1e-4;
 
 /// The same for integer weights and 16-bit activations.
 const INTEGER_TOLERANCE: f64 = 2e-3;
 
-/// Why a model was not exported.
-#[derive(Debug, thiserror::Error)]
-pub enum ExportError {
-    /// The weights do not fit the number format.
-    #[error(transparent)]
-    Quantise(#[from] quantize::QuantiseError),
-    /// The file cannot be put together.
-    #[error(transparent)]
-    File(#[from] model_file::ModelFileError),
-    /// The device evaluator refuses the file.
-    #[error("the exported bytes fail the device's own check: {0}; this is a defect of the exporter")]
-    Refused(#[from] ModelError),
-    /// The device evaluator cannot answer a query of the domain.
-    #[error("{0}; the network is not usable, train again")]
-    Unanswered(#[from] evaluate::Unanswered),
-    /// The device evaluator disagrees with the trained network.
-    #[error(
-        "the device evaluator differs from the trained network by {difference:e}, more than {tolerance:e}: \
-         the weights are too large for this number format; train longer or with another seed"
-    )]
-    Disagrees {
-        /// Largest absolute difference of a state component.
-        difference: f64,
-        /// What rounding explains.
-        tolerance: f64,
-    },
-    /// The golden answers do not repeat.
-    #[error("the golden answers of the exported bytes do not repeat; this is a defect of the exporter")]
-    Golden,
-    /// The file cannot be written.
-    #[error(transparent)]
-    Write(#[from] atomic::WriteError),
-}
-
-/// What is exported: a trained network and where it came from.
+/// A trained network to export, and where it came from.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
     /// The problem it was trained on.
@@ -79,7 +47,7 @@ pub struct Candidate<'a> {
     pub scheme: Scheme,
     /// Row scales of 8-bit weights that were rounded to them; see [`quantize::tensors`].
     pub scales: Option<&'a [f32]>,
-    /// Preset, seed, optimiser and the like, for the file's metadata.
+    /// Preset, seed, optimizer and the like, for the file's metadata.
     pub provenance: &'a Metadata,
     /// Seed of the measurement's queries.
     pub seed: u64,
@@ -104,14 +72,16 @@ impl Candidate<'_> {
     /// Encodes, checks and measures; writes nothing.
     ///
     /// # Errors
-    /// [`ExportError`], the first check that fails.
-    pub fn export(&self) -> Result<Exported, ExportError> {
+    /// [`BundleError`], the first check that fails.
+    pub fn export(&self) -> Result<Exported, BundleError> {
         let tensors = quantize::tensors(self.mlp, self.scheme, self.scales)?;
         let mut metadata = self.metadata();
         let draft = model_file::assemble(&tensors, &metadata)?;
         let bundle = Bundle::open(&draft)?;
         let rounding = self.compare(&bundle)?;
-        let measurement = evaluate::measure(&bundle, self.queries, self.seed)?;
+        let domain = evaluate::own_domain(&bundle);
+        let samples = evaluate::samples(&bundle, &domain, self.queries, self.seed)?;
+        let measurement = evaluate::measure(&bundle, &domain, &samples, self.seed)?;
         let mut set = |key: Key, value: f64| metadata.insert(key.key().into(), format!("{:e}", value as f32));
         set(Key::LogLoss, measurement.logloss);
         set(Key::MaxError, measurement.max_error);
@@ -123,7 +93,7 @@ impl Candidate<'_> {
         let (parameters, macs) = (bundle.network().parameters(), bundle.network().macs());
         let replay = Bundle::open(&bytes)?.self_test();
         if usize::from(replay.queries) != GOLDEN || replay.mismatches > 0 {
-            return Err(ExportError::Golden);
+            return Err(BundleError::Golden);
         }
         Ok(Exported { bytes, measurement, parameters, macs })
     }
@@ -151,12 +121,12 @@ impl Candidate<'_> {
         set(Key::Layers, widths.join(","));
         set(Key::Activation, self.mlp.activation.name().into());
         set(Key::Scheme, self.scheme.name().into());
-        metadata.insert("software".into(), concat!("sirocco-trainer ", env!("CARGO_PKG_VERSION")).into());
+        metadata.insert("software".into(), host::SOFTWARE.into());
         metadata
     }
 
     /// Largest difference of the evaluator's states from those of the f64 network.
-    fn compare(&self, bundle: &Bundle<'_>) -> Result<f64, ExportError> {
+    fn compare(&self, bundle: &Bundle<'_>) -> Result<f64, BundleError> {
         let queries: Vec<Query> =
             bundle.probes(self.seed).filter(|q| bundle.in_domain(q)).take(ROUNDING_QUERIES).collect();
         let width = self.problem.domain.len();
@@ -179,12 +149,12 @@ impl Candidate<'_> {
             Scheme::F32 => F32_TOLERANCE,
             Scheme::I16 | Scheme::I8I16 => INTEGER_TOLERANCE,
         };
-        if difference <= tolerance { Ok(difference) } else { Err(ExportError::Disagrees { difference, tolerance }) }
+        if difference <= tolerance { Ok(difference) } else { Err(BundleError::Disagrees { difference, tolerance }) }
     }
 }
 
 /// Golden queries spread over the domain and around it, with the evaluator's own bits.
-fn golden_tensors(bundle: &Bundle<'_>) -> Result<Vec<OwnedTensor>, ExportError> {
+fn golden_tensors(bundle: &Bundle<'_>) -> Result<Vec<OwnedTensor>, BundleError> {
     let (quantities, components) = (bundle.ode().quantity_names().count(), bundle.ode().state_names().len());
     let answered: Vec<_> =
         bundle.probes(1).filter_map(|q| bundle.predict(&q).ok().map(|p| (q, p))).take(GOLDEN).collect();
@@ -199,11 +169,19 @@ fn golden_tensors(bundle: &Bundle<'_>) -> Result<Vec<OwnedTensor>, ExportError> 
 }
 
 impl Exported {
+    /// The bundle in the file.
+    ///
+    /// # Errors
+    /// [`BundleError::Refused`], which the exporter has ruled out.
+    pub fn bundle(&self) -> Result<Bundle<'_>, BundleError> {
+        Ok(Bundle::open(&self.bytes)?)
+    }
+
     /// Writes the file, whole or not at all.
     ///
     /// # Errors
-    /// [`ExportError::Write`].
-    pub fn write(&self, path: &Path) -> Result<(), ExportError> {
+    /// [`BundleError::Write`].
+    pub fn write(&self, path: &Path) -> Result<(), BundleError> {
         Ok(atomic::write(path, &self.bytes)?)
     }
 }

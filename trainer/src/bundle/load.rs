@@ -1,5 +1,6 @@
-//! Back from a model file to a problem and f64 weights, to train on or to write in another number format.
+//! Reads a model file back into a problem and f64 weights, to train on or to write in another number format.
 
+use crate::bundle::error::BundleError;
 use crate::bundle::mlp::{Mlp, parameter_count};
 use crate::bundle::problem::{Input, Problem};
 use crate::bundle::quantize;
@@ -17,7 +18,7 @@ use std::path::Path;
 pub struct Loaded {
     /// System, form, domain and inputs.
     pub problem: Problem,
-    /// The weights, dequantised where the file holds integers.
+    /// The weights, dequantized where the file holds integers.
     pub mlp: Mlp,
     /// The file's number format.
     pub scheme: Scheme,
@@ -25,6 +26,16 @@ pub struct Loaded {
     pub metadata: Metadata,
     /// The file.
     pub bytes: ModelBytes,
+}
+
+impl Loaded {
+    /// The bundle in the file.
+    ///
+    /// # Errors
+    /// [`BundleError::Refused`], which [`bundle`] has ruled out.
+    pub fn bundle(&self) -> Result<Bundle<'_>, BundleError> {
+        Ok(Bundle::open(&self.bytes)?)
+    }
 }
 
 /// Reads and checks a bundle file.
@@ -82,7 +93,7 @@ fn integers<'t, W: Weight>(
     weights.chain(bias.i32().unwrap_or_default().iter().map(|q| f64::from(*q) * quantize::bias_unit()))
 }
 
-/// `name=lo:hi,...`, which the evaluator has checked already, in f64.
+/// Parses `name=lo:hi,...` in f64. The evaluator has checked the text already.
 fn ranges(text: &str) -> Vec<(&str, f64, f64)> {
     let range = |part| {
         let (name, [lo, hi]) = named_range(part)?;

@@ -6,6 +6,7 @@
 //! into a file, which [`evaluate`] measures with the device's evaluator against [`mod@reference`], and [`load`] reads
 //! such a file back to train on.
 
+pub mod error;
 pub mod evaluate;
 pub mod export;
 pub mod hardest;

@@ -24,6 +24,7 @@
 //! A preset is one entry of a list, if it is of SIR. Every other system has one of its own name without an entry, over the
 //! system's own [`System::DOMAIN`] with a network that goes by the number of quantities that vary.
 
+use crate::bundle::error::BundleError;
 use crate::bundle::optimize::normal::Damping;
 use crate::bundle::problem::{Form, Problem};
 use sirocco::ode::sir::Sir;
@@ -173,21 +174,13 @@ pub fn all() -> &'static [Preset] {
     &ALL
 }
 
-/// There is no preset of that name.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("no preset is called `{name}`; there are {known}")]
-pub struct UnknownPreset {
-    name: String,
-    known: String,
-}
-
 /// The preset of that name.
 ///
 /// # Errors
-/// [`UnknownPreset`] lists those that exist.
-pub fn find(name: &str) -> Result<&'static Preset, UnknownPreset> {
+/// [`BundleError::UnknownPreset`] lists those that exist.
+pub fn find(name: &str) -> Result<&'static Preset, BundleError> {
     let known = || all().iter().map(|p| p.name).collect::<Vec<_>>().join(", ");
-    all().iter().find(|p| p.name == name).ok_or_else(|| UnknownPreset { name: name.into(), known: known() })
+    all().iter().find(|p| p.name == name).ok_or_else(|| BundleError::UnknownPreset { name: name.into(), known: known() })
 }
 
 impl Preset {
@@ -205,7 +198,7 @@ impl Preset {
     ///
     /// # Errors
     /// If the form does not exist for the system.
-    pub fn problem(&self, form: Form) -> Result<Problem, crate::bundle::problem::ProblemError> {
+    pub fn problem(&self, form: Form) -> Result<Problem, BundleError> {
         Problem::new(self.ode, form, self.domain)
     }
 

@@ -9,6 +9,7 @@
 //! An input v of [lo, hi] reaches the network as u = (v - mid) / half, in [-1, 1]. Model file and device use exactly
 //! these conventions.
 
+use crate::bundle::error::BundleError;
 use serde::{Deserialize, Serialize};
 pub use sirocco::bundle::Form;
 use sirocco::limits::{MAX_RATES, MAX_STATE};
@@ -41,49 +42,6 @@ impl Input {
     }
 }
 
-/// Why a problem makes no sense.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum ProblemError {
-    /// The domain has another number of quantities than the system.
-    #[error("the domain names {got} quantities, `{ode}` has {expected}: {names}")]
-    Quantities {
-        /// Name of the system.
-        ode: &'static str,
-        /// Quantities of the system.
-        expected: usize,
-        /// Intervals given.
-        got: usize,
-        /// Their names.
-        names: String,
-    },
-    /// An interval is empty, not finite, or time does not begin at zero or later and last.
-    #[error("the range {lo}:{hi} of `{name}` is not an interval of finite numbers{}", if name == "t" { " with 0 <= lo < hi" } else { "" })]
-    Range {
-        /// Name of the quantity.
-        name: String,
-        /// Its lower end.
-        lo: f64,
-        /// Its upper end.
-        hi: f64,
-    },
-    /// A corner of the domain is no problem of this system.
-    #[error("the domain holds impossible problems of `{ode}`, for example {corner:?}; narrow its ranges")]
-    Inadmissible {
-        /// Name of the system.
-        ode: &'static str,
-        /// The offending initial coordinates and rates.
-        corner: Vec<f64>,
-    },
-    /// The form does not exist for this system.
-    #[error("the form `{form}` does not exist for the system `{ode}`; use `generic`")]
-    Form {
-        /// Name of the form.
-        form: &'static str,
-        /// Name of the system.
-        ode: &'static str,
-    },
-}
-
 /// An ODE system over a domain, with the form of its trial solution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
@@ -101,24 +59,24 @@ impl Problem {
     /// Checks the domain and derives the network's inputs from it.
     ///
     /// # Errors
-    /// See [`ProblemError`].
-    pub fn new(ode: Ode, form: Form, domain: &[(f64, f64)]) -> Result<Self, ProblemError> {
+    /// See [`BundleError`].
+    pub fn new(ode: Ode, form: Form, domain: &[(f64, f64)]) -> Result<Self, BundleError> {
         let names: Vec<_> = ode.quantity_names().collect();
         if names.len() != domain.len() {
             let (expected, got, names) = (names.len(), domain.len(), names.join(", "));
-            return Err(ProblemError::Quantities { ode: ode.name(), expected, got, names });
+            return Err(BundleError::Quantities { ode: ode.name(), expected, got, names });
         }
         for (q, (name, &(lo, hi))) in names.iter().zip(domain).enumerate() {
             let sound = lo.is_finite() && hi.is_finite() && lo <= hi && (q > 0 || (lo >= 0.0 && lo < hi));
             if !sound {
-                return Err(ProblemError::Range { name: (*name).into(), lo, hi });
+                return Err(BundleError::Range { name: (*name).into(), lo, hi });
             }
         }
         if let Some(corner) = corners(domain).into_iter().find(|c| !admissible(ode, c)) {
-            return Err(ProblemError::Inadmissible { ode: ode.name(), corner });
+            return Err(BundleError::Inadmissible { ode: ode.name(), corner });
         }
         if !form.fits(ode) {
-            return Err(ProblemError::Form { form: form.name(), ode: ode.name() });
+            return Err(BundleError::Form { form: form.name(), ode: ode.name() });
         }
         let inputs = match form {
             Form::Reduced => reduced_inputs(domain, domain[1].0 < LOGARITHMIC_BELOW),
@@ -130,8 +88,8 @@ impl Problem {
     /// This problem over another domain: the same system, form and kind of inputs, so that a network can move there.
     ///
     /// # Errors
-    /// See [`ProblemError`].
-    pub fn moved(&self, domain: &[(f64, f64)]) -> Result<Self, ProblemError> {
+    /// See [`BundleError`].
+    pub fn moved(&self, domain: &[(f64, f64)]) -> Result<Self, BundleError> {
         let mut moved = Self::new(self.ode, self.form, domain)?;
         let mut kinds = self.inputs.iter().filter_map(|i| ["i0", "ln_i0"].iter().position(|kind| i.name == *kind));
         if let (Form::Reduced, Some(kind)) = (self.form, kinds.next()) {
@@ -283,10 +241,10 @@ mod tests {
         };
         assert!(matches!(
             Problem::new(Ode::Sir, Form::Generic, &FULL[..4]),
-            Err(ProblemError::Quantities { got: 4, .. })
+            Err(BundleError::Quantities { got: 4, .. })
         ));
-        assert!(matches!(with(0, (0.0, 0.0)), Err(ProblemError::Range { .. })));
-        assert!(matches!(with(3, (0.8, f64::NAN)), Err(ProblemError::Range { .. })));
-        assert!(matches!(with(1, (0.2, 0.9)), Err(ProblemError::Inadmissible { .. })));
+        assert!(matches!(with(0, (0.0, 0.0)), Err(BundleError::Range { .. })));
+        assert!(matches!(with(3, (0.8, f64::NAN)), Err(BundleError::Range { .. })));
+        assert!(matches!(with(1, (0.2, 0.9)), Err(BundleError::Inadmissible { .. })));
     }
 }

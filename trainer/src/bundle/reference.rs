@@ -16,15 +16,10 @@ const FLOOR: f64 = 1e-2;
 /// Order of the error estimate's dependence on the step.
 const ORDER: f64 = 2.0 * STEPS.len() as f64 - 1.0;
 
-/// y(t) of the autonomous y' = `rhs`(y), y(0) = `y0`, to relative tolerance [`RTOL`], for t >= 0.
-pub fn integrate<const N: usize>(rhs: impl Fn(&[f64; N]) -> [f64; N], y0: [f64; N], t: f64) -> [f64; N] {
-    integrate_to(rhs, y0, t, RTOL)
-}
-
-/// [`integrate`] with a tolerance of its own.
+/// y(t) of the autonomous y' = `rhs`(y), y(0) = `y0`, for t >= 0, to the relative tolerance `rtol`, usually [`RTOL`].
 ///
 /// The step shrinks until the tolerance is met; where the solution is not finite, the answer is NaN.
-pub fn integrate_to<const N: usize>(rhs: impl Fn(&[f64; N]) -> [f64; N], y0: [f64; N], t: f64, rtol: f64) -> [f64; N] {
+pub fn integrate<const N: usize>(rhs: impl Fn(&[f64; N]) -> [f64; N], y0: [f64; N], t: f64, rtol: f64) -> [f64; N] {
     let (mut now, mut y) = (0.0, y0);
     let mut step = t.min(1.0);
     while now < t {
@@ -46,7 +41,7 @@ pub fn integrate_to<const N: usize>(rhs: impl Fn(&[f64; N]) -> [f64; N], y0: [f6
 
 /// The state of an ODE system at time `t`.
 pub fn state(ode: Ode, initial: &State<f64>, rates: &Rates<f64>, t: f64) -> State<f64> {
-    integrate(|y| ode.rhs(y, rates), ode.initial(initial), t)
+    integrate(|y| ode.rhs(y, rates), ode.initial(initial), t, RTOL)
 }
 
 /// The states of a query's problem at rising times; `None` where there is no finite solution. The query's own time is
@@ -55,7 +50,7 @@ pub fn trajectory(ode: Ode, query: &Query, times: &[f64]) -> Option<Vec<State<f6
     let rates = query.rates.map(f64::from);
     let (mut now, mut state) = (0.0, ode.initial(&query.initial.map(f64::from)));
     let next = |t: &f64| {
-        state = integrate(|y| ode.rhs(y, &rates), state, t - now);
+        state = integrate(|y| ode.rhs(y, &rates), state, t - now, RTOL);
         now = *t;
         state.iter().all(|v| v.is_finite()).then_some(state)
     };
@@ -123,16 +118,16 @@ mod tests {
     #[test]
     fn exponential_decay_and_rotation_are_exact() {
         for t in [0.0, 1e-3, 1.0, 20.0] {
-            let [y] = integrate(|[y]: &[f64; 1]| [-0.7 * y], [2.0], t);
+            let [y] = integrate(|[y]: &[f64; 1]| [-0.7 * y], [2.0], t, RTOL);
             assert!((y - 2.0 * (-0.7 * t).exp()).abs() < 1e-13, "{t}: {y}");
-            let [c, s] = integrate(|[c, s]: &[f64; 2]| [-s, *c], [1.0, 0.0], t);
+            let [c, s] = integrate(|[c, s]: &[f64; 2]| [-s, *c], [1.0, 0.0], t, RTOL);
             assert!((c - t.cos()).abs() < 1e-12 && (s - t.sin()).abs() < 1e-12, "{t}: {c} {s}");
         }
     }
 
     #[test]
     fn logistic_growth_is_exact() {
-        let [y] = integrate(|[y]: &[f64; 1]| [y * (1.0 - y)], [0.01], 15.0);
+        let [y] = integrate(|[y]: &[f64; 1]| [y * (1.0 - y)], [0.01], 15.0, RTOL);
         assert!((y - 1.0 / (1.0 + 99.0 * (-15.0f64).exp())).abs() < 1e-13);
     }
 
@@ -148,8 +143,8 @@ mod tests {
     #[test]
     fn sir_converges_with_its_tolerance() {
         let (initial, rates) = ([0.01, 0.0, 0.0, 0.0], [1.0, 0.05, 0.0, 0.0]);
-        let rough = integrate_to(|y| Ode::Sir.rhs(y, &rates), Ode::Sir.initial(&initial), 20.0, 1e-8);
-        let fine = integrate_to(|y| Ode::Sir.rhs(y, &rates), Ode::Sir.initial(&initial), 20.0, 1e-14);
+        let rough = integrate(|y| Ode::Sir.rhs(y, &rates), Ode::Sir.initial(&initial), 20.0, 1e-8);
+        let fine = integrate(|y| Ode::Sir.rhs(y, &rates), Ode::Sir.initial(&initial), 20.0, 1e-14);
         let usual = state(Ode::Sir, &initial, &rates, 20.0);
         for i in 0..3 {
             assert!((rough[i] - fine[i]).abs() < 1e-8 && (usual[i] - fine[i]).abs() < 1e-13);
@@ -158,6 +153,6 @@ mod tests {
 
     #[test]
     fn blow_up_is_nan() {
-        assert!(integrate(|[y]: &[f64; 1]| [y * y], [1.0], 2.0)[0].is_nan());
+        assert!(integrate(|[y]: &[f64; 1]| [y * y], [1.0], 2.0, RTOL)[0].is_nan());
     }
 }

@@ -2,10 +2,13 @@
 //!
 //! Works with any evaluator: the device's on exported bytes, a network in training, a Runge-Kutta method.
 
+use crate::bundle::evaluate::Sample;
+use crate::bundle::reference;
 use crate::host::random::{Purpose, Random};
 use crate::report::html::{Block, Image, Section};
 use crate::report::plot::{Axis, Content, Figure, Line, Mark, Panel, Scale, Stroke};
 use crate::report::{ReportError, figure};
+use crate::statistics::quantile;
 use rayon::prelude::*;
 use sirocco::limits::MAX_STATE;
 use sirocco::ode::{Ode, State};
@@ -13,10 +16,8 @@ use sirocco::query::{Prediction, Query};
 
 /// Answers a query, or cannot.
 pub type Predict<'a> = dyn Fn(&Query) -> Option<Prediction> + Sync + 'a;
-/// The true states of a query's problem at the given times, in rising order; the query's own time is not used.
-pub type Reference<'a> = dyn Fn(&Query, &[f64]) -> Option<Vec<State<f64>>> + Sync + 'a;
 
-/// What is shown: a system, the box it was trained on, an evaluator and the truth.
+/// The subject of a report: a system, the box it was trained on, and an evaluator.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
     /// The system.
@@ -27,8 +28,6 @@ pub struct Subject<'a> {
     pub time_unit: &'a str,
     /// The evaluator.
     pub predict: &'a Predict<'a>,
-    /// The truth.
-    pub reference: &'a Reference<'a>,
 }
 
 /// How far beyond each limit the maps reach, as a share of the limit.
@@ -53,12 +52,19 @@ pub struct Errors {
 }
 
 impl Errors {
+    /// The errors of samples, over the first `components` of their states; `None` without samples.
+    pub fn of(samples: &[Sample], components: usize) -> Option<Self> {
+        let worst = samples.iter().max_by(|a, b| a.error.total_cmp(&b.error))?.query;
+        let square = |s: &Sample| -> f64 {
+            s.state.iter().zip(s.reference).take(components).map(|(a, b)| (f64::from(*a) - b).powi(2)).sum()
+        };
+        let mean = samples.iter().map(square).sum::<f64>() / (samples.len() * components) as f64;
+        Some(Errors { each: samples.iter().map(|s| s.error).collect(), rms: mean.sqrt(), worst })
+    }
+
     /// The error that this share of the queries stays below.
     pub fn quantile(&self, share: f64) -> f64 {
-        let mut sorted = self.each.clone();
-        sorted.sort_by(f64::total_cmp);
-        let at = (share * sorted.len().saturating_sub(1) as f64).round() as usize;
-        sorted.get(at).copied().unwrap_or(f64::NAN)
+        quantile(&self.each, share)
     }
 
     /// The largest error.
@@ -124,18 +130,14 @@ impl Subject<'_> {
     pub fn errors(&self, count: usize, seed: u64) -> Result<Errors, ReportError> {
         let mut random = Random::new(seed, Purpose::Measurement, 0);
         let queries: Vec<Query> = (0..count).map(|_| self.query(&self.uniform(&mut random))).collect();
-        let components = self.components().len();
-        let outcome = |query: &Query| {
-            let truth = (self.reference)(query, &[f64::from(query.t)])?.first().copied()?;
+        let sample = |query: &Query| {
+            let reference = *reference::trajectory(self.ode, query, &[f64::from(query.t)])?.first()?;
             let state = (self.predict)(query)?.state;
-            let differences = state.iter().zip(truth).take(components).map(|(a, b)| f64::from(*a) - b);
-            let (largest, square) = differences.fold((0.0, 0.0), |(m, s): (f64, f64), d| (m.max(d.abs()), s + d * d));
-            Some((*query, largest, square / components as f64))
+            let error = state.iter().zip(reference).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
+            Some(Sample { query: *query, state, reference, error })
         };
-        let known: Vec<_> = queries.par_iter().filter_map(outcome).collect();
-        let worst = known.iter().max_by(|a, b| a.1.total_cmp(&b.1)).ok_or(ReportError::NothingToShow("bundle"))?.0;
-        let rms = (known.iter().map(|k| k.2).sum::<f64>() / known.len() as f64).sqrt();
-        Ok(Errors { each: known.iter().map(|k| k.1).collect(), rms, worst })
+        let samples: Vec<Sample> = queries.par_iter().filter_map(sample).collect();
+        Errors::of(&samples, self.components().len()).ok_or(ReportError::NothingToShow("bundle"))
     }
 
     /// The trajectory of one problem over the reference, with residual and error below.
@@ -144,7 +146,7 @@ impl Subject<'_> {
     /// [`ReportError::NothingToShow`] if the reference does not solve the problem.
     pub fn curves(&self, title: &str, query: &Query) -> Result<Figure, ReportError> {
         let times = self.times(CURVE);
-        let truth = (self.reference)(query, &times).ok_or(ReportError::NothingToShow("trajectory"))?;
+        let truth = reference::trajectory(self.ode, query, &times).ok_or(ReportError::NothingToShow("trajectory"))?;
         let answers = self.trajectory(query, &times);
         let series = |value: &dyn Fn(&Prediction, &State<f64>, usize) -> f64, c: usize| -> Vec<(f64, f64)> {
             let at = |((t, p), y): ((&f64, &Option<Prediction>), &State<f64>)| {
@@ -229,7 +231,7 @@ impl Subject<'_> {
     fn max_error(&self, queries: &[Query], times: &[f64]) -> Option<f64> {
         let mut largest: f64 = 0.0;
         for query in queries {
-            let truth = (self.reference)(query, times)?;
+            let truth = reference::trajectory(self.ode, query, times)?;
             for (answer, truth) in self.trajectory(query, times).into_iter().zip(truth) {
                 for (a, b) in answer?.state.iter().zip(truth) {
                     largest = largest.max((f64::from(*a) - b).abs());
@@ -361,11 +363,6 @@ mod tests {
 
     const DOMAIN: [(f64, f64); 5] = [(0.0, 20.0), (0.2, 0.4), (0.1, 0.3), (0.4, 0.8), (0.3, 0.7)];
 
-    fn truth(query: &Query, times: &[f64]) -> Option<Vec<State<f64>>> {
-        let (initial, rates) = (query.initial.map(f64::from), query.rates.map(f64::from));
-        Some(times.iter().map(|t| rk4::integrate(Ode::Sir, &initial, &rates, *t, 200)).collect())
-    }
-
     /// A coarse Runge-Kutta method as the evaluator: its errors are known in size.
     fn coarse(query: &Query) -> Option<Prediction> {
         query.check(Ode::Sir).ok()?;
@@ -375,7 +372,7 @@ mod tests {
     }
 
     fn subject() -> Subject<'static> {
-        Subject { ode: Ode::Sir, domain: &DOMAIN, time_unit: "days", predict: &coarse, reference: &truth }
+        Subject { ode: Ode::Sir, domain: &DOMAIN, time_unit: "days", predict: &coarse }
     }
 
     #[test]
@@ -387,6 +384,18 @@ mod tests {
         assert_eq!(subject().errors(500, 0).unwrap(), errors);
         let mute = Subject { predict: &|_| None, ..subject() };
         assert!(matches!(mute.errors(10, 0), Err(ReportError::NothingToShow(_))));
+    }
+
+    #[test]
+    fn errors_name_the_worst_query() {
+        let sample = |t: f32, error: f64| {
+            let query = Query { t, initial: [0.0; 4], rates: [0.0; 4] };
+            Sample { query, state: [error as f32, 0.0, 0.0, 0.0], reference: [0.0; 4], error }
+        };
+        let errors = Errors::of(&[sample(1.0, 0.25), sample(2.0, 0.5), sample(3.0, 0.0)], 3).unwrap();
+        assert_eq!((errors.worst.t, errors.max()), (2.0, 0.5));
+        assert!((errors.rms - (0.3125f64 / 9.0).sqrt()).abs() < 1e-12);
+        assert!(Errors::of(&[], 3).is_none());
     }
 
     #[test]

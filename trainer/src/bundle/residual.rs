@@ -351,7 +351,7 @@ mod tests {
         let mlp = Mlp::random(&problem.widths(&[5, 4]), Activation::Tanh, problem.last_bias(), 2);
         let batch = Batch::new(
             &problem,
-            &crate::bundle::sample::uniform(&problem, 9, crate::host::random::Purpose::HeldOut, 0),
+            &crate::bundle::sample::uniform(&problem, 9, 0, crate::host::random::Purpose::HeldOut, 0),
         );
         (problem, mlp, batch)
     }
@@ -388,7 +388,7 @@ mod tests {
     /// Points that are compared with another network.
     fn other(problem: &Problem) -> Batch {
         let other = Mlp::random(&problem.widths(&[3, 3]), Activation::Tanh, problem.last_bias(), 5);
-        let points = crate::bundle::sample::uniform(problem, 9, crate::host::random::Purpose::HeldOut, 1);
+        let points = crate::bundle::sample::uniform(problem, 9, 0, crate::host::random::Purpose::HeldOut, 1);
         Batch::like(problem, &other, &points)
     }
 
@@ -398,7 +398,7 @@ mod tests {
             let (problem, mlp, _) = setting(form);
             let mut near = mlp.clone();
             near.parameters.iter_mut().enumerate().for_each(|(k, w)| *w += 1e-6 * (k as f64).sin());
-            let points = crate::bundle::sample::uniform(&problem, 9, crate::host::random::Purpose::HeldOut, 1);
+            let points = crate::bundle::sample::uniform(&problem, 9, 0, crate::host::random::Purpose::HeldOut, 1);
             let (batch, plain) = (Batch::like(&problem, &near, &points), Batch::new(&problem, &points));
             let (chunk, plain) = (&batch.chunks()[0], &plain.chunks()[0]);
             let mut rows = vec![0.0; problem.rows() * chunk.len()];

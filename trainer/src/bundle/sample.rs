@@ -46,13 +46,8 @@ pub fn earlier(problem: &Problem, mut points: Vec<f64>, share: f64) -> Vec<f64> 
     points
 }
 
-/// Independent uniform points.
-pub fn uniform(problem: &Problem, points: usize, purpose: Purpose, round: u64) -> Vec<f64> {
-    uniform_seeded(problem, points, 0, purpose, round)
-}
-
-/// Independent uniform points of a seed's own stream.
-pub fn uniform_seeded(problem: &Problem, points: usize, seed: u64, purpose: Purpose, round: u64) -> Vec<f64> {
+/// Independent uniform points: those of a round of a seed's stream.
+pub fn uniform(problem: &Problem, points: usize, seed: u64, purpose: Purpose, round: u64) -> Vec<f64> {
     let mut random = Random::new(seed, purpose, round);
     let mut draw = |&(lo, hi): &(f64, f64)| if lo == hi { lo } else { lo + (hi - lo) * random.uniform() };
     (0..points).flat_map(|_| problem.domain.iter().map(&mut draw).collect::<Vec<_>>()).collect()
@@ -60,7 +55,7 @@ pub fn uniform_seeded(problem: &Problem, points: usize, seed: u64, purpose: Purp
 
 /// Uniform candidates for [`keep`], [`CANDIDATES`] per point wanted.
 pub fn candidates(problem: &Problem, wanted: usize, seed: u64, round: u64) -> Vec<f64> {
-    uniform_seeded(problem, CANDIDATES * wanted, seed, Purpose::Candidates, round)
+    uniform(problem, CANDIDATES * wanted, seed, Purpose::Candidates, round)
 }
 
 /// Draws `wanted` of the candidates without replacement, by the size of their residuals

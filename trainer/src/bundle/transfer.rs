@@ -1,5 +1,6 @@
 //! Taking a trained network to another domain: at first it is the same function of the physical quantities there.
 
+use crate::bundle::error::BundleError;
 use crate::bundle::mlp::{Mlp, Substitution};
 use crate::bundle::optimize::lm::Schedule;
 use crate::bundle::problem::{Form, Problem};
@@ -23,26 +24,16 @@ pub fn schedule(form: Form) -> Schedule {
     if form == Form::Reduced { Schedule::FINETUNING } else { Schedule::Gain }
 }
 
-/// The networks of these problems answer different questions.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("a network of system `{from}`, form `{from_form}`, cannot be taken to `{to}`, form `{to_form}`; train afresh")]
-pub struct TransferError {
-    from: &'static str,
-    from_form: &'static str,
-    to: &'static str,
-    to_form: &'static str,
-}
-
 /// The network of `from` as one of `to`.
 ///
 /// Inputs that both have are rescaled; an input that is new gets zero weights; one that `to` fixes goes into the
 /// biases with its fixed value.
 ///
 /// # Errors
-/// [`TransferError`] if system or form differ.
-pub fn adopt(mlp: &Mlp, from: &Problem, to: &Problem) -> Result<Mlp, TransferError> {
+/// [`BundleError::Transfer`] if system or form differ.
+pub fn adopt(mlp: &Mlp, from: &Problem, to: &Problem) -> Result<Mlp, BundleError> {
     if (from.ode, from.form) != (to.ode, to.form) {
-        return Err(TransferError {
+        return Err(BundleError::Transfer {
             from: from.ode.name(),
             from_form: from.form.name(),
             to: to.ode.name(),
@@ -95,7 +86,7 @@ mod tests {
                 let to = from.moved(preset::find(to).unwrap().domain).unwrap();
                 let mlp = Mlp::random(&from.widths(&[6, 5]), Activation::Tanh, from.last_bias(), 1);
                 let adopted = adopt(&mlp, &from, &to).unwrap();
-                let points = sample::uniform(&to, 50, Purpose::HeldOut, 0);
+                let points = sample::uniform(&to, 50, 0, Purpose::HeldOut, 0);
                 for (a, b) in states(&from, &mlp, &points).iter().zip(states(&to, &adopted, &points)) {
                     assert!((a - b).abs() < 1e-12, "{form:?}: {a} {b}");
                 }

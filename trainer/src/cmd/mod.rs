@@ -1,65 +1,87 @@
-//! The command line: one file per subcommand, each ending in a `run`.
-//!
-//! Exit status 0 on success, 1 on failure with one line `error: ...` on stderr, 2 on wrong usage, 130 after Ctrl-C.
+//! The command line: one file per subcommand, each with `Arguments` and `run`. ARCHITECTURE.md states the convention.
 
 pub mod bundle;
 pub mod data;
 pub mod demo;
+pub mod error;
 pub mod image;
 pub mod options;
+pub mod output;
 
 use clap::{Parser, Subcommand};
+use error::Error;
+use output::Output;
 use std::process::ExitCode;
 
-/// Any failure of a command; its text names the file, the value and the remedy.
-pub type Error = Box<dyn std::error::Error + Send + Sync>;
-
-/// Train small networks that answer families of differential equations and classify images on microcontrollers.
+/// Train small networks that solve families of differential equations or classify images on microcontrollers
+///
+/// Results go to stdout, progress to stderr. Every command that trains or measures is reproducible: the same seed gives
+/// the same file. The exit status is 0 for success, 1 for a failure, 2 for wrong usage, and 130 after Ctrl-C.
 #[derive(Debug, Parser)]
 #[command(name = "sirocco-train", version, propagate_version = true, after_help = EXAMPLES)]
-pub struct Cli {
+struct Cli {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    output: Output,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  sirocco-train demo
-  sirocco-train bundle train --preset sir-full --out full.safetensors
-  sirocco-train bundle finetune --from full.safetensors --preset sir-full-shifted --out shifted.safetensors
-  sirocco-train bundle train --help";
+  Everything once, in two minutes, with a report to look at:
+    sirocco-train demo
+  A network that solves every SIR epidemic of a box of parameters:
+    sirocco-train bundle train --preset sir-full --out full.safetensors
+  A network that reads digits:
+    sirocco-train data get mnist
+    sirocco-train image pretrain --dataset mnist --out mnist.safetensors
+  What a command does and takes:
+    sirocco-train bundle train --help";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Demo(demo::Args),
+    Demo(demo::Arguments),
     /// Solution bundles: one network for a whole family of initial-value problems
-    Bundle(bundle::Args),
-    /// Image data sets: what there is, fetching, whether it is whole, and how it looks
-    Data(data::Args),
-    /// Image networks: training, label selection under shift, studies
-    Image(image::Args),
+    Bundle(bundle::Arguments),
+    /// Image data sets: list, fetch, check and preview them
+    Data(data::Arguments),
+    /// Image networks: training, few labels for another domain, 8-bit files for devices, studies
+    Image(image::Arguments),
 }
 
-impl Cli {
-    /// Runs the command and reports its failure.
-    pub fn run(self) -> ExitCode {
-        let result = match self.command {
-            Command::Demo(args) => args.run(),
-            Command::Bundle(args) => args.run(),
-            Command::Data(args) => args.run(),
-            Command::Image(args) => args.run(),
-        };
-        result.unwrap_or_else(|error| {
-            eprintln!("error: {}", error.to_string().replace('\n', " "));
-            ExitCode::FAILURE
-        })
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let Cli { command, output } = Cli::parse();
+    let result = match &command {
+        Command::Demo(arguments) => demo::run(arguments, output),
+        Command::Bundle(arguments) => bundle::run(arguments, output),
+        Command::Data(arguments) => data::run(arguments, output),
+        Command::Image(arguments) => image::run(arguments, output),
+    };
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    // Who pressed Ctrl-C has read already what becomes of the work.
+    if !matches!(error, Error::Interrupted) {
+        eprintln!("error: {}", error.to_string().replace('\n', " "));
     }
+    ExitCode::from(error.status())
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     #[test]
     fn the_command_line_is_sound() {
-        <super::Cli as clap::CommandFactory>::command().debug_assert();
+        super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        fn check(command: &clap::Command) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(command.has_subcommands() || help.contains("Examples:"), "{}", command.get_name());
+            command.get_subcommands().for_each(check);
+        }
+        check(&super::Cli::command());
     }
 }

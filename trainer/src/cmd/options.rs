@@ -1,52 +1,36 @@
 //! Options that many commands share.
 
-use super::Error;
+use super::error::Error;
 use crate::bundle::preset::{self, Preset};
+use crate::dataset::Folder;
 use crate::host::checkpoint::Identity;
 use crate::host::device;
 use crate::host::interrupt::Interrupt;
-use crate::host::progress::{Progress, Verbosity};
+use crate::host::progress::Progress;
 use crate::host::session::{Saver, Session};
 use candle_core::Device;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use serde::Serialize;
 use std::path::PathBuf;
 
-/// How results are shown.
-#[derive(Debug, Clone, Copy, clap::Args)]
-pub struct Output {
-    /// Print exactly one JSON object on standard output
-    #[arg(long)]
-    pub json: bool,
-    /// No progress on standard error
-    #[arg(long)]
-    pub quiet: bool,
+/// The folder of the data sets, as an option.
+#[derive(Debug, clap::Args)]
+pub struct Place {
+    /// Folder with the data sets; the environment variable SIROCCO_DATA unless given, or else `data`
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
 }
 
-impl Output {
-    /// Whether progress may be drawn.
-    pub fn verbosity(&self) -> Verbosity {
-        if self.quiet { Verbosity::Quiet } else { Verbosity::Normal }
-    }
-
-    /// Prints the result: as JSON, or as `text` for people.
-    ///
-    /// # Errors
-    /// If the result is not serialisable.
-    pub fn print(&self, result: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Error> {
-        if self.json {
-            println!("{}", serde_json::to_string(result)?);
-        } else {
-            println!("{}", text());
-        }
-        Ok(())
+impl Place {
+    /// The folder.
+    pub fn folder(&self) -> Folder {
+        Folder::named(self.data.as_deref())
     }
 }
 
 /// How many threads compute.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Threads {
-    /// Threads; all cores unless given. Results do not depend on it
+    /// Threads to compute with; all cores unless given. The result does not depend on it
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1024))]
     pub threads: Option<usize>,
 }
@@ -59,18 +43,19 @@ impl Threads {
     pub fn apply(&self) -> Result<(), Error> {
         let Some(threads) = self.threads else { return Ok(()) };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-        pool.map_err(|e| format!("cannot start {threads} threads: {e}; ask for fewer with --threads").into())
+        pool.map_err(|source| Error::Threads { threads, source })
     }
 }
 
 /// Where a training run keeps its state.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Checkpoints {
-    /// File that keeps the state of the run, written every five seconds, at the end, and on Ctrl-C. If it cannot be
-    /// written, the run ends at once; the file then still holds the state before, for --resume
+    /// File that keeps the state of the run: written every five seconds, at the end, and on Ctrl-C. If it cannot be
+    /// written, the run ends at once with an error, and the file still holds the state before, for --resume. No
+    /// checkpoints unless given
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
-    /// Go on from the state in --checkpoint, to the same bits as an unbroken run; with the options of the first command
+    /// Go on from the state in --checkpoint, to the same bits as an unbroken run. Repeat the options of the first command
     #[arg(long, requires = "checkpoint")]
     resume: bool,
 }
@@ -82,14 +67,15 @@ impl Checkpoints {
     /// If Ctrl-C cannot be listened for, or if the checkpoint's folder does not exist.
     pub fn session(&self, progress: Progress, identity: Identity) -> Result<Session, Error> {
         let saver = Saver::new(self.checkpoint.as_deref(), self.resume, identity)?;
-        Ok(Session { progress, interrupt: Interrupt::on_ctrl_c()?, saver })
+        let interrupt = Interrupt::on_ctrl_c("stopping after this iteration; the weights so far are kept")?;
+        Ok(Session { progress, interrupt, saver })
     }
 }
 
 /// Where tensors are computed.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Compute {
-    /// Where to compute
+    /// Device to compute on
     #[arg(long, value_enum, default_value_t = device::Choice::Cpu)]
     pub device: device::Choice,
 }
@@ -104,7 +90,7 @@ impl Compute {
     }
 }
 
-/// Parses a preset's name; `--help` lists them all.
+/// Parses the name of a preset; `--help` lists them all.
 pub fn preset() -> impl TypedValueParser<Value = &'static Preset> {
     let values = preset::all().iter().map(|p| PossibleValue::new(p.name).help(p.what));
     PossibleValuesParser::new(values).try_map(|name| preset::find(&name))

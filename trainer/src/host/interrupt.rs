@@ -5,10 +5,10 @@
 //! atomically, so none is left half done.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// Exit status of a process that Ctrl-C ended: 128 + SIGINT.
-pub const EXIT_STATUS: i32 = 130;
+pub const EXIT_STATUS: u8 = 130;
 
 /// Whether the user wants the work to end. Cheap to clone and to ask.
 #[derive(Debug, Clone, Default)]
@@ -27,22 +27,28 @@ impl Interrupt {
         Self::default()
     }
 
-    /// The process-wide one, set by Ctrl-C. Later calls return the same.
+    /// The process-wide one, set by Ctrl-C. At the first press the user reads `notice`, which says what becomes of the
+    /// work; that of the latest call counts.
     ///
     /// # Errors
     /// [`InstallError`] if the system refuses the handler.
-    pub fn on_ctrl_c() -> Result<Self, InstallError> {
+    pub fn on_ctrl_c(notice: &'static str) -> Result<Self, InstallError> {
         static INSTALLED: OnceLock<Interrupt> = OnceLock::new();
+        static NOTICE: Mutex<&str> = Mutex::new("");
+        if let Ok(mut current) = NOTICE.lock() {
+            *current = notice;
+        }
         if let Some(installed) = INSTALLED.get() {
             return Ok(installed.clone());
         }
         let interrupt = Self::default();
-        let seen = interrupt.clone();
+        let handled = interrupt.clone();
         ctrlc::set_handler(move || {
-            if seen.press() {
-                std::process::exit(EXIT_STATUS);
+            if handled.press() {
+                std::process::exit(EXIT_STATUS.into());
             }
-            eprintln!("\nstopping after this iteration and keeping the best weights; press Ctrl-C again to quit now");
+            let notice = NOTICE.lock().map_or("stopping", |notice| *notice);
+            eprintln!("\n{notice}; press Ctrl-C again to quit now");
         })?;
         Ok(INSTALLED.get_or_init(|| interrupt).clone())
     }

@@ -12,3 +12,6 @@ pub mod model_file;
 pub mod progress;
 pub mod random;
 pub mod session;
+
+/// Name and version of this program, as its files and reports state them.
+pub const SOFTWARE: &str = concat!("sirocco-trainer ", env!("CARGO_PKG_VERSION"));

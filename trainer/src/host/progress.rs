@@ -6,6 +6,8 @@
 use crate::host::budget::Budget;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Whether progress may be drawn.
@@ -23,7 +25,8 @@ pub struct Progress {
     bar: ProgressBar,
     budget: Budget,
     started: Instant,
-    drawn: Option<Instant>,
+    drawn: Mutex<Option<Instant>>,
+    done: AtomicUsize,
 }
 
 /// Steps of the bar: it moves by the share of the budget, in whichever unit runs out first.
@@ -51,34 +54,43 @@ impl Progress {
             bar.set_style(style.progress_chars("━╸─"));
         }
         bar.set_prefix(what.to_owned());
-        Self { bar, budget, started: Instant::now(), drawn: None }
+        Self { bar, budget, started: Instant::now(), drawn: Mutex::new(None), done: AtomicUsize::new(0) }
     }
 
-    /// Tells how far the work is. Cheap: draws at most ten times a second.
-    pub fn update(&mut self, iteration: usize, logloss: f64) {
-        if self.bar.is_hidden() || self.drawn.is_some_and(|at| at.elapsed() < REDRAW) {
+    /// Whether it is time to draw again.
+    fn due(&self) -> bool {
+        let Ok(mut drawn) = self.drawn.lock() else { return false };
+        let due = !self.bar.is_hidden() && drawn.is_none_or(|at| at.elapsed() >= REDRAW);
+        if due {
+            *drawn = Some(Instant::now());
+        }
+        due
+    }
+
+    /// Shows the iteration and the loss of a training run. Cheap: draws at most ten times a second.
+    pub fn update(&self, iteration: usize, logloss: f64) {
+        if !self.due() {
             return;
         }
-        self.drawn = Some(Instant::now());
         let elapsed = self.started.elapsed();
         let used = self.budget.spent(iteration, elapsed.as_secs_f64());
         self.bar.set_position((used * STEPS as f64) as u64);
         self.bar.set_message(message(iteration, logloss, left(used, elapsed)));
     }
 
-    /// Tells how much of the work is done, 0 to 1, and what is being done: for work that is no single training run.
-    pub fn advance(&mut self, share: f64, what: &str) {
-        if self.bar.is_hidden() || self.drawn.is_some_and(|at| at.elapsed() < REDRAW) {
+    /// Shows which share of the work is done, from 0 to 1, and what is being done.
+    pub fn advance(&self, share: f64, what: &str) {
+        if !self.due() {
             return;
         }
-        self.drawn = Some(Instant::now());
         self.bar.set_position((share * STEPS as f64) as u64);
         self.bar.set_message(format!("{what}{}", time_left(left(share, self.started.elapsed()))));
     }
 
-    /// Time since the start.
-    pub fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+    /// Counts one more iteration of the budget as done, from any thread.
+    pub fn step(&self, what: &str) {
+        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        self.advance(self.budget.spent(done, 0.0), what);
     }
 
     /// Removes the bar; the command prints its own result.
@@ -170,12 +182,12 @@ mod tests {
     fn draws_name_share_and_loss() {
         let terminal = Paper::default();
         let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
-        let mut progress = Progress::on(target, "train", Budget::iterations(4), false);
+        let progress = Progress::on(target, "train", Budget::iterations(4), false);
         progress.update(1, -3.0);
         progress.bar.tick();
         let drawn = terminal.0.lock().unwrap().clone();
         assert!(drawn.contains("train") && drawn.contains("25%") && drawn.contains("LogLoss -3.00"), "{drawn}");
-        progress.drawn = None;
+        *progress.drawn.lock().unwrap() = None;
         progress.advance(0.5, "piece 3 of 6");
         progress.bar.tick();
         let drawn = terminal.0.lock().unwrap().clone();

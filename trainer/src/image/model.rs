@@ -73,7 +73,7 @@ impl ImageModel {
             ("classes".to_string(), self.classes.join(",")),
             ("mean".to_string(), list(&network.normalisation.mean)),
             ("deviation".to_string(), list(&network.normalisation.deviation)),
-            ("software".to_string(), concat!("sirocco-trainer ", env!("CARGO_PKG_VERSION")).to_string()),
+            ("software".to_string(), crate::host::SOFTWARE.to_string()),
         ]);
         Ok(crate::host::atomic::write(path, &model_file::assemble(&tensors, &metadata)?)?)
     }

@@ -1,55 +1,52 @@
-//! Tables as CSV files (RFC 4180 with `\n`), read by any spreadsheet, pandas or R.
+//! Tables as CSV files (RFC 4180, but lines end with `\n`), which any spreadsheet, pandas and R read.
 
 use super::ReportError;
-use std::fmt::Write as _;
 use std::path::Path;
 
-/// One cell.
+/// One cell, as it stands in the file.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Cell {
-    /// A text, quoted where needed.
-    Text(String),
-    /// A number, written with the fewest digits that read back the same.
-    Number(f64),
-    /// A whole number.
-    Count(u64),
-    /// No value.
-    Empty,
-}
+pub struct Cell(String);
 
 impl From<f64> for Cell {
+    /// With the fewest digits that read back the same.
     fn from(value: f64) -> Self {
-        Cell::Number(value)
+        Cell(format!("{value:?}"))
     }
 }
 impl From<f32> for Cell {
     fn from(value: f32) -> Self {
-        Cell::Number(f64::from(value))
+        f64::from(value).into()
     }
 }
 impl From<u64> for Cell {
     fn from(value: u64) -> Self {
-        Cell::Count(value)
+        Cell(value.to_string())
     }
 }
 impl From<usize> for Cell {
     fn from(value: usize) -> Self {
-        Cell::Count(value as u64)
+        Cell(value.to_string())
     }
 }
 impl From<&str> for Cell {
     fn from(value: &str) -> Self {
-        Cell::Text(value.to_owned())
+        Cell(value.to_owned())
     }
 }
 impl From<String> for Cell {
     fn from(value: String) -> Self {
-        Cell::Text(value)
+        Cell(value)
     }
 }
 impl<T: Into<Cell>> From<Option<T>> for Cell {
+    /// `None` is an empty cell.
     fn from(value: Option<T>) -> Self {
-        value.map_or(Cell::Empty, Into::into)
+        value.map_or(Cell(String::new()), Into::into)
+    }
+}
+impl AsRef<[u8]> for Cell {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 }
 
@@ -73,7 +70,7 @@ impl Table {
     pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
         let mut row: Vec<Cell> = cells.into_iter().collect();
         assert!(row.len() <= self.columns.len(), "a row of {} for {:?}", row.len(), self.columns);
-        row.resize(self.columns.len(), Cell::Empty);
+        row.resize(self.columns.len(), Cell(String::new()));
         self.rows.push(row);
     }
 
@@ -89,26 +86,11 @@ impl Table {
 
     /// The table as CSV text.
     pub fn text(&self) -> String {
-        let mut text = String::new();
-        let header = self.columns.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(",");
-        text.push_str(&header);
-        text.push('\n');
-        for row in &self.rows {
-            for (k, cell) in row.iter().enumerate() {
-                if k > 0 {
-                    text.push(',');
-                }
-                match cell {
-                    Cell::Text(value) => text.push_str(&quoted(value)),
-                    // Writing to a string cannot fail.
-                    Cell::Number(value) => _ = write!(text, "{value:?}"),
-                    Cell::Count(value) => _ = write!(text, "{value}"),
-                    Cell::Empty => {}
-                }
-            }
-            text.push('\n');
-        }
-        text
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        // All rows have the length of the header, and writing to memory cannot fail.
+        writer.write_record(&self.columns).expect("a header");
+        self.rows.iter().for_each(|row| writer.write_record(row).expect("a row as long as the header"));
+        String::from_utf8(writer.into_inner().expect("the text")).expect("cells are UTF-8")
     }
 
     /// Writes the table atomically.
@@ -118,10 +100,6 @@ impl Table {
     pub fn write(&self, file: &Path) -> Result<(), ReportError> {
         Ok(crate::host::atomic::write(file, self.text().as_bytes())?)
     }
-}
-
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 
 #[cfg(test)]
@@ -144,6 +122,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "a row of 2")]
     fn refuses_rows_that_are_too_long() {
-        Table::new(["one"]).row([Cell::Empty, Cell::Empty]);
+        Table::new(["one"]).row(["first".into(), "second".into()]);
     }
 }

@@ -11,6 +11,7 @@
 pub use super::adam_state::State;
 pub(crate) use super::adam_state::update;
 
+use crate::bundle::error::BundleError;
 use crate::bundle::loss;
 use crate::bundle::mlp::Mlp;
 use crate::bundle::problem::Problem;
@@ -98,20 +99,6 @@ pub struct Settings {
     pub device: Device,
 }
 
-/// Why a run failed.
-#[derive(Debug, thiserror::Error)]
-pub enum AdamError {
-    /// The tensor library or the GPU.
-    #[error("the tensor library failed: {0}; try `--device cpu`")]
-    Tensor(#[from] candle_core::Error),
-    /// The loss overflowed.
-    #[error("the loss is no finite number any more at step {step}; try another --seed or a narrower domain")]
-    Diverged {
-        /// Steps done.
-        step: usize,
-    },
-}
-
 /// How much steeper in time the first layer of a single problem's network begins.
 const STEEPER: f64 = 4.0;
 
@@ -132,17 +119,17 @@ pub fn sharpen(problem: &Problem, mlp: &mut Mlp) {
 /// one bit for bit, if the budget is one of steps. An interrupted run ends with its last full epoch.
 ///
 /// # Errors
-/// [`AdamError`] if the loss becomes non-finite, or if the tensor library or the GPU fails.
+/// [`BundleError`] if the loss becomes non-finite, or if the tensor library or the GPU fails.
 pub fn run(
     problem: &Problem,
     settings: &Settings,
     state: &mut State,
     stop: &Interrupt,
     mut watch: impl FnMut(&State),
-) -> Result<Ending, AdamError> {
+) -> Result<Ending, BundleError> {
     heap::keep();
     let count = HELD_OUT[usize::from(problem.inputs.len() > 1)];
-    let held_out = sample::uniform_seeded(problem, count, settings.seed, Purpose::HeldOut, 0);
+    let held_out = sample::uniform(problem, count, settings.seed, Purpose::HeldOut, 0);
     let held_out = Batch::new(problem, &held_out);
     let (before, start) = (state.seconds, Instant::now());
     while settings.budget.spent(state.step, state.seconds) < 1.0 {
@@ -177,7 +164,7 @@ struct Epoch<'a> {
 
 impl Epoch<'_> {
     /// The state after the epoch, or `None` if the user asked to stop.
-    fn run(&self, from: &State) -> Result<Option<State>, AdamError> {
+    fn run(&self, from: &State) -> Result<Option<State>, BundleError> {
         let mut state = from.clone();
         let epoch_points = match self.settings.recipe {
             Recipe::Thesis => self.jittered(state.epoch),
@@ -212,7 +199,7 @@ impl Epoch<'_> {
             state.loss = (sum / f64::from(steps)).ln();
         }
         if !sum.is_finite() || !state.parameters.iter().all(|p| p.is_finite()) {
-            return Err(AdamError::Diverged { step: state.step });
+            return Err(BundleError::Diverged { step: state.step });
         }
         Ok(Some(state))
     }
@@ -236,7 +223,7 @@ impl Epoch<'_> {
     }
 
     /// One step on these points; returns the mean squared residual before it.
-    fn step(&self, state: &mut State, quantities: &[f64], spent: f64) -> Result<f64, AdamError> {
+    fn step(&self, state: &mut State, quantities: &[f64], spent: f64) -> Result<f64, BundleError> {
         let (width, device) = (self.problem.domain.len(), &self.settings.device);
         let net = TangentNet::new(&state.best, &state.parameters, device)?;
         let share = width as f64 / quantities.len() as f64;
@@ -258,7 +245,7 @@ impl Epoch<'_> {
     }
 
     /// `share` times the sum of the squared residuals of these points, and its gradient.
-    fn part(&self, net: &TangentNet, quantities: &[f64], share: f64) -> Result<(f64, Vec<f32>), AdamError> {
+    fn part(&self, net: &TangentNet, quantities: &[f64], share: f64) -> Result<(f64, Vec<f32>), BundleError> {
         let (scaled, points) = prepare(self.problem, quantities);
         let rate: Vec<f32> = self.problem.input_tangent().iter().map(|r| *r as f32).collect();
         let outputs = net.forward(&tangent::inputs(&scaled, &rate, &self.settings.device)?)?;
@@ -393,7 +380,7 @@ mod tests {
     #[test]
     fn seeds_are_the_derivatives_of_the_loss() {
         let problem = preset::find("sir-full").unwrap().problem(Form::Conserved).unwrap();
-        let quantities = sample::uniform(&problem, 6, Purpose::HeldOut, 0);
+        let quantities = sample::uniform(&problem, 6, 0, Purpose::HeldOut, 0);
         let (_, points) = prepare(&problem, &quantities);
         let outputs: Vec<f32> = (0..6 * 2 * 2).map(|k| (k as f32 * 0.9).cos() * 0.5).collect();
         let (_, gradient) = seeds(&problem, &points, &outputs, 1.0 / 6.0);

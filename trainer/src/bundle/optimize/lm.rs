@@ -208,7 +208,7 @@ pub fn run(
     stop: &Interrupt,
     observer: &mut impl Observer,
 ) -> Ending {
-    let held_out = sample::uniform_seeded(problem, HELD_OUT, settings.seed, Purpose::HeldOut, 0);
+    let held_out = sample::uniform(problem, HELD_OUT, settings.seed, Purpose::HeldOut, 0);
     let held_out = Batch::new(problem, &held_out);
     if state.best_score == f64::INFINITY {
         state.best_score = loss::score(problem, &state.mlp, &held_out);

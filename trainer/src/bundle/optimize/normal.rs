@@ -284,7 +284,7 @@ mod tests {
     fn setting() -> (Problem, Mlp, Batch) {
         let problem = preset::find("sir-full").unwrap().problem(Form::Conserved).unwrap();
         let mlp = Mlp::random(&problem.widths(&[12, 12]), Activation::Tanh, 0.0, 5);
-        let batch = Batch::new(&problem, &sample::uniform(&problem, 700, Purpose::HeldOut, 0));
+        let batch = Batch::new(&problem, &sample::uniform(&problem, 700, 0, Purpose::HeldOut, 0));
         (problem, mlp, batch)
     }
 

@@ -10,6 +10,7 @@
 pub mod rounding;
 pub mod search;
 
+use crate::bundle::error::BundleError;
 use crate::bundle::mlp::{Layer, Mlp};
 use crate::host::model_file::OwnedTensor;
 use sirocco::layer::dense_integer::NARROW;
@@ -78,39 +79,15 @@ impl Grid {
     }
 }
 
-/// Why weights do not fit a number format.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum QuantiseError {
-    /// A weight or bias is too large for the integers even at the coarsest scale, 1.
-    #[error(
-        "layer {layer}, row {row}: weight or bias {value:e} does not fit the integers of this format; export as f32, \
-             or train with another seed"
-    )]
-    TooLarge {
-        /// Layer, counted from the input.
-        layer: usize,
-        /// Output row.
-        row: usize,
-        /// The offending number.
-        value: f64,
-    },
-    /// A weight is not a finite number.
-    #[error("layer {layer} holds a weight that is not finite; train again")]
-    NotFinite {
-        /// Layer, counted from the input.
-        layer: usize,
-    },
-}
-
 /// The tensors of a network in a number format. Integer weights have the row scales `scales`, all layers' one after
 /// the other, or without any those of [`Grid::row_scales`].
 ///
 /// # Errors
-/// [`QuantiseError`] if a number does not fit.
-pub fn tensors(mlp: &Mlp, scheme: Scheme, scales: Option<&[f32]>) -> Result<Vec<OwnedTensor>, QuantiseError> {
+/// [`BundleError`] if a number does not fit.
+pub fn tensors(mlp: &Mlp, scheme: Scheme, scales: Option<&[f32]>) -> Result<Vec<OwnedTensor>, BundleError> {
     let finite = |layer: Layer<'_>| layer.weight.iter().chain(layer.bias).all(|v| (*v as f32).is_finite());
     if let Some(layer) = mlp.layers().position(|layer| !finite(layer)) {
-        return Err(QuantiseError::NotFinite { layer });
+        return Err(BundleError::NotFinite { layer });
     }
     let Some(grid) = Grid::of(scheme) else {
         return Ok(mlp.layers().enumerate().flat_map(|(index, layer)| float_layer(index, layer)).collect());
@@ -145,13 +122,13 @@ fn integer_layer(
     layer: Layer<'_>,
     grid: Grid,
     scales: &[f32],
-) -> Result<[OwnedTensor; 4], QuantiseError> {
+) -> Result<[OwnedTensor; 4], BundleError> {
     let (mut weights, mut biases) = (Vec::new(), Vec::new());
     let step = f64::from(if last { 1 } else { BIAS_STEP });
     for (row, (weight, scale)) in layer.weight.chunks_exact(layer.inputs).zip(scales).enumerate() {
         let bounded = |value: f64, unit: f64, limit: f64| {
             let integer = (value / unit).round();
-            if integer.abs() <= limit { Ok(integer) } else { Err(QuantiseError::TooLarge { layer: index, row, value }) }
+            if integer.abs() <= limit { Ok(integer) } else { Err(BundleError::TooLarge { layer: index, row, value }) }
         };
         for w in weight {
             weights.push(bounded(*w, f64::from(*scale), grid.limit())? as i16);
@@ -212,9 +189,9 @@ mod tests {
     fn what_does_not_fit_is_refused() {
         let mut mlp = Mlp::random(&[1, 2, 1], Activation::Tanh, 0.0, 1);
         mlp.parameters[0] = 1e6;
-        assert!(matches!(tensors(&mlp, Scheme::I16, None), Err(QuantiseError::TooLarge { layer: 0, row: 0, .. })));
+        assert!(matches!(tensors(&mlp, Scheme::I16, None), Err(BundleError::TooLarge { layer: 0, row: 0, .. })));
         assert!(tensors(&mlp, Scheme::F32, None).is_ok());
         mlp.parameters[1] = f64::NAN;
-        assert!(matches!(tensors(&mlp, Scheme::F32, None), Err(QuantiseError::NotFinite { layer: 0 })));
+        assert!(matches!(tensors(&mlp, Scheme::F32, None), Err(BundleError::NotFinite { layer: 0 })));
     }
 }

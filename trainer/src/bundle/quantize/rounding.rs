@@ -72,7 +72,7 @@ pub fn second_order(problem: &Problem, mlp: &Mlp, grid: Grid, seed: u64, mut wat
         round: 0,
         workspace: Workspace::default(),
     };
-    let held_out = Batch::new(problem, &sample::uniform_seeded(problem, POINTS, seed, Purpose::HeldOut, 1));
+    let held_out = Batch::new(problem, &sample::uniform(problem, POINTS, seed, Purpose::HeldOut, 1));
     let groups = (0..mlp.depth()).flat_map(|layer| rounding.groups(layer)).collect::<Vec<_>>();
     for (done, group) in groups.iter().enumerate() {
         rounding.freeze(group);
@@ -362,7 +362,7 @@ mod tests {
     fn second_order_costs_a_hundredth_of_plain_rounding() {
         let (problem, mlp) = trained();
         let rounded = second_order(&problem, &mlp, Grid::I8, 0, |_, _| ());
-        let points = Batch::new(&problem, &sample::uniform(&problem, 2000, Purpose::HeldOut, 0));
+        let points = Batch::new(&problem, &sample::uniform(&problem, 2000, 0, Purpose::HeldOut, 0));
         let score = |mlp: &Mlp| loss::log_loss(&problem, mlp, &points);
         let (before, naive, after) = (score(&mlp), score(&plain(&mlp, Grid::I8).mlp), score(&rounded.mlp));
         assert!(after < naive - 2.0 * 100f64.ln(), "{before} {naive} {after}");
@@ -379,7 +379,7 @@ mod tests {
     fn sixteen_bits_lose_next_to_nothing() {
         let (problem, mlp) = trained();
         let rounded = second_order(&problem, &mlp, Grid::I16, 0, |_, _| ());
-        let points = Batch::new(&problem, &sample::uniform(&problem, 2000, Purpose::HeldOut, 0));
+        let points = Batch::new(&problem, &sample::uniform(&problem, 2000, 0, Purpose::HeldOut, 0));
         let score = |mlp: &Mlp| loss::log_loss(&problem, mlp, &points);
         assert!(score(&rounded.mlp) < score(&mlp) + 0.7, "{} {}", score(&mlp), score(&rounded.mlp));
         assert_eq!(rounded.scales, Grid::I16.row_scales(&mlp));

@@ -2,17 +2,18 @@
 
 use super::training::{Job, Options, Trained};
 use crate::bundle::optimize::adam::{self, Recipe, Settings, State};
-use crate::cmd::Error;
+use crate::cmd::error::Error;
+use crate::cmd::output::Output;
 
 impl Job {
-    pub(super) fn adam(&self, options: &Options) -> Result<Trained, Error> {
+    pub(super) fn adam(&self, options: &Options, output: Output) -> Result<Trained, Error> {
         let recipe = options.recipe.unwrap_or(Recipe::Thesis);
         let budget = options.budget(recipe.steps());
         let device = options.compute.open()?;
         let settings = Settings { recipe, points: recipe.points(), budget, seed: options.seed, device };
         let mut identity = self.identity(options, recipe.points());
         identity.insert("recipe".into(), recipe.name().into());
-        let mut session = self.session(options, budget, identity)?;
+        let mut session = self.session(options, output, budget, identity)?;
         let mut state = State::new(self.start.clone());
         if let Some((checkpoint, path)) = session.saver.load()? {
             state.restore(&checkpoint, path)?;

@@ -1,32 +1,33 @@
-//! `bundle evaluate`: how wrong is a model file? The device's evaluator against the reference.
+//! `bundle evaluate`
 
 use crate::bundle::evaluate::{self, Coverage, ESTIMATE_FACTOR, ESTIMATE_FLOOR, Measurement};
 use crate::bundle::hardest::{self, Hardest};
 use crate::bundle::load;
 use crate::bundle::preset::Preset;
-use crate::cmd::Error;
-use crate::cmd::options::{self, Output, Threads};
+use crate::cmd::error::Error;
+use crate::cmd::options::{self, Threads};
+use crate::cmd::output::Output;
 use serde::Serialize;
-use sirocco::bundle::Bundle;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-/// Measure a bundle file: LogLoss, errors against the reference, and how well its certificates hold.
+/// Measure a bundle file: LogLoss, errors, and how well its certificates hold
 ///
-/// The exported bytes are evaluated as a device would, to the same bits, at random queries of the domain.
+/// The file is evaluated at random queries to the same bits as on a device, and compared with a high-order solver. A
+/// certificate is the bound on its own error that a device can give with an answer, without knowing the solution; this
+/// command counts how often it holds, inside the domain and around it. Prints also where the errors are largest.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
-    /// Model file
+pub struct Arguments {
+    /// Model file to measure
     file: PathBuf,
     /// Measure over this preset's domain instead of the file's own
     #[arg(long, value_parser = options::preset())]
     preset: Option<&'static Preset>,
-    /// Random queries compared with the reference
+    /// Random queries to compare with the solver
     #[arg(long, value_name = "N", default_value_t = evaluate::QUERIES,
           value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=10_000_000))]
     queries: usize,
-    /// How far outside its domain the bundle is certified too, as a share of each range
+    /// How far beyond its domain certificates are counted as well, as a share of each range
     #[arg(long, value_name = "SHARE", default_value_t = 0.3, value_parser = share)]
     beyond: f64,
     /// Seed of the queries
@@ -34,8 +35,6 @@ pub struct Args {
     seed: u64,
     #[command(flatten)]
     threads: Threads,
-    #[command(flatten)]
-    output: Output,
 }
 
 const EXAMPLES: &str = "\
@@ -69,36 +68,33 @@ fn share(text: &str) -> Result<f64, String> {
     valid.ok_or_else(|| "give a share above zero, such as 0.3".into())
 }
 
-impl Args {
-    /// Measures and prints.
-    ///
-    /// # Errors
-    /// A file that cannot be read or is no bundle; a preset of another system.
-    pub fn run(self) -> Result<ExitCode, Error> {
-        self.threads.apply()?;
-        let loaded = load::bundle(&self.file)?;
-        let bundle = Bundle::open(&loaded.bytes)?;
-        let domain = match self.preset {
-            Some(preset) if preset.ode == bundle.ode() => preset.domain.to_vec(),
-            Some(preset) => {
-                let (file, ode) = (self.file.display(), bundle.ode().name());
-                return Err(
-                    format!("{file} is a bundle of `{ode}`, --preset {} is of another system", preset.name).into()
-                );
-            }
-            None => evaluate::own_domain(&bundle),
-        };
-        let samples = evaluate::samples(&bundle, &domain, self.queries, self.seed)?;
-        let measurement = evaluate::measure_at(&bundle, &domain, &samples, self.seed)?;
-        let hardest = hardest::find(bundle.ode(), &domain, &samples);
-        let inside = evaluate::coverage(&bundle, &domain, self.queries, self.seed, 0.0);
-        let own = evaluate::own_domain(&bundle);
-        let outside = evaluate::coverage(&bundle, &own, self.queries, self.seed, self.beyond);
-        let certificate = Certificates { inside, outside };
-        let report = Report { measurement, hardest, certificate, seed: self.seed, file: &self.file };
-        self.output.print(&report, || report.text())?;
-        Ok(ExitCode::SUCCESS)
-    }
+/// Measures and prints.
+///
+/// # Errors
+/// [`Error`] if the file cannot be read or is not a bundle, or the preset is of another system.
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    arguments.threads.apply()?;
+    let loaded = load::bundle(&arguments.file)?;
+    let bundle = loaded.bundle()?;
+    let domain = match arguments.preset {
+        Some(preset) if preset.ode == bundle.ode() => preset.domain.to_vec(),
+        Some(preset) => {
+            let (file, ode) = (arguments.file.display(), bundle.ode().name());
+            let remedy = format!("choose a preset of `{ode}`");
+            return Err(Error::Usage(format!("{file} solves `{ode}`, which `{}` does not; {remedy}", preset.name)));
+        }
+        None => evaluate::own_domain(&bundle),
+    };
+    let samples = evaluate::samples(&bundle, &domain, arguments.queries, arguments.seed)?;
+    let measurement = evaluate::measure(&bundle, &domain, &samples, arguments.seed)?;
+    let hardest = hardest::find(bundle.ode(), &domain, &samples);
+    let inside = evaluate::coverage(&bundle, &domain, arguments.queries, arguments.seed, 0.0);
+    let own = evaluate::own_domain(&bundle);
+    let outside = evaluate::coverage(&bundle, &own, arguments.queries, arguments.seed, arguments.beyond);
+    let certificate = Certificates { inside, outside };
+    let report = Report { measurement, hardest, certificate, seed: arguments.seed, file: &arguments.file };
+    output.result(&report, |report| println!("{}", report.text()));
+    Ok(())
 }
 
 impl Report<'_> {

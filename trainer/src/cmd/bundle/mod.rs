@@ -8,38 +8,36 @@ mod study;
 mod train;
 mod training;
 
-use super::Error;
+use crate::cmd::error::Error;
+use crate::cmd::output::Output;
 use clap::Subcommand;
-use std::process::ExitCode;
 
 /// Arguments of `bundle`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Train(train::Args),
-    Finetune(finetune::Args),
-    Evaluate(evaluate::Args),
-    Quantize(quantize::Args),
-    Study(study::Args),
+    Train(train::Arguments),
+    Finetune(finetune::Arguments),
+    Evaluate(evaluate::Arguments),
+    Quantize(quantize::Arguments),
+    Study(study::Arguments),
 }
 
-impl Args {
-    /// Runs the subcommand.
-    ///
-    /// # Errors
-    /// Those of the subcommand.
-    pub fn run(self) -> Result<ExitCode, Error> {
-        match self.command {
-            Command::Train(args) => args.run(),
-            Command::Finetune(args) => args.run(),
-            Command::Evaluate(args) => args.run(),
-            Command::Quantize(args) => args.run(),
-            Command::Study(args) => args.run(),
-        }
+/// Runs the subcommand.
+///
+/// # Errors
+/// [`Error`] of the subcommand.
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    match &arguments.command {
+        Command::Train(arguments) => train::run(arguments, output),
+        Command::Finetune(arguments) => finetune::run(arguments, output),
+        Command::Evaluate(arguments) => evaluate::run(arguments, output),
+        Command::Quantize(arguments) => quantize::run(arguments, output),
+        Command::Study(arguments) => study::run(arguments, output),
     }
 }

@@ -1,13 +1,14 @@
-//! `bundle study`: experiments on bundles, each with tables, plots and its page of the report.
+//! `bundle study`
 
 use super::training::{FormChoice, Optimizer};
 use crate::bundle::load;
 use crate::bundle::optimize::adam;
 use crate::bundle::problem::Form;
-use crate::cmd::Error;
-use crate::cmd::options::{Output, Threads};
-use crate::host::clock;
-use crate::host::interrupt::{EXIT_STATUS, Interrupt};
+use crate::cmd::error::Error;
+use crate::cmd::options::Threads;
+use crate::cmd::output::Output;
+use crate::host::interrupt::Interrupt;
+use crate::host::{self, clock};
 use crate::report::html::{Highlight, Page};
 use crate::study::bundle::bench::{Bench, Cost};
 use crate::study::bundle::setting::{Effort, Setting};
@@ -18,54 +19,52 @@ use serde::Serialize;
 use sirocco::ode::Ode;
 use sirocco::query::Query;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Name that means every study.
 const EVERY: &str = "all";
 
-/// Study what training, transfer and distance do to loss and error.
+/// Study how training, transfer and distance affect loss and error
 ///
-/// Each study writes tables (CSV, JSON) and plots (SVG) into its folder, and all that are in DIR are collected in
-/// DIR/report.html. Finished training runs are kept in DIR/pieces: an interrupted command, repeated, goes on where it
-/// was, and studies share the networks they have in common. Other options mean other pieces.
+/// Each study writes tables (CSV, JSON) and plots (SVG) into its own folder in DIR, and all studies in DIR are collected
+/// in DIR/report.html. Prints what each study has found. Finished training runs are kept in DIR/pieces, so an interrupted
+/// command that is repeated goes on where it was, and studies share the networks that they have in common.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
-    /// Which study
+pub struct Arguments {
+    /// Study to run
     #[arg(value_parser = names())]
     name: String,
     /// Folder for the report, tables, plots and finished pieces
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Seeds of training, from --seed on
+    /// Number of seeds for every training run, counted from --seed
     #[arg(long, value_name = "N", default_value_t = 5,
           value_parser = clap::builder::RangedU64ValueParser::<u64>::new().range(1..=1000))]
     seeds: u64,
     /// First seed
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Form of the trial solution; each study's own unless given (adam: generic)
+    /// Form of the trial solution. Unless given, the form that suits the study; with adam, generic
     #[arg(long, value_enum)]
     form: Option<FormChoice>,
-    /// How weights are found; adam only for `finetune`
+    /// Method that finds the weights; adam only for `finetune`
     #[arg(long, value_enum, default_value_t = Optimizer::Lm)]
     optimizer: Optimizer,
-    /// Learning rate and points of adam; the thesis' unless given
+    /// For adam: learning rate and points per step; `thesis` unless given
     #[arg(long, value_enum)]
     recipe: Option<adam::Recipe>,
-    /// A look at everything in seconds, with small networks that are hardly trained
+    /// Show every part of the study within seconds, by small networks with hardly any training
     #[arg(long)]
     quick: bool,
-    /// Model file whose curves are shown, for `curves`
+    /// For `curves`: model file whose trajectories are shown, in place of newly trained networks
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
-    /// Problem whose curve is shown, such as I0=0.3,R0=0.2,beta=0.6,gamma=0.5; may be repeated, with --model
+    /// With --model: problem whose trajectory is shown, such as I0=0.3,R0=0.2,beta=0.6,gamma=0.5. May be repeated;
+    /// the middle of the box unless given
     #[arg(long, value_name = "NAME=VALUE,...", requires = "model")]
     query: Vec<String>,
     #[command(flatten)]
     threads: Threads,
-    #[command(flatten)]
-    output: Output,
 }
 
 const EXAMPLES: &str = "\
@@ -105,43 +104,42 @@ struct Report {
     report: PathBuf,
 }
 
-impl Args {
-    /// Runs the studies and writes the report.
-    ///
-    /// # Errors
-    /// Options that do not go together; a model file that cannot be used; folders that cannot be written.
-    pub fn run(self) -> Result<ExitCode, Error> {
-        let setting = self.setting()?;
-        self.threads.apply()?;
-        let interrupt = Interrupt::on_ctrl_c()?;
-        let studies = study::ALL.iter().filter(|s| self.name == EVERY || s.name == self.name);
-        let mut done = Vec::new();
-        for study in studies {
-            match self.study(study, &setting, &interrupt) {
-                Ok(result) => done.push(result),
-                Err(StudyError::Interrupted) => {
-                    eprintln!("error: {}", StudyError::Interrupted);
-                    return Ok(ExitCode::from(EXIT_STATUS as u8));
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let report = self.out.join("report.html");
-        self.page(&setting).write(&report)?;
-        let report = Report {
-            studies: done,
-            seeds: setting.seeds,
-            effort: setting.effort.name,
-            optimizer: self.optimizer.name(),
-            cpu_seconds: clock::cpu_seconds(),
-            report,
-        };
-        self.output.print(&report, || report.text())?;
-        Ok(ExitCode::SUCCESS)
+/// Runs the studies and writes the report.
+///
+/// # Errors
+/// Options that do not go together; a model file that cannot be used; folders that cannot be written.
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    let setting = arguments.setting()?;
+    arguments.threads.apply()?;
+    let interrupt = Interrupt::on_ctrl_c("stopping; what is finished is kept, run the same command again to go on")?;
+    let studies = study::ALL.iter().filter(|s| arguments.name == EVERY || s.name == arguments.name);
+    let mut done = Vec::new();
+    for study in studies {
+        done.push(arguments.study(study, &setting, &interrupt, output)?);
     }
+    let report = arguments.out.join("report.html");
+    arguments.page(&setting).write(&report)?;
+    let report = Report {
+        studies: done,
+        seeds: setting.seeds,
+        effort: setting.effort.name,
+        optimizer: arguments.optimizer.name(),
+        cpu_seconds: clock::cpu_seconds(),
+        report,
+    };
+    output.result(&report, |report| println!("{}", report.text()));
+    Ok(())
+}
 
-    fn study(&self, study: &Study, setting: &Setting, interrupt: &Interrupt) -> Result<Done, StudyError> {
-        let mut bench = Bench::new(setting, study.name, &self.out, interrupt.clone(), self.output.verbosity())?;
+impl Arguments {
+    fn study(
+        &self,
+        study: &Study,
+        setting: &Setting,
+        interrupt: &Interrupt,
+        output: Output,
+    ) -> Result<Done, StudyError> {
+        let mut bench = Bench::new(setting, study.name, &self.out, interrupt.clone(), output.verbosity())?;
         let found = (study.run)(&mut bench)?;
         found.write(study, setting, bench.cost(), &bench.folder)?;
         let folder = bench.folder.clone();
@@ -152,18 +150,18 @@ impl Args {
     fn setting(&self) -> Result<Setting, Error> {
         let adam = self.optimizer == Optimizer::Adam;
         if adam && self.name != study::finetune::STUDY.name {
-            return Err(
-                format!("--optimizer adam is for the study `finetune`, not `{}`; leave it out", self.name).into()
-            );
+            let why = format!("--optimizer adam is for the study `finetune`, not `{}`; leave it out", self.name);
+            return Err(Error::Usage(why));
         }
         if adam && self.form == Some(FormChoice::Reduced) {
-            return Err("--optimizer adam studies the generic form; leave out --form reduced".into());
+            return Err(Error::Usage("--optimizer adam studies the generic form; leave out --form reduced".into()));
         }
         if self.recipe.is_some() && !adam {
-            return Err("--recipe is adam's; leave it out or add --optimizer adam".into());
+            return Err(Error::Usage("--recipe is an option of adam; leave it out or add --optimizer adam".into()));
         }
         if self.model.is_some() && self.name != study::curves::STUDY.name {
-            return Err(format!("--model is for the study `curves`, not `{}`; leave it out", self.name).into());
+            let why = format!("--model is for the study `curves`, not `{}`; leave it out", self.name);
+            return Err(Error::Usage(why));
         }
         let model = match &self.model {
             Some(path) => Some((path.clone(), load::bundle(path)?)),
@@ -203,9 +201,9 @@ impl Args {
             ],
             provenance: vec![
                 pair("last command", format!("bundle study {}", self.name)),
-                pair("software", concat!("sirocco-trainer ", env!("CARGO_PKG_VERSION")).to_owned()),
+                pair("software", host::SOFTWARE.to_owned()),
                 pair("effort", setting.effort.name.to_owned()),
-                pair("optimiser", self.optimizer.name().to_owned()),
+                pair("optimizer", self.optimizer.name().to_owned()),
                 pair("machine", format!("{} {}, {cores} cores", std::env::consts::OS, std::env::consts::ARCH)),
             ],
             sections,
@@ -216,8 +214,8 @@ impl Args {
 /// A problem from `name=value,...`: every quantity of the system but time.
 fn query(ode: Ode, text: &str) -> Result<Query, Error> {
     let names: Vec<_> = ode.quantity_names().skip(1).collect();
-    let remedy =
-        || format!("--query {text}: give every one of {} as name=value, separated by commas", names.join(", "));
+    let all = names.join(", ");
+    let remedy = || Error::Usage(format!("--query {text}: give every one of {all} as name=value, separated by commas"));
     let mut quantities = vec![None; names.len()];
     for part in text.split(',') {
         let (name, value) = part.split_once('=').ok_or_else(remedy)?;
@@ -226,7 +224,7 @@ fn query(ode: Ode, text: &str) -> Result<Query, Error> {
     }
     let quantities: Option<Vec<f32>> = std::iter::once(Some(0.0)).chain(quantities).collect();
     let query = Query::from_quantities(ode, &quantities.ok_or_else(remedy)?);
-    query.check(ode).map_err(|e| format!("--query {text}: {e}; choose another problem"))?;
+    query.check(ode).map_err(|e| Error::Usage(format!("--query {text}: {e}; choose another problem")))?;
     Ok(query)
 }
 

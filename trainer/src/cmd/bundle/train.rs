@@ -1,4 +1,4 @@
-//! `bundle train`: a bundle from random weights, trained on residuals alone, exported and measured.
+//! `bundle train`
 
 use super::training::{FormChoice, Job, Optimizer, Options};
 use crate::bundle::mlp::{Activation, Mlp};
@@ -6,20 +6,22 @@ use crate::bundle::optimize::adam;
 use crate::bundle::optimize::lm::Schedule;
 use crate::bundle::preset::Preset;
 use crate::bundle::problem::Form;
-use crate::cmd::{Error, options};
-use std::process::ExitCode;
+use crate::cmd::error::Error;
+use crate::cmd::options;
+use crate::cmd::output::Output;
 
-/// Train a bundle from random weights.
+/// Train a bundle from random weights
 ///
-/// No solution of the equations is used: the network is fitted until it satisfies them. The exported file is then
-/// opened by the device's evaluator and compared with a high-order reference at random queries.
+/// No solution of the equations is used: the network is trained until it satisfies the equations themselves. The exported
+/// file is then opened with the device's evaluator and compared with a high-order solver at random queries. Prints
+/// LogLoss, which is the natural logarithm of the mean squared residual, the largest and the RMS error, and the cost.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
-    /// Problem to solve
+pub struct Arguments {
+    /// Problem to solve: a system of equations, and a range for each of its quantities
     #[arg(long, value_parser = options::preset())]
     preset: &'static Preset,
-    /// Let lm take the longest steps that lower the loss at all: worse at first, better in the end, by the iteration
+    /// For lm: prefer the longest step that still lowers the loss. Slower at first, better after many iterations
     #[arg(long)]
     patient: bool,
     #[command(flatten)]
@@ -43,33 +45,33 @@ Examples:
   For scripts:
     sirocco-train bundle train --preset sir-single --out single.safetensors --json";
 
-impl Args {
-    /// Trains, exports and measures.
-    ///
-    /// # Errors
-    /// A form the system does not have; a checkpoint or file that cannot be read or written; a failed export.
-    pub fn run(self) -> Result<ExitCode, Error> {
-        let form = match self.options.form {
-            Some(FormChoice::Generic) => Form::general(self.preset.ode),
-            Some(FormChoice::Reduced) => Form::Reduced,
-            None if self.options.optimizer == Optimizer::Adam => Form::general(self.preset.ode),
-            None => self.preset.best_form(),
-        };
-        let problem = self.preset.problem(form)?;
-        let recipe = self.preset.recipe(form);
-        let usual = if self.options.optimizer == Optimizer::Adam { adam::HIDDEN } else { recipe.hidden };
-        let hidden = self.options.hidden.as_ref().map_or(usual, |h| &h.0);
-        let mut start = Mlp::random(&problem.widths(hidden), Activation::Tanh, problem.last_bias(), self.options.seed);
-        if self.options.optimizer == Optimizer::Adam {
-            adam::sharpen(&problem, &mut start);
-        }
-        let schedule = match (self.patient, self.options.optimizer) {
-            (true, Optimizer::Adam) => return Err("--patient is lm's; leave it out or take --optimizer lm".into()),
-            (true, Optimizer::Lm) => Schedule::TRAINING,
-            (false, _) => Schedule::Gain,
-        };
-        let origin = "random".into();
-        let job = Job { preset: self.preset, problem, start, origin, first_mu: 1.0, schedule, recipe };
-        job.run(&self.options)
+/// Trains, exports and measures.
+///
+/// # Errors
+/// [`Error`] if the system does not have the form, a file cannot be read or written, or the export fails its checks.
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    let form = match arguments.options.form {
+        Some(FormChoice::Generic) => Form::general(arguments.preset.ode),
+        Some(FormChoice::Reduced) => Form::Reduced,
+        None if arguments.options.optimizer == Optimizer::Adam => Form::general(arguments.preset.ode),
+        None => arguments.preset.best_form(),
+    };
+    let problem = arguments.preset.problem(form)?;
+    let recipe = arguments.preset.recipe(form);
+    let usual = if arguments.options.optimizer == Optimizer::Adam { adam::HIDDEN } else { recipe.hidden };
+    let hidden = arguments.options.hidden.as_ref().map_or(usual, |h| &h.0);
+    let mut start = Mlp::random(&problem.widths(hidden), Activation::Tanh, problem.last_bias(), arguments.options.seed);
+    if arguments.options.optimizer == Optimizer::Adam {
+        adam::sharpen(&problem, &mut start);
     }
+    let schedule = match (arguments.patient, arguments.options.optimizer) {
+        (true, Optimizer::Adam) => {
+            return Err(Error::Usage("--patient is an option of lm; leave it out or add --optimizer lm".into()));
+        }
+        (true, Optimizer::Lm) => Schedule::TRAINING,
+        (false, _) => Schedule::Gain,
+    };
+    let origin = "random".into();
+    let job = Job { preset: arguments.preset, problem, start, origin, first_mu: 1.0, schedule, recipe };
+    job.run(&arguments.options, output)
 }

@@ -1,4 +1,4 @@
-//! What training and finetuning share: options, the run with its checkpoints, export, report.
+//! The common part of `bundle train` and `bundle finetune`: options, the run with its checkpoints, export, report.
 
 use crate::bundle::evaluate;
 use crate::bundle::export::{Candidate, Exported};
@@ -6,14 +6,14 @@ use crate::bundle::mlp::Mlp;
 use crate::bundle::optimize::{adam, lm};
 use crate::bundle::preset::{Preset, Recipe};
 use crate::bundle::problem::Problem;
-use crate::cmd::Error;
-use crate::cmd::options::{Checkpoints, Compute, Output, Threads};
+use crate::cmd::error::Error;
+use crate::cmd::options::{Checkpoints, Compute, Threads};
+use crate::cmd::output::Output;
 use crate::host::atomic;
 use crate::host::budget::{Budget, Ending};
 use crate::host::checkpoint::Identity;
 use crate::host::clock;
 use crate::host::device;
-use crate::host::interrupt::EXIT_STATUS;
 use crate::host::model_file::Metadata;
 use crate::host::progress::Progress;
 use crate::host::session::Session;
@@ -22,32 +22,31 @@ use serde::Serialize;
 use sirocco::limits::{MAX_LAYERS, MAX_WIDTH};
 use sirocco::network::Scheme;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 /// Options of `train` and `finetune`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Form of the trial solution; the most accurate one the system has, unless given (adam: generic)
+    /// Form of the trial solution. Unless given, the most accurate one that the system has; with adam, generic
     #[arg(long, value_enum)]
     pub form: Option<FormChoice>,
-    /// How the weights are found
+    /// Method that finds the weights
     #[arg(long, value_enum, default_value_t = Optimizer::Lm)]
     pub optimizer: Optimizer,
-    /// Widths of the hidden layers, such as 16,16
+    /// Widths of the hidden layers, separated by commas, such as 16,16. Unless given, the preset's; with adam, 50,50
     #[arg(long, value_name = "WIDTHS", value_parser = hidden)]
     pub hidden: Option<Hidden>,
-    /// Learning rate and points of adam; the thesis' unless given
+    /// For adam: learning rate and points per step; `thesis` unless given
     #[arg(long, value_enum)]
     pub recipe: Option<adam::Recipe>,
-    /// Iterations (lm) or steps (adam); the preset's own number unless this or --seconds is given
+    /// Iterations of lm or steps of adam. Unless this or --seconds is given, as many as suit the preset or the recipe
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub iterations: Option<usize>,
-    /// Wall-clock seconds of training
+    /// Wall-clock seconds of training. With --iterations, the limit that is reached first counts
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub seconds: Option<f64>,
     #[command(flatten)]
     pub compute: Compute,
-    /// Seed of weights, points and measurement: the same seed gives the same file
+    /// Seed of weights, points and measurement. The same seed gives the same file
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
     #[command(flatten)]
@@ -64,18 +63,18 @@ pub struct Options {
 /// Forms of the trial solution, as a user chooses them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum FormChoice {
-    /// Any system; conserves the components' sum where the system does
+    /// For any system; conserves the sum of the components where the system does
     Generic,
-    /// SIR only: exact reduction to one unknown
+    /// For SIR only: an exact reduction to one unknown
     Reduced,
 }
 
-/// How the weights are found.
+/// The method that finds the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Optimizer {
-    /// Levenberg-Marquardt: makes small networks accurate
+    /// Levenberg-Marquardt: by far the most accurate for small networks
     Lm,
-    /// Stochastic gradients, the recipe of the literature; on a GPU too
+    /// Stochastic gradients, the method of the literature; also on a GPU
     Adam,
 }
 
@@ -106,14 +105,14 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 impl Options {
-    /// What the user asked for; `usual` iterations if they asked for nothing.
+    /// The limits that the user gave; without any, `usual` iterations.
     pub(super) fn budget(&self, usual: usize) -> Budget {
         let default = if self.seconds.is_some() { usize::MAX } else { usual };
         Budget { iterations: self.iterations.unwrap_or(default), seconds: self.seconds }
     }
 }
 
-/// A network to train, and what for.
+/// A network to train, and the problem it is trained for.
 #[derive(Debug)]
 pub struct Job {
     /// Where the problem comes from.
@@ -122,17 +121,17 @@ pub struct Job {
     pub problem: Problem,
     /// First weights.
     pub start: Mlp,
-    /// Where they come from: `random`, or the file that is finetuned.
+    /// Their origin: `random`, or the file that is finetuned.
     pub origin: String,
     /// First damping of Levenberg-Marquardt.
     pub first_mu: f64,
-    /// How it changes.
+    /// How the damping changes.
     pub schedule: lm::Schedule,
-    /// Points per round, and iterations unless asked otherwise.
+    /// Points per round, and iterations unless told otherwise.
     pub recipe: Recipe,
 }
 
-/// What an optimiser gives back.
+/// The result of an optimizer.
 pub(super) struct Trained {
     pub mlp: Mlp,
     pub iterations: usize,
@@ -141,7 +140,7 @@ pub(super) struct Trained {
     pub ending: Ending,
 }
 
-/// What is printed.
+/// The report, as it is printed.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     logloss: f64,
@@ -169,32 +168,36 @@ impl Job {
     /// Trains, exports, measures and reports.
     ///
     /// # Errors
-    /// Checkpoints or files that cannot be read or written; a failed export.
-    pub fn run(&self, options: &Options) -> Result<ExitCode, Error> {
+    /// [`Error`] if options do not go together, a file cannot be read or written, or the export fails its checks; after a
+    /// report, [`Error::Interrupted`] if the user pressed Ctrl-C.
+    pub fn run(&self, options: &Options, output: Output) -> Result<(), Error> {
         atomic::check(&options.out)?;
         options.threads.apply()?;
         let trained = match (options.optimizer, options.compute.device) {
-            (Optimizer::Lm, device::Choice::Cpu) if options.recipe.is_none() => self.levenberg_marquardt(options)?,
+            (Optimizer::Lm, device::Choice::Cpu) if options.recipe.is_none() => {
+                self.levenberg_marquardt(options, output)?
+            }
             (Optimizer::Lm, device::Choice::Cpu) => {
-                return Err("--recipe is adam's; leave it out or add --optimizer adam".into());
+                return Err(Error::Usage("--recipe is an option of adam; leave it out or add --optimizer adam".into()));
             }
             (Optimizer::Lm, device::Choice::Cuda) => {
-                return Err("--optimizer lm computes on the CPU; use --device cpu or --optimizer adam".into());
+                let remedy = "use --device cpu or --optimizer adam";
+                return Err(Error::Usage(format!("--optimizer lm computes on the CPU; {remedy}")));
             }
-            (Optimizer::Adam, _) => self.adam(options)?,
+            (Optimizer::Adam, _) => self.adam(options, output)?,
         };
         let exported = self.export(&trained, options)?;
         exported.write(&options.out)?;
-        self.report(&trained, &exported, options)?;
-        let interrupted = trained.ending == Ending::Interrupted;
-        Ok(if interrupted { ExitCode::from(EXIT_STATUS as u8) } else { ExitCode::SUCCESS })
+        let report = self.report(&trained, &exported, options);
+        output.result(&report, |report| println!("{}", report.text(&trained.mlp.widths)));
+        if trained.ending == Ending::Interrupted { Err(Error::Interrupted) } else { Ok(()) }
     }
 
-    fn levenberg_marquardt(&self, options: &Options) -> Result<Trained, Error> {
+    fn levenberg_marquardt(&self, options: &Options, output: Output) -> Result<Trained, Error> {
         let budget = options.budget(self.recipe.iterations);
         let settings = lm::Settings::new(&self.problem, self.recipe.points, budget, options.seed).with(&self.recipe);
         let settings = lm::Settings { schedule: self.schedule, ..settings };
-        let mut session = self.session(options, budget, self.identity(options, self.recipe.points))?;
+        let mut session = self.session(options, output, budget, self.identity(options, self.recipe.points))?;
         let mut state = lm::State::new(self.start.clone(), self.first_mu);
         if let Some((checkpoint, path)) = session.saver.load()? {
             state.restore(&checkpoint, path)?;
@@ -209,11 +212,17 @@ impl Job {
         Ok(Trained { mlp: best, iterations: iteration, seconds, score: best_score, ending })
     }
 
-    pub(super) fn session(&self, options: &Options, budget: Budget, identity: Identity) -> Result<Session, Error> {
-        options.checkpoints.session(Progress::new(self.preset.name, budget, options.output.verbosity()), identity)
+    pub(super) fn session(
+        &self,
+        options: &Options,
+        output: Output,
+        budget: Budget,
+        identity: Identity,
+    ) -> Result<Session, Error> {
+        options.checkpoints.session(Progress::new(self.preset.name, budget, output.verbosity()), identity)
     }
 
-    /// What makes a run the same run: everything but its budget.
+    /// What a run must have in common with its checkpoint: everything but the budget.
     pub(super) fn identity(&self, options: &Options, points: usize) -> Identity {
         let entry = |key: &str, value: String| (key.to_string(), value);
         [
@@ -254,8 +263,8 @@ impl Job {
         Ok(candidate.export()?)
     }
 
-    fn report(&self, trained: &Trained, exported: &Exported, options: &Options) -> Result<(), Error> {
-        let report = Report {
+    fn report<'a>(&'a self, trained: &Trained, exported: &Exported, options: &'a Options) -> Report<'a> {
+        Report {
             logloss: exported.measurement.logloss,
             max_error: exported.measurement.max_error,
             rms_error: exported.measurement.rms_error,
@@ -274,8 +283,7 @@ impl Job {
             ending: trained.ending,
             logloss_f64: trained.score,
             largest_weight: trained.mlp.largest(),
-        };
-        options.output.print(&report, || report.text(&trained.mlp.widths))
+        }
     }
 }
 

@@ -1,32 +1,28 @@
-//! `sirocco-train data get`: fetches the files of data sets.
+//! `data get`
 
-use super::Place;
-use crate::cmd::Error;
-use crate::cmd::options::Output;
+use crate::cmd::error::Error;
+use crate::cmd::options::Place;
+use crate::cmd::output::Output;
 use crate::dataset::fetch::{Fetched, fetch};
 use crate::dataset::{self, DataSet};
-use crate::host::budget::Budget;
-use crate::host::progress::Progress;
 use serde::Serialize;
-use std::process::ExitCode;
 
-/// Fetch the files of data sets, check their SHA-256, and put them where the other commands look
+/// Fetch the files of data sets into the data folder
 ///
-/// A download that was stopped goes on where it was; a file that is there already is checked and left alone.
+/// Every file is checked by its SHA-256. A download that was interrupted goes on where it was, and a file that exists
+/// already is checked and left alone. Prints the size and the source of every file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  sirocco-train data get mnist usps --data data\n  \
                         sirocco-train data get cifar10 --mirror https://mirror.example.org/sirocco-data")]
-pub struct Args {
-    /// Data sets; see `sirocco-train data list`
+pub struct Arguments {
+    /// Data sets to fetch; `sirocco-train data list` shows them
     #[arg(value_name = "SET", required = true)]
     sets: Vec<String>,
     #[command(flatten)]
     place: Place,
-    /// Address to ask instead of the known ones, with the files in it as in the data folder
+    /// Address to fetch from in place of the known ones, with files laid out as in the data folder
     #[arg(long, value_name = "URL")]
     mirror: Option<String>,
-    #[command(flatten)]
-    output: Output,
 }
 
 #[derive(Debug, Serialize)]
@@ -42,30 +38,28 @@ struct Row {
     fetched: Fetched,
 }
 
-impl Args {
-    /// Runs the command.
-    ///
-    /// # Errors
-    /// [`dataset::fetch::FetchError`] of the first file that cannot be had; what has arrived is kept.
-    pub fn run(self) -> Result<ExitCode, Error> {
-        let folder = self.place.folder();
-        let sets: Vec<&DataSet> = self.sets.iter().map(|name| dataset::find(name)).collect::<Result<_, _>>()?;
-        let mut files = Vec::new();
-        for set in sets {
-            for file in set.files {
-                let mut bar = Progress::new(file.path, Budget::iterations(1), self.output.verbosity());
-                let fetched = fetch(&folder, file, self.mirror.as_deref(), |at, total| {
-                    let share = total.map_or(0.0, |total| at as f64 / total.max(1) as f64);
-                    bar.advance(share, &format!("{:.1} MB", at as f64 / 1e6));
-                });
-                bar.finish();
-                files.push(Row { set: set.name, fetched: fetched? });
-            }
+/// Runs the command.
+///
+/// # Errors
+/// [`Error::Fetch`] for the first file that cannot be fetched; what has arrived is kept.
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    let folder = arguments.place.folder();
+    let sets: Vec<&DataSet> = arguments.sets.iter().map(|name| dataset::find(name)).collect::<Result<_, _>>()?;
+    let mut files = Vec::new();
+    for set in sets {
+        for file in set.files {
+            let bar = output.bar(file.path, 1);
+            let fetched = fetch(&folder, file, arguments.mirror.as_deref(), |at, total| {
+                let share = total.map_or(0.0, |total| at as f64 / total.max(1) as f64);
+                bar.advance(share, &format!("{:.1} MB", at as f64 / 1e6));
+            });
+            bar.finish();
+            files.push(Row { set: set.name, fetched: fetched? });
         }
-        let report = Report { folder: folder.path().display().to_string(), files };
-        self.output.print(&report, || text(&report))?;
-        Ok(ExitCode::SUCCESS)
     }
+    let report = Report { folder: folder.path().display().to_string(), files };
+    output.result(&report, |report| println!("{}", text(report)));
+    Ok(())
 }
 
 fn text(report: &Report) -> String {

@@ -1,19 +1,20 @@
-//! `sirocco-train data list`: which data sets there are, and whether their files are in the folder.
+//! `data list`
 
-use super::Place;
-use crate::cmd::Error;
-use crate::cmd::options::Output;
+use crate::cmd::error::Error;
+use crate::cmd::options::Place;
+use crate::cmd::output::Output;
 use crate::dataset::{self, DataSet, Folder};
 use serde::Serialize;
-use std::process::ExitCode;
 
 /// List the data sets and where they come from
+///
+/// Prints the number of images of each and whether its files are in the data folder. Those called `fixture` are part of
+/// this program and always there.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+#[command(after_help = "Examples:\n  sirocco-train data list\n  sirocco-train data list --data data --json")]
+pub struct Arguments {
     #[command(flatten)]
     place: Place,
-    #[command(flatten)]
-    output: Output,
 }
 
 #[derive(Debug, Serialize)]
@@ -31,22 +32,17 @@ struct Row {
     classes: usize,
     /// Channels, height, width.
     shape: [usize; 3],
-    /// Whether all files are there.
+    /// Whether all files are in the folder.
     present: bool,
 }
 
-impl Args {
-    /// Runs the command.
-    ///
-    /// # Errors
-    /// If the result cannot be printed.
-    pub fn run(self) -> Result<ExitCode, Error> {
-        let folder = self.place.folder();
-        let sets = dataset::ALL.iter().map(|set| row(set, &folder)).collect();
-        let listing = Listing { folder: folder.path().display().to_string(), sets };
-        self.output.print(&listing, || text(&listing))?;
-        Ok(ExitCode::SUCCESS)
-    }
+/// Runs the command.
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    let folder = arguments.place.folder();
+    let sets = dataset::ALL.iter().map(|set| row(set, &folder)).collect();
+    let listing = Listing { folder: folder.path().display().to_string(), sets };
+    output.result(&listing, |listing| println!("{}", text(listing)));
+    Ok(())
 }
 
 fn row(set: &DataSet, folder: &Folder) -> Row {

@@ -5,53 +5,34 @@ mod get;
 mod list;
 mod preview;
 
-use super::Error;
-use crate::dataset::Folder;
+use crate::cmd::error::Error;
+use crate::cmd::output::Output;
 use clap::Subcommand;
-use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Arguments of `data`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    List(list::Args),
-    Get(get::Args),
-    Check(check::Args),
-    Preview(preview::Args),
+    List(list::Arguments),
+    Get(get::Arguments),
+    Check(check::Arguments),
+    Preview(preview::Arguments),
 }
 
-/// Where the data sets are.
-#[derive(Debug, clap::Args)]
-pub struct Place {
-    /// Folder with the data sets; else the variable SIROCCO_DATA, else `data`
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-}
-
-impl Place {
-    /// The folder.
-    pub fn folder(&self) -> Folder {
-        Folder::named(self.data.as_deref())
-    }
-}
-
-impl Args {
-    /// Runs the subcommand.
-    ///
-    /// # Errors
-    /// Those of the subcommand.
-    pub fn run(self) -> Result<ExitCode, Error> {
-        match self.command {
-            Command::List(args) => args.run(),
-            Command::Get(args) => args.run(),
-            Command::Check(args) => args.run(),
-            Command::Preview(args) => args.run(),
-        }
+/// Runs the subcommand.
+///
+/// # Errors
+/// [`Error`] of the subcommand.
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    match &arguments.command {
+        Command::List(arguments) => list::run(arguments, output),
+        Command::Get(arguments) => get::run(arguments, output),
+        Command::Check(arguments) => check::run(arguments, output),
+        Command::Preview(arguments) => preview::run(arguments, output),
     }
 }

@@ -1,47 +1,47 @@
-//! `sirocco-train data preview`: a contact sheet of a data set, by class or by shift.
+//! `data preview`
 
-use super::Place;
-use crate::cmd::Error;
+use crate::cmd::error::Error;
 use crate::cmd::image::shifting::Shifting;
-use crate::cmd::options::Output;
+use crate::cmd::options::Place;
+use crate::cmd::output::Output;
 use crate::dataset::images::permutation;
 use crate::dataset::{self, Images, Split};
 use crate::image::sheet::Sheet;
 use crate::image::shift::{self, Shift};
+use candle_core::Device;
 use serde::Serialize;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Draw a contact sheet of a data set: a row for every class, or for every shift
+///
+/// Use it to see what a shift does to images before training with it. Writes one picture.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  sirocco-train data preview mnist --data data --out mnist.png\n  \
                         sirocco-train data preview fixture-usps --shift blur:1.5 --out blurred.svg\n  \
                         sirocco-train data preview cifar10 --gallery --data data --out shifts.svg")]
-pub struct Args {
-    /// Data set
+pub struct Arguments {
+    /// Data set to show; `sirocco-train data list` shows their names
     #[arg(value_name = "SET")]
     set: String,
     #[command(flatten)]
     place: Place,
-    /// Which of its parts
+    /// Part of the data set
     #[arg(long, value_enum, default_value_t = Split::Train)]
     split: Split,
-    /// Images of a row
+    /// Number of images in a row
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     per_class: u32,
     #[command(flatten)]
     shifting: Shifting,
-    /// The same images in every row: first as they are, then under every kind of shift, from weak to strong
+    /// Show the same images in every row: first unchanged, then under every kind of shift, from weak to strong
     #[arg(long, conflicts_with = "shift")]
     gallery: bool,
-    /// Which images are drawn
+    /// Seed of the choice of images, and of the noise of a shift
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// File to write: PNG, or SVG with the names of the rows
+    /// File to write: `.png`, or `.svg` with the names of the rows
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    #[command(flatten)]
-    output: Output,
 }
 
 #[derive(Debug, Serialize)]
@@ -52,45 +52,50 @@ struct Report {
     images: usize,
 }
 
-impl Args {
-    /// Runs the command.
-    ///
-    /// # Errors
-    /// [`dataset::DataError`], a shift that cannot be fitted, or the file cannot be written.
-    pub fn run(self) -> Result<ExitCode, Error> {
-        let set = dataset::find(&self.set)?;
-        let images = set.load(&self.place.folder(), self.split)?;
-        let training = || -> Result<Images, Error> {
-            match self.split {
-                Split::Train => Ok(images.clone()),
-                Split::Test => Ok(set.load(&self.place.folder(), Split::Train)?),
-            }
-        };
-        let rows =
-            if self.gallery { self.shifts(&images, training)? } else { self.classes(set.classes, &images, training)? };
-        let title = format!("{} ({:?}, {})", set.name, self.split, if self.gallery { "shifts" } else { "classes" });
-        let (names, count) =
-            (rows.iter().map(|(name, _)| name.clone()).collect(), rows.iter().map(|(_, images)| images.len()).sum());
-        Sheet { title: title.to_lowercase(), rows }.write(&self.out)?;
-        let report = Report { file: self.out, rows: names, images: count };
-        self.output.print(&report, || {
-            format!(
-                "{count} images in {} rows: {}\nwrote {}",
-                report.rows.len(),
-                report.rows.join("; "),
-                report.file.display()
-            )
-        })?;
-        Ok(ExitCode::SUCCESS)
-    }
+/// Runs the command.
+///
+/// # Errors
+/// [`Error`] if the data set is missing, the shift cannot be fitted, or the file cannot be written.
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    let set = dataset::find(&arguments.set)?;
+    let images = set.load(&arguments.place.folder(), arguments.split)?;
+    let training = || -> Result<Images, Error> {
+        match arguments.split {
+            Split::Train => Ok(images.clone()),
+            Split::Test => Ok(set.load(&arguments.place.folder(), Split::Train)?),
+        }
+    };
+    let rows = if arguments.gallery {
+        arguments.shifts(&images, training, output)?
+    } else {
+        arguments.classes(set.classes, &images, training, output)?
+    };
+    let title =
+        format!("{} ({:?}, {})", set.name, arguments.split, if arguments.gallery { "shifts" } else { "classes" });
+    let (names, count) =
+        (rows.iter().map(|(name, _)| name.clone()).collect(), rows.iter().map(|(_, images)| images.len()).sum());
+    Sheet { title: title.to_lowercase(), rows }.write(&arguments.out)?;
+    let report = Report { file: arguments.out.clone(), rows: names, images: count };
+    output.result(&report, |report| {
+        println!(
+            "{count} images in {} rows: {}\nwrote {}",
+            report.rows.len(),
+            report.rows.join("; "),
+            report.file.display()
+        );
+    });
+    Ok(())
+}
 
+impl Arguments {
     fn classes(
         &self,
         names: &[&str],
         images: &Images,
         training: impl FnOnce() -> Result<Images, Error>,
+        output: Output,
     ) -> Result<Vec<(String, Images)>, Error> {
-        let shift = self.shifting.fit(self.output.verbosity(), training)?;
+        let shift = self.shifting.fit(&Device::Cpu, output, training)?;
         let rows = by_class(images, self.per_class as usize, self.seed).into_iter().zip(names);
         rows.map(|(images, name)| Ok(((*name).to_owned(), shift.apply(&images, self.seed)?))).collect()
     }
@@ -100,16 +105,20 @@ impl Args {
         &self,
         images: &Images,
         training: impl Fn() -> Result<Images, Error>,
+        output: Output,
     ) -> Result<Vec<(String, Images)>, Error> {
         let classes: Vec<Images> = by_class(images, 1, self.seed).into_iter().filter(|i| !i.is_empty()).collect();
-        let mut shown = classes.first().ok_or("the data set has no images; check it with `data check`")?.clone();
+        let mut shown = classes
+            .first()
+            .ok_or_else(|| Error::Usage("the data set has no images; check it with `data check`".into()))?
+            .clone();
         for class in classes.iter().skip(1).take(self.per_class as usize - 1) {
             shown.pixels.extend_from_slice(&class.pixels);
             shown.labels.extend_from_slice(&class.labels);
         }
         let mut rows = vec![("as they are".to_owned(), shown.clone())];
         for level in shift::KINDS.iter().flat_map(|kind| kind.levels) {
-            let fitted = self.shifting.with(level.parse::<Shift>()?).fit(self.output.verbosity(), &training)?;
+            let fitted = self.shifting.with(level.parse::<Shift>()?).fit(&Device::Cpu, output, &training)?;
             rows.push(((*level).to_owned(), fitted.apply(&shown, self.seed)?));
         }
         Ok(rows)

@@ -2,13 +2,12 @@
 
 use super::compare::{self, Row};
 use super::work::{Part, Setting, Trained, export};
-use crate::bundle::evaluate::{self, QUERIES, Sample};
+use crate::bundle::evaluate::{self, QUERIES};
 use crate::bundle::export::Exported;
 use crate::bundle::preset::Preset;
 use crate::bundle::problem::Problem;
-use crate::bundle::reference;
 use crate::bundle::report::{Curve, Errors, Subject, section};
-use crate::cmd::Error;
+use crate::cmd::error::Error;
 use crate::report::ReportError;
 use crate::report::figure;
 use crate::report::html::{Block, Highlight, Section};
@@ -34,13 +33,13 @@ pub struct Results {
     pub seconds: f64,
     pub file: PathBuf,
     pub bytes: usize,
-    pub i16: Quantised,
+    pub i16: Quantized,
     pub certificate: Certificate,
 }
 
 /// Figures of the file in 16-bit integers.
 #[derive(Debug, Serialize)]
-pub struct Quantised {
+pub struct Quantized {
     pub logloss: f64,
     pub max_error: f64,
     pub rms_error: f64,
@@ -64,11 +63,11 @@ pub fn run(setting: &Setting<'_>, trained: &Trained) -> Result<Part<Results>, Er
     let integer_file = setting.out.join("sir-full-i16.safetensors");
     single.write(&file)?;
     integer.write(&integer_file)?;
-    let bundle = Bundle::open(&single.bytes)?;
+    let bundle = single.bundle()?;
     let coverage = evaluate::coverage(&bundle, &evaluate::own_domain(&bundle), CERTIFIED, setting.seed, 0.0);
 
     let shown = show(setting, preset, &bundle, std::slice::from_ref(&trained.curve))?;
-    let rows = compare::rows(&bundle, &Bundle::open(&integer.bytes)?, setting.seed)?;
+    let rows = compare::rows(&bundle, &integer.bundle()?, setting.seed)?;
     let highlights = highlights(&single, &integer, &rows);
     let results = Results {
         logloss: single.measurement.logloss,
@@ -80,7 +79,7 @@ pub fn run(setting: &Setting<'_>, trained: &Trained) -> Result<Part<Results>, Er
         iterations: trained.iterations,
         seconds: trained.seconds,
         bytes: single.bytes.len(),
-        i16: Quantised {
+        i16: Quantized {
             logloss: integer.measurement.logloss,
             max_error: integer.measurement.max_error,
             rms_error: integer.measurement.rms_error,
@@ -103,11 +102,10 @@ pub fn run(setting: &Setting<'_>, trained: &Trained) -> Result<Part<Results>, Er
 fn show(setting: &Setting<'_>, preset: &Preset, bundle: &Bundle<'_>, training: &[Curve]) -> Result<Section, Error> {
     let predict = |query: &Query| bundle.predict(query).ok();
     let ode = bundle.ode();
-    let solve = |query: &Query, times: &[f64]| reference::trajectory(ode, query, times);
-    let subject = Subject { ode, domain: preset.domain, time_unit: "days", predict: &predict, reference: &solve };
+    let subject = Subject { ode, domain: preset.domain, time_unit: "days", predict: &predict };
     // The very queries that the exporter measured, so that every figure of the report agrees with the file's own.
     let samples = evaluate::samples(bundle, &evaluate::own_domain(bundle), QUERIES, setting.seed)?;
-    let errors = errors(&samples, ode.state_names().len()).ok_or(ReportError::NothingToShow("bundle"))?;
+    let errors = Errors::of(&samples, ode.state_names().len()).ok_or(ReportError::NothingToShow("bundle"))?;
     let mut section = section(&subject, "The network", training, &errors, setting.seed)?;
     section.blocks.insert(
         0,
@@ -118,15 +116,6 @@ fn show(setting: &Setting<'_>, preset: &Preset, bundle: &Bundle<'_>, training: &
         )),
     );
     Ok(section)
-}
-
-fn errors(samples: &[Sample], components: usize) -> Option<Errors> {
-    let worst = samples.iter().max_by(|a, b| a.error.total_cmp(&b.error))?.query;
-    let square = |s: &Sample| -> f64 {
-        s.state.iter().zip(s.reference).take(components).map(|(a, b)| (f64::from(*a) - b).powi(2)).sum()
-    };
-    let mean = samples.iter().map(square).sum::<f64>() / (samples.len() * components) as f64;
-    Some(Errors { each: samples.iter().map(|s| s.error).collect(), rms: mean.sqrt(), worst })
 }
 
 fn highlights(single: &Exported, integer: &Exported, rows: &[Row]) -> Vec<Highlight> {
@@ -149,7 +138,7 @@ fn highlights(single: &Exported, integer: &Exported, rows: &[Row]) -> Vec<Highli
 fn trust(coverage: &evaluate::Coverage) -> Section {
     let text = format!(
         "With an answer the device can give a certificate: it propagates the network's residual through the \
-         linearised equations and bounds the error, without knowing the solution. Of {} random queries, {} were \
+         linearized equations and bounds the error, without knowing the solution. Of {} random queries, {} were \
          refused; of the others, {:.2} % have an error below the bound. Half of the bounds are within {:.1} times \
          the true error. Subtracting the estimate corrects the answer: the largest error falls from {} to {}.",
         coverage.queries,
@@ -174,21 +163,4 @@ fn provenance(results: &Results, preset: &Preset, problem: &Problem) -> Vec<(Str
         pair("model, 32-bit floats", format!("{} ({} bytes)", results.file.display(), results.bytes)),
         pair("model, 16-bit integers", format!("{} ({} bytes)", results.i16.file.display(), results.i16.bytes)),
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn errors_name_the_worst_query() {
-        let sample = |t: f32, error: f64| {
-            let query = Query { t, initial: [0.0; 4], rates: [0.0; 4] };
-            Sample { query, state: [error as f32, 0.0, 0.0, 0.0], reference: [0.0; 4], error }
-        };
-        let errors = errors(&[sample(1.0, 0.25), sample(2.0, 0.5), sample(3.0, 0.0)], 3).unwrap();
-        assert_eq!((errors.worst.t, errors.max()), (2.0, 0.5));
-        assert!((errors.rms - (0.3125f64 / 9.0).sqrt()).abs() < 1e-12);
-        assert!(super::errors(&[], 3).is_none());
-    }
 }

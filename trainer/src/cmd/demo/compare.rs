@@ -1,7 +1,7 @@
 //! The network beside the method a user would take instead: Runge-Kutta with fixed steps, in the same precision.
 
 use crate::bundle::evaluate::{self, Sample};
-use crate::cmd::Error;
+use crate::cmd::error::Error;
 use crate::report::figure;
 use crate::report::html::{Block, Section, Table};
 use sirocco::bundle::Bundle;

@@ -3,26 +3,24 @@
 //! On the digits inside the program, so it needs no download: 800 of MNIST to begin with, 500 of USPS that may be
 //! labelled, 400 of USPS to be measured on. Too few for a claim about MNIST and USPS.
 
-use super::work::{Interrupted, Part, Setting};
-use crate::cmd::Error;
+use super::work::{Part, Setting};
+use crate::cmd::error::Error;
 use crate::dataset::{self, Folder, Images, Split};
 use crate::host::model_file::Metadata;
-use crate::host::progress::Progress;
 use crate::image::adaptation::{Adapted, Arm, Target, adapt};
 use crate::image::export::{ExportedImage, Labelled, Options, export};
 use crate::image::net::architecture::preset;
 use crate::image::net::network::Network;
 use crate::image::select::{self, UnknownCriterion};
-use crate::image::training::{Settings, TrainingError};
+use crate::image::training::Settings;
 use crate::report::html::{Block, Highlight, Section};
 use crate::statistics::{deviation, mean};
 use crate::study::image::findings::Findings;
 use crate::study::image::work::{Finished, Material, Work};
-use crate::study::image::{ImageStudyError, RANDOM, Row};
+use crate::study::image::{RANDOM, Row};
 use candle_core::Device;
 use serde::Serialize;
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::time::Instant;
 
 /// The network: 8,234 parameters, made for boards.
@@ -100,7 +98,7 @@ pub fn run(setting: &Setting<'_>) -> Result<Part<Results>, Error> {
     let findings = Findings::new(before, &outcomes, RANDOM);
     findings.csv().write(&setting.out.join("digits.csv"))?;
 
-    let source = sources.first().ok_or("no seed was run")?;
+    let source = sources.first().ok_or_else(|| Error::Usage("no seed was run".into()))?;
     let arm = in_rounds(EXPORTED)?;
     let adapted = adapted(setting, source, &material, &arm)?;
     let exported = quantised(&adapted, &material, &arm)?;
@@ -181,27 +179,17 @@ fn study(setting: &Setting<'_>, material: &Material) -> Result<(Finished, usize)
         threads: rayon::current_num_threads(),
         device: Device::Cpu,
     };
-    let budget = crate::host::budget::Budget::iterations(arms.len() * SEEDS as usize);
-    let bar = Mutex::new(Progress::new("choosing digits", budget, setting.output.verbosity()));
+    let bar = setting.output.bar("choosing digits", arms.len() * SEEDS as usize);
     let finished = work.run(&setting.interrupt, |done, total| {
-        if let Ok(mut bar) = bar.lock() {
-            bar.advance(done as f64 / total as f64, &format!("{done} of {total}"));
-        }
-    });
-    let parameters = crate::image::net::plan::Plan::new(&architecture)?.parameters();
-    match finished {
-        Err(ImageStudyError::Training(TrainingError::Interrupted)) => Err(Interrupted.into()),
-        other => Ok((other?, parameters)),
-    }
+        bar.advance(done as f64 / total as f64, &format!("{done} of {total}"));
+    })?;
+    Ok((finished, crate::image::net::plan::Plan::new(&architecture)?.parameters()))
 }
 
 /// The arm once more with the first seed, for its network and its choices.
 fn adapted(setting: &Setting<'_>, source: &Network, material: &Material, arm: &Arm) -> Result<Adapted, Error> {
     let target = Target { pool: &material.pool, validation: &material.validation };
-    match adapt(source, target, arm, &Settings::usual(0), &setting.interrupt, |_, _| {}) {
-        Err(TrainingError::Interrupted) => Err(Interrupted.into()),
-        other => Ok(other?),
-    }
+    Ok(adapt(source, target, arm, &Settings::usual(0), &setting.interrupt, |_, _| {})?)
 }
 
 /// The network in 8-bit integers. Ranges come from the digits that were chosen; the test digits only measure.

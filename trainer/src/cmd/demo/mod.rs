@@ -6,17 +6,17 @@ mod image;
 mod transfer;
 mod work;
 
-use super::Error;
-use super::options::{Output, Threads};
-use crate::host::atomic;
-use crate::host::interrupt::{EXIT_STATUS, Interrupt};
+use crate::cmd::error::Error;
+use crate::cmd::options::Threads;
+use crate::cmd::output::Output;
+use crate::host::{self, atomic};
+use crate::host::interrupt::Interrupt;
 use crate::report::figure;
 use crate::report::html::{Highlight, Page, Section};
 use serde::Serialize;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Instant;
-use work::{Interrupted, Part, Setting};
+use work::Setting;
 
 /// Do the whole job once: train, quantise, export, check, move to another domain, report.
 ///
@@ -26,7 +26,7 @@ use work::{Interrupted, Part, Setting};
 /// them in 8-bit integers. Ends with a report with plots.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub struct Arguments {
     /// Folder for the report, the models and the tables
     #[arg(long, value_name = "DIR", default_value = "sirocco-demo")]
     out: PathBuf,
@@ -35,8 +35,6 @@ pub struct Args {
     seed: u64,
     #[command(flatten)]
     threads: Threads,
-    #[command(flatten)]
-    output: Output,
 }
 
 const EXAMPLES: &str = "\
@@ -60,48 +58,34 @@ struct Bundles {
     finetuned: transfer::Results,
 }
 
-impl Args {
-    /// Runs every part and writes the report.
-    ///
-    /// # Errors
-    /// A folder that cannot be written to; a failed export.
-    pub fn run(self) -> Result<ExitCode, Error> {
-        let start = Instant::now();
-        atomic::create_directory(&self.out)?;
-        self.threads.apply()?;
-        let interrupt = Interrupt::on_ctrl_c()?;
-        let setting = Setting { out: &self.out, seed: self.seed, output: self.output, interrupt };
-        let (bundle, moved, image) = match parts(&setting) {
-            Err(error) if error.is::<Interrupted>() => {
-                eprintln!("error: {error}");
-                return Ok(ExitCode::from(EXIT_STATUS as u8));
-            }
-            other => other?,
-        };
-        let report = self.out.join("report.html");
-        let seconds = start.elapsed().as_secs_f64();
-        page(
-            [bundle.highlights, moved.highlights, image.highlights].concat(),
-            [bundle.sections, moved.sections, image.sections].concat(),
-            [bundle.provenance, moved.provenance, image.provenance].concat(),
-            (self.seed, seconds),
-        )
-        .write(&report)?;
-        let seconds = start.elapsed().as_secs_f64();
-        let bundle = Bundles { trained: bundle.results, finetuned: moved.results };
-        let results = Results { bundle, image: image.results, report, seconds };
-        self.output.print(&results, || results.text())?;
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-/// All parts, in the order in which they build on one another.
-#[allow(clippy::type_complexity, reason = "three parts, each with its own results")]
-fn parts(
-    setting: &Setting<'_>,
-) -> Result<(Part<bundle::Results>, Part<transfer::Results>, Part<image::Results>), Error> {
-    let trained = work::train(setting)?;
-    Ok((bundle::run(setting, &trained)?, transfer::run(setting, &trained)?, image::run(setting)?))
+/// Runs every part and writes the report.
+///
+/// # Errors
+/// A folder that cannot be written to; a failed export.
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    let start = Instant::now();
+    atomic::create_directory(&arguments.out)?;
+    arguments.threads.apply()?;
+    let interrupt = Interrupt::on_ctrl_c("stopping; the demo writes its report only when all of it is done")?;
+    let setting = Setting { out: &arguments.out, seed: arguments.seed, output, interrupt };
+    let trained = work::train(&setting)?;
+    let bundle = bundle::run(&setting, &trained)?;
+    let moved = transfer::run(&setting, &trained)?;
+    let image = image::run(&setting)?;
+    let report = arguments.out.join("report.html");
+    let seconds = start.elapsed().as_secs_f64();
+    page(
+        [bundle.highlights, moved.highlights, image.highlights].concat(),
+        [bundle.sections, moved.sections, image.sections].concat(),
+        [bundle.provenance, moved.provenance, image.provenance].concat(),
+        (arguments.seed, seconds),
+    )
+    .write(&report)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let bundle = Bundles { trained: bundle.results, finetuned: moved.results };
+    let results = Results { bundle, image: image.results, report, seconds };
+    output.result(&results, |results| println!("{}", results.text()));
+    Ok(())
 }
 
 fn page(
@@ -113,7 +97,7 @@ fn page(
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     highlights.push(Highlight::new("Time", format!("{seconds:.0} s"), format!("all of it, on {cores} cores")));
     provenance.extend([
-        ("software".to_owned(), concat!("sirocco-trainer ", env!("CARGO_PKG_VERSION")).to_owned()),
+        ("software".to_owned(), host::SOFTWARE.to_owned()),
         ("seed".to_owned(), seed.to_string()),
         ("machine".to_owned(), format!("{} {}, {cores} cores", std::env::consts::OS, std::env::consts::ARCH)),
     ]);

@@ -1,6 +1,6 @@
 //! The trained bundle goes to a moved box, beside a fresh one with the same budget.
 
-use super::work::{Interrupted, Part, Setting, Trained, export};
+use super::work::{Part, Setting, Trained, export};
 use crate::bundle::loss;
 use crate::bundle::mlp::{Activation, Mlp};
 use crate::bundle::optimize::lm;
@@ -10,9 +10,8 @@ use crate::bundle::report::{Curve, training_image};
 use crate::bundle::residual::Batch;
 use crate::bundle::sample;
 use crate::bundle::transfer;
-use crate::cmd::Error;
+use crate::cmd::error::Error;
 use crate::host::budget::{Budget, Ending};
-use crate::host::progress::Progress;
 use crate::host::random::Purpose;
 use crate::report::csv::Table;
 use crate::report::figure;
@@ -95,17 +94,17 @@ fn fit(
     iterations: usize,
 ) -> Result<Fitted, Error> {
     let budget = Budget::iterations(iterations);
-    let mut progress = Progress::new("moving to sir-full-shifted", budget, setting.output.verbosity());
+    let progress = setting.output.bar("moving to sir-full-shifted", iterations);
     let settings = lm::Settings::new(problem, preset.recipe(Form::Reduced).points, budget, setting.seed);
     let settings = lm::Settings { round: 1, ..settings };
-    let held_out = sample::uniform_seeded(problem, lm::HELD_OUT, setting.seed, Purpose::HeldOut, 0);
+    let held_out = sample::uniform(problem, lm::HELD_OUT, setting.seed, Purpose::HeldOut, 0);
     let mut losses = vec![loss::score(problem, &state.mlp, &Batch::new(problem, &held_out))];
     let ending = lm::run(problem, &settings, &mut state, &setting.interrupt, &mut |state: &lm::State| {
         losses.push(state.best_score);
         progress.update(state.iteration, state.best_score);
     });
     if ending == Ending::Interrupted {
-        return Err(Interrupted.into());
+        return Err(Error::Interrupted);
     }
     // A run that converges has no further iterations.
     losses.resize(iterations + 1, state.best_score);

@@ -8,12 +8,11 @@ use crate::bundle::preset::{self, Preset};
 use crate::bundle::problem::{Form, Problem};
 use crate::bundle::quantize::{Grid, rounding};
 use crate::bundle::report::Curve;
-use crate::cmd::Error;
-use crate::cmd::options::Output;
+use crate::cmd::error::Error;
+use crate::cmd::output::Output;
 use crate::host::budget::{Budget, Ending};
 use crate::host::interrupt::Interrupt;
 use crate::host::model_file::Metadata;
-use crate::host::progress::Progress;
 use crate::report::csv::Table;
 use crate::report::html::{Highlight, Section};
 use sirocco::network::Scheme;
@@ -38,11 +37,6 @@ pub struct Part<T> {
     pub provenance: Vec<(String, String)>,
 }
 
-/// The user asked to stop before there was anything to show.
-#[derive(Debug, thiserror::Error)]
-#[error("interrupted; the demo writes its report only when all of it is done, run it again")]
-pub struct Interrupted;
-
 /// A trained network, its problem and its training curve.
 pub struct Trained {
     pub preset: &'static Preset,
@@ -62,7 +56,7 @@ pub fn train(setting: &Setting<'_>) -> Result<Trained, Error> {
     let start = Mlp::random(&problem.widths(recipe.hidden), Activation::Tanh, problem.last_bias(), setting.seed);
     let settings = lm::Settings::new(&problem, recipe.points, budget, setting.seed);
     let mut state = lm::State::new(start, 1.0);
-    let mut progress = Progress::new("training sir-full", budget, setting.output.verbosity());
+    let progress = setting.output.bar("training sir-full", ITERATIONS);
     let mut points = Vec::new();
     let ending = lm::run(&problem, &settings, &mut state, &setting.interrupt, &mut |state: &lm::State| {
         progress.update(state.iteration, state.best_score);
@@ -70,7 +64,7 @@ pub fn train(setting: &Setting<'_>) -> Result<Trained, Error> {
     });
     progress.finish();
     if ending == Ending::Interrupted {
-        return Err(Interrupted.into());
+        return Err(Error::Interrupted);
     }
     let mut table = Table::new(["iteration", "logloss"]);
     points.iter().for_each(|(iteration, loss)| table.row([(*iteration).into(), (*loss).into()]));

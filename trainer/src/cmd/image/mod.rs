@@ -1,4 +1,4 @@
-//! `sirocco-train image`: networks that classify images, and what few labels can do for them in another domain.
+//! `sirocco-train image`: networks that classify images, and their adaptation to another domain by few labels.
 
 mod evaluate;
 mod finetune;
@@ -9,40 +9,38 @@ mod recalibrate;
 pub mod shifting;
 mod study;
 
-use super::Error;
+use crate::cmd::error::Error;
+use crate::cmd::output::Output;
 use clap::Subcommand;
-use std::process::ExitCode;
 
 /// Arguments of `image`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Pretrain(pretrain::Args),
-    Finetune(finetune::Args),
-    Evaluate(evaluate::Args),
-    Quantize(quantize::Args),
-    Recalibrate(recalibrate::Args),
-    Study(Box<study::Args>),
+    Pretrain(pretrain::Arguments),
+    Finetune(finetune::Arguments),
+    Evaluate(evaluate::Arguments),
+    Quantize(quantize::Arguments),
+    Recalibrate(recalibrate::Arguments),
+    Study(Box<study::Arguments>),
 }
 
-impl Args {
-    /// Runs the subcommand.
-    ///
-    /// # Errors
-    /// Those of the subcommand.
-    pub fn run(self) -> Result<ExitCode, Error> {
-        match self.command {
-            Command::Pretrain(args) => args.run(),
-            Command::Finetune(args) => args.run(),
-            Command::Evaluate(args) => args.run(),
-            Command::Quantize(args) => args.run(),
-            Command::Recalibrate(args) => args.run(),
-            Command::Study(args) => args.run(),
-        }
+/// Runs the subcommand.
+///
+/// # Errors
+/// [`Error`] of the subcommand.
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    match &arguments.command {
+        Command::Pretrain(arguments) => pretrain::run(arguments, output),
+        Command::Finetune(arguments) => finetune::run(arguments, output),
+        Command::Evaluate(arguments) => evaluate::run(arguments, output),
+        Command::Quantize(arguments) => quantize::run(arguments, output),
+        Command::Recalibrate(arguments) => recalibrate::run(arguments, output),
+        Command::Study(arguments) => study::run(arguments, output),
     }
 }

@@ -1,21 +1,20 @@
-//! Options and results that the image commands share.
+//! Options and reports that the image commands share.
 
-use crate::cmd::Error;
-use crate::dataset::{self, Folder, Geometry, Images, Prepare, Split};
-use crate::host::progress::{Progress, Verbosity};
+use crate::cmd::error::Error;
+use crate::cmd::options::Place;
+use crate::dataset::{self, Geometry, Images, Prepare, Split};
 use crate::image::net::architecture::Architecture;
 use crate::image::training::{Optimizer, Schedule, Settings};
 use crate::statistics::{deviation, mean};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Where images come from and how they become the network's input.
+/// The source of images, and how they become the network's input.
 #[derive(Debug, clap::Args)]
 pub struct Data {
-    /// Folder with the data sets; SIROCCO_DATA or ./data unless given
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
-    /// Part of MNIST's images that is used: `box` aligns its digits with those of USPS
+    #[command(flatten)]
+    pub place: Place,
+    /// Part of MNIST's images to use: `whole`, or `box`, which aligns its digits with those of USPS
     #[arg(long, value_enum, default_value_t = Geometry::Whole)]
     pub geometry: Geometry,
 }
@@ -24,7 +23,7 @@ impl Data {
     /// A split of the data set `name`, as the network wants it.
     ///
     /// # Errors
-    /// Data that are missing, damaged, or of another number of channels.
+    /// [`Error`] if the data are missing, damaged, or have another number of channels.
     pub fn load(&self, name: &str, split: Split, network: &Architecture) -> Result<Images, Error> {
         self.load_as(name, split, &network.name, network.input)
     }
@@ -32,7 +31,7 @@ impl Data {
     /// A split of the data set `name` for `network`, which takes images of `input`: channels, rows, columns.
     ///
     /// # Errors
-    /// Data that are missing, damaged, or of another number of channels.
+    /// [`Error`] if the data are missing, damaged, or have another number of channels.
     pub fn load_as(
         &self,
         name: &str,
@@ -43,11 +42,10 @@ impl Data {
         let set = dataset::find(name)?;
         if set.shape[0] != channels {
             let remedy = "choose a network and a data set that fit";
-            return Err(
-                format!("`{network}` wants {channels} channels, `{name}` has {}; {remedy}", set.shape[0]).into()
-            );
+            let why = format!("`{network}` wants {channels} channels, `{name}` has {}; {remedy}", set.shape[0]);
+            return Err(Error::Usage(why));
         }
-        let images = set.load(&Folder::named(self.data.as_deref()), split)?;
+        let images = set.load(&self.place.folder(), split)?;
         Ok(Prepare { geometry: self.geometry, size: Some(size) }.apply(&images)?)
     }
 }
@@ -55,19 +53,19 @@ impl Data {
 /// How a network is trained.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Recipe {
-    /// Images of a batch
+    /// Number of images in a batch
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub batch: u32,
-    /// Learning rate
+    /// Learning rate at the first step
     #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
     pub rate: f64,
-    /// How the learning rate changes
+    /// How the learning rate changes over the steps
     #[arg(long, value_enum, default_value_t = Schedule::Constant)]
     pub schedule: Schedule,
-    /// How steps follow gradients
+    /// Method that turns gradients into steps
     #[arg(long, value_enum, default_value_t = Optimizer::Adam)]
     pub optimizer: Optimizer,
-    /// Weight decay
+    /// Weight decay: every step shrinks the weights by this times the learning rate
     #[arg(long, value_name = "DECAY", default_value_t = 0.0)]
     pub decay: f64,
 }
@@ -80,7 +78,7 @@ impl Recipe {
     }
 }
 
-/// What the image commands print.
+/// The report that the image commands print.
 #[derive(Debug, Serialize)]
 pub struct Report<'a> {
     /// Test accuracy in percent, the mean over seeds.
@@ -89,9 +87,9 @@ pub struct Report<'a> {
     pub accuracy_std: f64,
     /// Test accuracy of every seed.
     pub accuracies: &'a [f64],
-    /// Distinct labels anyone looked at, the mean over seeds.
+    /// Distinct labels that were used, the mean over seeds.
     pub labels_seen: f64,
-    /// Steps of every seed.
+    /// Steps for every seed.
     pub steps: usize,
     /// The file written; that of the first seed.
     pub file: Option<&'a Path>,
@@ -117,7 +115,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// The same for people.
+    /// The report as text.
     pub fn text(&self) -> String {
         let spread = if self.accuracies.len() > 1 { format!(" +/- {:.2}", self.accuracy_std) } else { String::new() };
         let cpu = self.cpu_seconds.map_or(String::new(), |s| format!(", {s:.1} CPU seconds"));
@@ -131,9 +129,4 @@ impl<'a> Report<'a> {
             self.labels_seen
         )
     }
-}
-
-/// A progress bar for this many steps.
-pub fn progress(what: &str, steps: usize, verbosity: Verbosity) -> Progress {
-    Progress::new(what, crate::host::budget::Budget::iterations(steps), verbosity)
 }

@@ -1,12 +1,12 @@
-//! `image pretrain`: a network from random weights on all of a data set.
+//! `image pretrain`
 
-use super::options::{Data, Recipe, Report, progress};
-use crate::cmd::Error;
+use super::options::{Data, Recipe, Report};
+use crate::cmd::error::Error;
 use crate::cmd::image::shifting::{self, Shifting};
-use crate::cmd::options::{Checkpoints, Compute, Output};
+use crate::cmd::options::{Checkpoints, Compute};
+use crate::cmd::output::Output;
 use crate::dataset::{self, DataSet, Images, Split};
 use crate::host::checkpoint::{Checkpoint, CheckpointError, Identity};
-use crate::host::interrupt::EXIT_STATUS;
 use crate::image::early_stopping::{EarlyStopping, Ending};
 use crate::image::model::ImageModel;
 use crate::image::net::architecture::{Architecture, preset};
@@ -15,49 +15,49 @@ use crate::image::training::{Stage, Training, TrainingError, accuracy};
 use candle_core::Device;
 use serde::Serialize;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-/// Train a network from random weights on a data set.
+/// Train a network from random weights on a data set
+///
+/// Prints the accuracy on the test images in 32-bit floats. The file is for further training and for `image quantize`,
+/// which makes the file for a device.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
-    /// Network: lenet16, thesis-digits, thesis-mlp, thesis-cifar, resnet8
+pub struct Arguments {
+    /// Architecture: lenet16, thesis-digits, thesis-mlp, thesis-cifar or resnet8
     #[arg(long, default_value = "lenet16")]
     network: String,
-    /// Data set to train on, such as mnist
+    /// Data set to train and test on, such as mnist
     #[arg(long)]
     dataset: String,
     #[command(flatten)]
     data: Data,
     #[command(flatten)]
     shifting: Shifting,
-    /// Steps
+    /// Training steps, each on one batch
     #[arg(long, value_name = "N", default_value_t = 1875)]
     steps: usize,
     #[command(flatten)]
     recipe: Recipe,
     #[command(flatten)]
     compute: Compute,
-    /// Seed of weights, order and dropout: the same seed gives the same file
+    /// Seed of weights, order of images and dropout. The same seed gives the same file
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// End after so many looks at validation images without a better one, and keep the best weights
+    /// Stop early: after this many validations without a lower loss, with the best weights. All steps unless given
     #[arg(long, value_name = "LOOKS", value_parser = clap::value_parser!(u32).range(1..))]
     patience: Option<u32>,
-    /// Training images that are held out for these looks
+    /// With --patience: number of training images that are held out for validation
     #[arg(long, value_name = "N", default_value_t = 5000, requires = "patience")]
     validation: usize,
-    /// Steps between two looks
+    /// With --patience: steps between two validations
     #[arg(long, value_name = "N", default_value_t = 100, requires = "patience",
           value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     look_every: usize,
     #[command(flatten)]
     checkpoints: Checkpoints,
-    /// File to write
+    /// Network file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    #[command(flatten)]
-    output: Output,
 }
 
 const EXAMPLES: &str = "\
@@ -67,7 +67,7 @@ Examples:
       --out digits.safetensors --json
   sirocco-train image pretrain --dataset mnist --steps 20000 --patience 10 --out mnist.safetensors";
 
-/// The report of all image commands, and how early stopping ended.
+/// The report of all image commands, and the outcome of early stopping.
 #[derive(Serialize)]
 struct Pretraining<'a> {
     #[serde(flatten)]
@@ -86,7 +86,7 @@ impl Pretraining<'_> {
     }
 }
 
-/// What a network is trained and measured on.
+/// The images a network is trained and measured on.
 struct Material {
     network: Architecture,
     training: Images,
@@ -99,44 +99,45 @@ struct Material {
 struct Trained {
     network: Network,
     steps: usize,
-    /// How early stopping ended, where it was asked for.
+    /// The outcome of early stopping, if the user asked for it.
     ending: Option<Ending>,
     interrupted: bool,
 }
 
-impl Args {
-    /// Loads the data, trains, measures on the test set, writes.
-    ///
-    /// # Errors
-    /// Data, checkpoints or files that cannot be read or written; a diverged training.
-    pub fn run(self) -> Result<ExitCode, Error> {
-        let device = self.compute.open()?;
-        let set = dataset::find(&self.dataset)?;
-        let material = self.load(&device, set)?;
-        let Trained { network, steps, ending, interrupted } = self.train(&device, &material)?;
-        let accuracies = [accuracy(&network, &material.test)?];
-        let provenance = [
-            ("dataset", self.dataset.clone()),
-            ("shift", self.shifting.to_string()),
-            ("data", dataset::fingerprint(&material.training)),
-            ("seed", self.seed.to_string()),
-            ("steps", ending.map_or(steps, |ending| ending.best_step).to_string()),
-            ("accuracy", format!("{:.2}", accuracies[0])),
-        ];
-        let provenance = provenance.map(|(k, v)| (k.to_string(), v)).into();
-        let classes = set.classes.iter().map(|c| c.to_string()).collect();
-        ImageModel { network, classes, provenance }.save(&self.out)?;
-        let labels = material.training.len() + material.validation.len();
-        let report = Report::new(&accuracies, &[labels], steps, Some(&self.out), self.seed);
-        let pretraining = Pretraining { report, early_stopping: ending };
-        self.output.print(&pretraining, || pretraining.text())?;
-        Ok(if interrupted { ExitCode::from(EXIT_STATUS as u8) } else { ExitCode::SUCCESS })
-    }
+/// Loads the data, trains, measures on the test set, writes.
+///
+/// # Errors
+/// [`Error`] if data or files cannot be read or written, or the training diverges; after a report,
+/// [`Error::Interrupted`] if the user pressed Ctrl-C.
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    let device = arguments.compute.open()?;
+    let set = dataset::find(&arguments.dataset)?;
+    let material = arguments.load(&device, set, output)?;
+    let Trained { network, steps, ending, interrupted } = arguments.train(&device, &material, output)?;
+    let accuracies = [accuracy(&network, &material.test)?];
+    let provenance = [
+        ("dataset", arguments.dataset.clone()),
+        ("shift", arguments.shifting.to_string()),
+        ("data", dataset::fingerprint(&material.training)),
+        ("seed", arguments.seed.to_string()),
+        ("steps", ending.map_or(steps, |ending| ending.best_step).to_string()),
+        ("accuracy", format!("{:.2}", accuracies[0])),
+    ];
+    let provenance = provenance.map(|(k, v)| (k.to_string(), v)).into();
+    let classes = set.classes.iter().map(|c| c.to_string()).collect();
+    ImageModel { network, classes, provenance }.save(&arguments.out)?;
+    let labels = material.training.len() + material.validation.len();
+    let report = Report::new(&accuracies, &[labels], steps, Some(&arguments.out), arguments.seed);
+    let pretraining = Pretraining { report, early_stopping: ending };
+    output.result(&pretraining, |pretraining| println!("{}", pretraining.text()));
+    if interrupted { Err(Error::Interrupted) } else { Ok(()) }
+}
 
-    fn load(&self, device: &Device, set: &DataSet) -> Result<Material, Error> {
+impl Arguments {
+    fn load(&self, device: &Device, set: &DataSet, output: Output) -> Result<Material, Error> {
         let network = preset(&self.network, set.classes.len())?;
         let images = self.data.load(&self.dataset, Split::Train, &network)?;
-        let shift = self.shifting.fit_on(device, self.output.verbosity(), || Ok(images.clone()))?;
+        let shift = self.shifting.fit(device, output, || Ok(images.clone()))?;
         let images = shift.apply(&images, shifting::seed(Split::Train))?;
         let (training, validation) = match self.patience {
             Some(_) => images.split(self.validation, 0)?,
@@ -151,12 +152,12 @@ impl Args {
     }
 
     /// Trains until all steps are done, early stopping ends it, or the user presses Ctrl-C.
-    fn train(&self, device: &Device, material: &Material) -> Result<Trained, Error> {
+    fn train(&self, device: &Device, material: &Material, output: Output) -> Result<Trained, Error> {
         let images = &material.training;
         let normalisation = Normalisation::of(&images.pixels, images.channels, images.height * images.width);
         let mut training = Training::new(Network::random(&material.network, normalisation, self.seed, device)?);
         let mut early = self.patience.map(|patience| EarlyStopping::new(self.look_every, patience as usize));
-        let bar = progress(&self.network, self.steps, self.output.verbosity());
+        let bar = output.bar(&self.network, self.steps);
         let mut session = self.checkpoints.session(bar, self.identity())?;
         if let Some((checkpoint, path)) = session.saver.load()? {
             training.restore(&checkpoint, path)?;
@@ -193,7 +194,7 @@ impl Args {
         Ok(Trained { network: training.network, steps, ending, interrupted })
     }
 
-    /// What makes a run the same run: everything but where it is written.
+    /// What a run must have in common with its checkpoint: everything but the files it writes.
     fn identity(&self) -> Identity {
         let pairs = [
             ("network", self.network.clone()),

@@ -1,13 +1,11 @@
-//! `image quantize`: a trained network as the file of 8-bit integers that a device reads, checked and measured.
+//! `image quantize`
 
 use super::options::Data;
-use crate::cmd::Error;
+use crate::cmd::error::Error;
 use crate::cmd::image::shifting::{self, Shifting};
-use crate::cmd::options::Output;
+use crate::cmd::output::Output;
 use crate::dataset::images::permutation;
 use crate::dataset::{self, Images, Split};
-use crate::host::budget;
-use crate::host::progress::Progress;
 use crate::image::export::{Labelled, Options, export_watched};
 use crate::image::model::ImageModel;
 use crate::image::quantize::range::Range;
@@ -15,55 +13,52 @@ use crate::image::quantize::winograd::{Budget, Transformed};
 use candle_core::Device;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
-use std::sync::Mutex;
 
-/// Write a trained network as the file of 8-bit integers that a device reads.
+/// Write a trained network as the file of 8-bit integers that a device reads
 ///
-/// Batch normalisation goes into the convolutions; weights become signed bytes with a scale per output channel,
-/// activations bytes whose ranges are seen on training images. The file is opened with the device's evaluator, which
-/// answers every test image; its accuracy and golden answers are written into it.
+/// Batch normalization is folded into the convolutions. Weights become signed bytes with a scale per output channel,
+/// activations become bytes, with ranges from training images. The file is opened with the device's evaluator, which
+/// classifies every test image; accuracy and golden answers are written into it. Prints the accuracy before and after, and
+/// what the network costs a device.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub struct Arguments {
     /// Network file of `image pretrain` or `image finetune`
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Data set of the network's work: its training images calibrate, its test images measure
+    /// Data set that the network is used on: its training images calibrate, its test images measure
     #[arg(long)]
     dataset: String,
     #[command(flatten)]
     data: Data,
     #[command(flatten)]
     shifting: Shifting,
-    /// Training images that ranges and the threshold are taken from
+    /// Number of training images that determine ranges and threshold
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
     calibration: u32,
-    /// Ranges hold this part of the values, in percent; the rest saturates
+    /// Percentage of the values that ranges cover; the largest values saturate
     #[arg(long, value_name = "PERCENT", default_value_t = 100.0, value_parser = percentile)]
     percentile: f64,
-    /// Share of the calibration images whose answers a device would withhold, which sets the threshold on the predictive
-    /// entropy; 0 for no threshold
+    /// Share of the calibration images whose answers a device would withhold for uncertainty; 0 for none. It sets the
+    /// threshold on the predictive entropy
     #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
     withhold: f64,
-    /// Largest loss of test accuracy, in points; more is refused
+    /// Largest acceptable loss of test accuracy, in percentage points; the command fails if it is larger
     #[arg(long, value_name = "POINTS", default_value_t = 0.3, value_parser = points)]
     tolerance: f64,
-    /// The board's flash for this file: bytes, or with K or M. Of the 3x3 convolutions, those that save most are stored for
-    /// Winograd's form, which takes fewer instructions to the same answers, as long as --flash and --ram suffice
+    /// Flash that the board has for this file, in bytes, or with K or M. With --flash or --ram, as many 3x3 convolutions as
+    /// fit are stored for Winograd's form, which gives the same answers in fewer instructions
     #[arg(long, value_name = "SIZE", value_parser = size)]
     flash: Option<usize>,
-    /// The board's working memory for this network: bytes, or with K or M; see --flash
+    /// Working memory that the board has for this network, in bytes, or with K or M; see --flash
     #[arg(long, value_name = "SIZE", value_parser = size)]
     ram: Option<usize>,
     /// Seed of the choice of calibration images
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// File to write
+    /// Model file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    #[command(flatten)]
-    output: Output,
 }
 
 const EXAMPLES: &str = "\
@@ -73,7 +68,7 @@ Examples:
     sirocco-train image quantize cifar.safetensors --dataset cifar10 --percentile 99.9 --out cifar-int8.safetensors --json
   The fastest form for a board with 512 KiB of flash and 64 KiB of RAM left:
     sirocco-train image quantize cifar.safetensors --dataset cifar10 --flash 512K --ram 64K --out cifar-int8.safetensors
-  What it costs a device:
+  The memory and the instructions that it takes on a device:
     sirocco inspect usps-int8.safetensors";
 
 fn within(text: &str, what: &str, fits: impl Fn(f64) -> bool) -> Result<f64, String> {
@@ -102,14 +97,14 @@ fn size(text: &str) -> Result<usize, String> {
         .ok_or_else(|| "give bytes, or kibibytes and mebibytes as `64K` and `1M`".to_owned())
 }
 
-/// Accuracies and shares in percent.
+/// The report. Accuracies and shares are in percent.
 #[derive(Serialize)]
 struct Report<'a> {
-    /// Of the file, by the device's evaluator, on all test images; the same as `accuracy_after`.
+    /// Of the file, by the device's evaluator, on all test images: the same as `accuracy_after`.
     accuracy: f64,
     accuracy_before: f64,
     accuracy_after: f64,
-    /// Test images to which both give the same class.
+    /// Share of the test images to which both networks give the same class.
     agreement: f64,
     /// Largest difference of a logit.
     max_difference: f64,
@@ -132,94 +127,81 @@ struct Report<'a> {
     cpu_seconds: Option<f64>,
 }
 
-impl Args {
-    /// Quantises, measures, writes.
-    ///
-    /// # Errors
-    /// Files that cannot be read or written; a network that no device takes, or that loses too much.
-    pub fn run(self) -> Result<ExitCode, Error> {
-        let ImageModel { network, classes, provenance } = ImageModel::load(&self.file, &Device::Cpu)?;
-        let set = dataset::find(&self.dataset)?;
-        if set.classes.len() != classes.len() {
-            let (has, wants, file) = (set.classes.len(), classes.len(), self.file.display());
-            return Err(format!(
-                "`{}` has {has} classes, `{file}` tells {wants} apart; name the data set of the network's work",
-                self.dataset
-            )
-            .into());
-        }
-        let train = self.data.load(&self.dataset, Split::Train, &network.architecture)?;
-        let chosen = permutation(train.len(), self.seed);
-        let calibration = train.select(&chosen[..train.len().min(self.calibration as usize)]);
-        let shift = self.shifting.fit(self.output.verbosity(), || Ok(train.clone()))?;
-        let calibration = shift.apply(&calibration, shifting::seed(Split::Train))?;
-        let test = self.data.load(&self.dataset, Split::Test, &network.architecture)?;
-        let test = shift.apply(&test, shifting::seed(Split::Test))?;
-
-        let mut provenance = provenance;
-        if let Some(accuracy) = provenance.remove("accuracy") {
-            provenance.insert("accuracy.trained".into(), accuracy);
-        }
-        let range = if self.percentile < 100.0 { Range::Percentile(self.percentile) } else { Range::MinMax };
-        let entries = [
-            ("network", network.architecture.name.clone()),
-            ("quantised.data", dataset::fingerprint(&train)),
-            ("quantised.dataset", self.dataset.clone()),
-            ("quantised.images", calibration.len().to_string()),
-            ("quantised.percentile", self.percentile.to_string()),
-            ("quantised.seed", self.seed.to_string()),
-            ("quantised.shift", self.shifting.to_string()),
-            ("software", concat!("sirocco-trainer ", env!("CARGO_PKG_VERSION")).to_string()),
-        ];
-        provenance.extend(entries.map(|(k, v)| (k.to_string(), v)));
-        let withhold = (self.withhold > 0.0).then_some(self.withhold);
-        let transformed = match (self.flash, self.ram) {
-            (None, None) => Transformed::Never,
-            (flash, ram) => {
-                Transformed::Within(Budget { flash: flash.unwrap_or(usize::MAX), ram: ram.unwrap_or(usize::MAX) })
-            }
-        };
-        let options = Options { range, tolerance: self.tolerance / 100.0, withhold, transformed, provenance };
-
-        let total = 2 * test.len();
-        let bar = Progress::new("test images", budget::Budget::iterations(total), self.output.verbosity());
-        let bar = Mutex::new((bar, 0));
-        let folded = network.fold(&classes)?;
-        let exported = export_watched(&folded, labelled(&calibration), labelled(&test), &options, &|| {
-            if let Ok(mut bar) = bar.lock() {
-                bar.1 += 1;
-                let (share, what) = (bar.1 as f64 / total as f64, if bar.1 <= total / 2 { "integers" } else { "f32" });
-                bar.0.advance(share, what);
-            }
-        });
-        if let Ok((bar, _)) = bar.into_inner() {
-            bar.finish();
-        }
-        let exported = exported?;
-        crate::host::atomic::write(&self.out, &exported.bytes)?;
-        let report = Report {
-            accuracy: 100.0 * exported.accuracy,
-            accuracy_before: 100.0 * exported.accuracy_before,
-            accuracy_after: 100.0 * exported.accuracy,
-            agreement: 100.0 * exported.agreement,
-            max_difference: exported.max_difference,
-            abstain: exported.abstain,
-            withheld: 100.0 * exported.withheld,
-            accuracy_answered: 100.0 * exported.accuracy_answered,
-            test_images: test.len(),
-            calibration_images: calibration.len(),
-            bytes: exported.bytes.len(),
-            arena: exported.arena,
-            transformed: exported.transformed,
-            macs: exported.macs,
-            instructions_dsp: exported.instructions[0],
-            instructions_portable: exported.instructions[1],
-            file: &self.out,
-            cpu_seconds: crate::host::clock::cpu_seconds(),
-        };
-        self.output.print(&report, || report.text())?;
-        Ok(ExitCode::SUCCESS)
+/// Quantizes, measures, writes.
+///
+/// # Errors
+/// [`Error`] if a file cannot be read or written, no device can evaluate the network, or it loses too much accuracy.
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    let ImageModel { network, classes, provenance } = ImageModel::load(&arguments.file, &Device::Cpu)?;
+    let set = dataset::find(&arguments.dataset)?;
+    if set.classes.len() != classes.len() {
+        let (has, wants, file) = (set.classes.len(), classes.len(), arguments.file.display());
+        let (name, remedy) = (set.name, "name the data set that the network is for");
+        return Err(Error::Usage(format!("`{name}` has {has} classes, `{file}` tells {wants} apart; {remedy}")));
     }
+    let train = arguments.data.load(&arguments.dataset, Split::Train, &network.architecture)?;
+    let chosen = permutation(train.len(), arguments.seed);
+    let calibration = train.select(&chosen[..train.len().min(arguments.calibration as usize)]);
+    let shift = arguments.shifting.fit(&Device::Cpu, output, || Ok(train.clone()))?;
+    let calibration = shift.apply(&calibration, shifting::seed(Split::Train))?;
+    let test = arguments.data.load(&arguments.dataset, Split::Test, &network.architecture)?;
+    let test = shift.apply(&test, shifting::seed(Split::Test))?;
+
+    let mut provenance = provenance;
+    if let Some(accuracy) = provenance.remove("accuracy") {
+        provenance.insert("accuracy.trained".into(), accuracy);
+    }
+    let range = if arguments.percentile < 100.0 { Range::Percentile(arguments.percentile) } else { Range::MinMax };
+    let entries = [
+        ("network", network.architecture.name.clone()),
+        ("quantised.data", dataset::fingerprint(&train)),
+        ("quantised.dataset", arguments.dataset.clone()),
+        ("quantised.images", calibration.len().to_string()),
+        ("quantised.percentile", arguments.percentile.to_string()),
+        ("quantised.seed", arguments.seed.to_string()),
+        ("quantised.shift", arguments.shifting.to_string()),
+        ("software", crate::host::SOFTWARE.to_string()),
+    ];
+    provenance.extend(entries.map(|(k, v)| (k.to_string(), v)));
+    let withhold = (arguments.withhold > 0.0).then_some(arguments.withhold);
+    let transformed = match (arguments.flash, arguments.ram) {
+        (None, None) => Transformed::Never,
+        (flash, ram) => {
+            Transformed::Within(Budget { flash: flash.unwrap_or(usize::MAX), ram: ram.unwrap_or(usize::MAX) })
+        }
+    };
+    let options = Options { range, tolerance: arguments.tolerance / 100.0, withhold, transformed, provenance };
+
+    let total = 2 * test.len();
+    let bar = output.bar("test images", total);
+    let folded = network.fold(&classes)?;
+    let exported =
+        export_watched(&folded, labeled(&calibration), labeled(&test), &options, &|| bar.step("integers, then f32"));
+    bar.finish();
+    let exported = exported?;
+    crate::host::atomic::write(&arguments.out, &exported.bytes)?;
+    let report = Report {
+        accuracy: 100.0 * exported.accuracy,
+        accuracy_before: 100.0 * exported.accuracy_before,
+        accuracy_after: 100.0 * exported.accuracy,
+        agreement: 100.0 * exported.agreement,
+        max_difference: exported.max_difference,
+        abstain: exported.abstain,
+        withheld: 100.0 * exported.withheld,
+        accuracy_answered: 100.0 * exported.accuracy_answered,
+        test_images: test.len(),
+        calibration_images: calibration.len(),
+        bytes: exported.bytes.len(),
+        arena: exported.arena,
+        transformed: exported.transformed,
+        macs: exported.macs,
+        instructions_dsp: exported.instructions[0],
+        instructions_portable: exported.instructions[1],
+        file: &arguments.out,
+        cpu_seconds: crate::host::clock::cpu_seconds(),
+    };
+    output.result(&report, |report| println!("{}", report.text()));
+    Ok(())
 }
 
 impl Report<'_> {
@@ -249,6 +231,6 @@ impl Report<'_> {
     }
 }
 
-fn labelled(images: &Images) -> Labelled<'_> {
+fn labeled(images: &Images) -> Labelled<'_> {
     Labelled { pixels: &images.pixels, labels: &images.labels }
 }

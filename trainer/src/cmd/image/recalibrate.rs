@@ -1,66 +1,62 @@
-//! `image recalibrate`: the statistics of batch normalisation from unlabelled images of another domain.
+//! `image recalibrate`
 
 use super::options::{Data, Report};
-use crate::cmd::Error;
+use crate::cmd::error::Error;
 use crate::cmd::image::shifting::{self, Shifting};
-use crate::cmd::options::Output;
+use crate::cmd::output::Output;
 use crate::dataset::Split;
 use crate::image::model::ImageModel;
 use crate::image::training::accuracy;
 use candle_core::Device;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-/// Take batch normalisation to another domain, without labels.
+/// Adapt batch normalization to another domain, without labels
+///
+/// Computes the means and variances of all batch normalizations anew from images of the other domain; no weight changes.
+/// Prints the accuracy on its test images.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  sirocco-train image recalibrate --from digits.safetensors --target usps --data data --out usps.safetensors"
+    after_help = "Examples:\n  sirocco-train image recalibrate --from digits.safetensors --target usps --data data --out usps.safetensors"
 )]
-pub struct Args {
-    /// Network file
+pub struct Arguments {
+    /// Network file to start from
     #[arg(long, value_name = "FILE")]
     from: PathBuf,
-    /// Data set whose training images, without labels, give the statistics
+    /// Data set of the other domain. Its training images give the statistics; their labels are not used
     #[arg(long)]
     target: String,
     #[command(flatten)]
     data: Data,
     #[command(flatten)]
     shifting: Shifting,
-    /// File to write
+    /// Network file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    #[command(flatten)]
-    output: Output,
 }
 
-impl Args {
-    /// Recalibrates, measures, writes.
-    ///
-    /// # Errors
-    /// Files that cannot be read or written; a network without batch normalisation.
-    pub fn run(self) -> Result<ExitCode, Error> {
-        let mut model = ImageModel::load(&self.from, &Device::Cpu)?;
-        if model.network.moments.is_empty() {
-            let name = &model.network.architecture.name;
-            return Err(format!(
-                "`{name}` has no batch normalisation to recalibrate; use thesis-digits, thesis-cifar or resnet8"
-            )
-            .into());
-        }
-        let architecture = model.network.architecture.clone();
-        let images = self.data.load(&self.target, Split::Train, &architecture)?;
-        let shift = self.shifting.fit(self.output.verbosity(), || Ok(images.clone()))?;
-        model.network.recalibrate(&shift.apply(&images, shifting::seed(Split::Train))?.pixels)?;
-        let test = self.data.load(&self.target, Split::Test, &architecture)?;
-        let test = shift.apply(&test, shifting::seed(Split::Test))?;
-        let accuracies = [accuracy(&model.network, &test)?];
-        model.provenance.insert("recalibrated".into(), self.target.clone());
-        model.provenance.insert("recalibrated.shift".into(), self.shifting.to_string());
-        model.provenance.insert("accuracy".into(), format!("{:.2}", accuracies[0]));
-        model.save(&self.out)?;
-        let report = Report::new(&accuracies, &[0], 0, Some(&self.out), 0);
-        self.output.print(&report, || report.text())?;
-        Ok(ExitCode::SUCCESS)
+/// Recalibrates, measures, writes.
+///
+/// # Errors
+/// [`Error`] if a file cannot be read or written, or the network has no batch normalization.
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    let mut model = ImageModel::load(&arguments.from, &Device::Cpu)?;
+    if model.network.moments.is_empty() {
+        let name = &model.network.architecture.name;
+        let remedy = "use thesis-digits, thesis-cifar or resnet8";
+        return Err(Error::Usage(format!("`{name}` has no batch normalization to recalibrate; {remedy}")));
     }
+    let architecture = model.network.architecture.clone();
+    let images = arguments.data.load(&arguments.target, Split::Train, &architecture)?;
+    let shift = arguments.shifting.fit(&Device::Cpu, output, || Ok(images.clone()))?;
+    model.network.recalibrate(&shift.apply(&images, shifting::seed(Split::Train))?.pixels)?;
+    let test = arguments.data.load(&arguments.target, Split::Test, &architecture)?;
+    let test = shift.apply(&test, shifting::seed(Split::Test))?;
+    let accuracies = [accuracy(&model.network, &test)?];
+    model.provenance.insert("recalibrated".into(), arguments.target.clone());
+    model.provenance.insert("recalibrated.shift".into(), arguments.shifting.to_string());
+    model.provenance.insert("accuracy".into(), format!("{:.2}", accuracies[0]));
+    model.save(&arguments.out)?;
+    let report = Report::new(&accuracies, &[0], 0, Some(&arguments.out), 0);
+    output.result(&report, |report| println!("{}", report.text()));
+    Ok(())
 }

@@ -1,59 +1,55 @@
-//! `--shift`: what happens to images between the training and the network's work.
+//! `--shift`: a change of the distribution of images between training and use, for studies of robustness.
 
-use crate::cmd::Error;
+use crate::cmd::error::Error;
+use crate::cmd::output::Output;
 use crate::dataset::{Images, Split};
-use crate::host::budget::Budget;
 use crate::host::interrupt::Interrupt;
-use crate::host::progress::{Progress, Verbosity};
 use crate::image::shift::{Fitted, Fitting, Shift};
 use candle_core::Device;
-use std::cell::RefCell;
 use std::fmt;
 use std::path::PathBuf;
 
-/// A shift, and where it keeps what it learns.
+/// A shift, and the folder that keeps what it learns.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Shifting {
-    /// Shift that images undergo, such as `blur:2.5`, `awgn:0.5` or `embedding:2`; several are joined by `+`
+    /// Shift that the images undergo, such as `blur:2.5`, `awgn:0.5` or `embedding:2`; join several by `+`. None unless
+    /// given; `data preview --gallery` shows them
     #[arg(long, value_name = "SHIFT")]
     shift: Option<Shift>,
-    /// Folder that keeps the autoencoders of embedding shifts; SIROCCO_CACHE or the user's cache folder unless given
+    /// Folder that keeps the autoencoders of embedding shifts. Unless given, the environment variable SIROCCO_CACHE, or else
+    /// the user's cache folder
     #[arg(long, value_name = "DIR")]
     shift_cache: Option<PathBuf>,
 }
 
 impl Shifting {
-    /// Another shift, with the same place to keep what it learns.
+    /// Another shift, with the same folder.
     pub fn with(&self, shift: Shift) -> Self {
         Shifting { shift: Some(shift), shift_cache: self.shift_cache.clone() }
     }
 
-    /// The shift, ready. What it learns, it learns from `training`: unshifted training images of the data set in the
-    /// network's shape.
+    /// The shift, ready to be applied, on `device`. If it has to learn, it learns from `training`: unshifted training
+    /// images of the data set in the network's shape.
     ///
     /// # Errors
-    /// Images that cannot be loaded, an autoencoder that cannot be trained or kept; Ctrl-C.
-    pub fn fit(&self, verbosity: Verbosity, training: impl FnOnce() -> Result<Images, Error>) -> Result<Fitted, Error> {
-        self.fit_on(&Device::Cpu, verbosity, training)
-    }
-
-    /// The same, learnt and applied on `device`.
-    ///
-    /// # Errors
-    /// As [`Shifting::fit`].
-    pub fn fit_on(
+    /// If the images cannot be loaded, an autoencoder cannot be trained or kept, or the user presses Ctrl-C.
+    pub fn fit(
         &self,
         device: &Device,
-        verbosity: Verbosity,
+        output: Output,
         training: impl FnOnce() -> Result<Images, Error>,
     ) -> Result<Fitted, Error> {
         let Some(shift) = &self.shift else { return Ok(Fitted::default()) };
         let learns = shift.learns();
         let images = if learns { training()? } else { Images::new([1, 1, 1], Vec::new(), Vec::new(), 1)? };
-        let stop = if learns { Interrupt::on_ctrl_c()? } else { Interrupt::never() };
+        let stop = if learns {
+            Interrupt::on_ctrl_c("stopping; the autoencoder is not finished and not kept")?
+        } else {
+            Interrupt::never()
+        };
         let cache = self.shift_cache.clone().or_else(cache);
-        let bar = RefCell::new(Progress::new("autoencoder", Budget::iterations(1), verbosity));
-        let watch = |share: f64, error: f32| bar.borrow_mut().advance(share, &format!("squared error {error:.4}"));
+        let bar = output.bar("autoencoder", 1);
+        let watch = |share: f64, error: f32| bar.advance(share, &format!("squared error {error:.4}"));
         let fitted = shift.fit(&Fitting {
             images: &images,
             device,
@@ -62,12 +58,12 @@ impl Shifting {
             stop: &stop,
             watch: &watch,
         });
-        bar.into_inner().finish();
+        bar.finish();
         Ok(fitted?)
     }
 }
 
-/// Seed of what a shift draws for a split: noise on test images is other noise than on training images.
+/// Seed of the random numbers of a shift for a split: test images get other noise than training images.
 pub fn seed(split: Split) -> u64 {
     u64::from(split == Split::Test)
 }

@@ -69,7 +69,7 @@ impl<'a> Bench<'a> {
     pub fn traces(&mut self, runs: &[Run]) -> Result<Vec<Trace>, StudyError> {
         let missing = self.missing(runs)?;
         let total: f64 = missing.iter().map(Run::work).sum();
-        let mut progress = Progress::new(self.name, Budget::iterations(1), self.verbosity);
+        let progress = Progress::new(self.name, Budget::iterations(1), self.verbosity);
         let mut done = 0.0;
         for (k, run) in missing.iter().enumerate() {
             let what = format!("piece {} of {}", k + 1, missing.len());

@@ -182,9 +182,8 @@ fn plots(
     let scatter = Figure::single(format!("Random problems over {}", plane(&names, over)), 560, panel);
 
     let predict = |query: &Query| bundle.predict(query).ok();
-    let solve = |query: &Query, times: &[f64]| reference::trajectory(preset.ode, query, times);
     let domain = evaluate::own_domain(bundle);
-    let subject = Subject { ode: preset.ode, domain: &domain, time_unit: "days", predict: &predict, reference: &solve };
+    let subject = Subject { ode: preset.ode, domain: &domain, time_unit: "days", predict: &predict };
     let grid = subject.map(&format!("A grid over {}", plane(&names, over)), over, Measure::LogLoss, seed);
     let file = format!("{}-{}", names[a], names[b]);
     vec![

@@ -64,21 +64,9 @@ pub enum StudyError {
     /// A plot, table or page cannot be made.
     #[error(transparent)]
     Report(#[from] crate::report::ReportError),
-    /// Adam failed.
+    /// A bundle that cannot be trained, moved or exported.
     #[error(transparent)]
-    Adam(#[from] crate::bundle::optimize::adam::AdamError),
-    /// A study names a preset that is not there.
-    #[error(transparent)]
-    Preset(#[from] crate::bundle::preset::UnknownPreset),
-    /// A domain or form that does not exist.
-    #[error(transparent)]
-    Problem(#[from] crate::bundle::problem::ProblemError),
-    /// A network that cannot move to where a study wants it.
-    #[error(transparent)]
-    Transfer(#[from] crate::bundle::transfer::TransferError),
-    /// A network that cannot become a file.
-    #[error(transparent)]
-    Export(#[from] crate::bundle::export::ExportError),
+    Trainer(#[from] crate::bundle::error::BundleError),
     /// A model file that cannot be used.
     #[error(transparent)]
     Model(#[from] crate::host::model_file::ModelFileError),

@@ -31,7 +31,7 @@ impl Probe {
     pub fn new(problem: &Problem) -> Self {
         let single = problem.domain[1..].iter().all(|(lo, hi)| lo == hi);
         let (points, queries) = if single { (SINGLE, SINGLE) } else { (POINTS, QUERIES) };
-        let draw = |count, round| sample::uniform(problem, count, Purpose::Measurement, round);
+        let draw = |count, round| sample::uniform(problem, count, 0, Purpose::Measurement, round);
         Self::at(problem, draw(points, 0), draw(queries, 1))
     }
 

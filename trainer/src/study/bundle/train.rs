@@ -28,14 +28,13 @@ struct Meter {
 
 impl Meter {
     fn start() -> Self {
-        Meter { since: clock::fine_cpu_seconds(), sum: 0.0 }
+        Meter { since: clock::cpu_seconds(), sum: 0.0 }
     }
 
     /// Seconds so far.
     fn read(&mut self) -> f64 {
-        if let (Some(now), Some(since)) = (clock::fine_cpu_seconds(), self.since) {
-            // A thread that ended in between takes its seconds with it.
-            self.sum += (now - since).max(0.0);
+        if let (Some(now), Some(since)) = (clock::cpu_seconds(), self.since) {
+            self.sum += now - since;
         }
         self.sum
     }
@@ -44,7 +43,7 @@ impl Meter {
     fn aside(&mut self, f: impl FnOnce()) {
         self.read();
         f();
-        self.since = clock::fine_cpu_seconds();
+        self.since = clock::cpu_seconds();
     }
 }
 
@@ -87,7 +86,7 @@ pub fn train(
     stop: &Interrupt,
     watch: impl FnMut(usize),
 ) -> Result<Trace, StudyError> {
-    let begin = clock::fine_cpu_seconds();
+    let begin = clock::cpu_seconds();
     let problem = run.problem()?;
     let first = first_weights(run, &problem, source)?;
     let trace = Trace {
@@ -112,10 +111,10 @@ pub fn train(
     recorder.record(done, &mlp);
     let Recorder { mut trace, .. } = recorder;
     trace.mlp = mlp;
-    // The clock's ticks are longer than many iterations, so each gets the same share of the whole.
+    // Every iteration gets the same share of the whole: one alone is too short to be measured well.
     let each = if done > 0 { cpu / done as f64 } else { 0.0 };
     trace.cpu = trace.iteration.iter().map(|iteration| iteration * each).collect();
-    trace.spent = clock::fine_cpu_seconds().zip(begin).map_or(f64::NAN, |(end, begin)| end - begin);
+    trace.spent = clock::cpu_seconds().zip(begin).map_or(f64::NAN, |(end, begin)| end - begin);
     Ok(trace)
 }
 
@@ -152,7 +151,7 @@ fn levenberg_marquardt(
     let problem = recorder.problem;
     let settings = lm::Settings::new(problem, points, Budget::iterations(run.iterations), run.seed);
     let settings = lm::Settings { schedule, ..settings };
-    let held_out = sample::uniform_seeded(problem, lm::HELD_OUT, run.seed, Purpose::HeldOut, 0);
+    let held_out = sample::uniform(problem, lm::HELD_OUT, run.seed, Purpose::HeldOut, 0);
     let held_out = Batch::new(problem, &held_out);
     let mu = if run.source().is_some() { transfer::first_mu(schedule) } else { RANDOM_MU };
     let mut state = lm::State::new(first, mu);
