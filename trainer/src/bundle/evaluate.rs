@@ -1,4 +1,4 @@
-//! How wrong is a bundle? The exported bytes, through the device evaluator, against the high-order reference.
+//! Measures a bundle: the exported bytes, evaluated as a device does, against the high-order reference.
 
 use crate::bundle::error::BundleError;
 use crate::bundle::reference;
@@ -11,7 +11,7 @@ use sirocco::limits::MAX_QUANTITIES;
 use sirocco::ode::{Ode, Rates, State};
 use sirocco::query::Query;
 
-/// Points at which the residual is averaged for LogLoss. They cost no reference solution, so there are many.
+/// Points over which the residual is averaged for LogLoss. They need no reference solution, so many are affordable.
 pub const RESIDUAL_POINTS: usize = 16_384;
 
 /// Held-out queries compared with the reference unless asked otherwise.
@@ -21,8 +21,8 @@ pub const QUERIES: usize = 2_000;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Measurement {
     /// ln of the sum over the state's components of the mean squared residual, in physical units per unit of time,
-    /// over [`RESIDUAL_POINTS`] uniform points of the domain. (A log of ten summed minibatch losses, as others print
-    /// it, is larger by 2.30.)
+    /// over [`RESIDUAL_POINTS`] uniform points of the domain. (The logarithm of ten summed minibatch losses, as some
+    /// papers report it, is larger by ln 10 = 2.30.)
     pub logloss: f64,
     /// Largest absolute error of any component at `queries` uniform random queries.
     pub max_error: f64,
@@ -30,7 +30,7 @@ pub struct Measurement {
     pub rms_error: f64,
     /// Queries compared with the reference.
     pub queries: usize,
-    /// Answers the evaluator itself calls implausible.
+    /// Answers that the evaluator itself flags as implausible.
     pub implausible: usize,
 }
 
@@ -61,7 +61,8 @@ pub fn measure(
 ) -> Result<Measurement, BundleError> {
     let queries = samples.len();
     let components = bundle.ode().state_names().len();
-    let predict = |query: &Query| bundle.predict(query).map_err(|source| BundleError::Unanswered { query: *query, source });
+    let predict =
+        |query: &Query| bundle.predict(query).map_err(|source| BundleError::Unanswered { query: *query, source });
 
     let residuals: Vec<(f64, bool)> = (0..RESIDUAL_POINTS)
         .into_par_iter()
@@ -92,7 +93,12 @@ pub fn own_domain(bundle: &Bundle<'_>) -> Vec<(f64, f64)> {
 ///
 /// # Errors
 /// [`BundleError::Unanswered`] if the evaluator refuses a query of that domain.
-pub fn samples(bundle: &Bundle<'_>, domain: &[(f64, f64)], count: usize, seed: u64) -> Result<Vec<Sample>, BundleError> {
+pub fn samples(
+    bundle: &Bundle<'_>,
+    domain: &[(f64, f64)],
+    count: usize,
+    seed: u64,
+) -> Result<Vec<Sample>, BundleError> {
     let sample = |i: usize| {
         let query = draw(bundle.ode(), domain, seed, i as u64, 0.0);
         let state = bundle.state(&query).map_err(|source| BundleError::Unanswered { query, source })?;
@@ -103,30 +109,30 @@ pub fn samples(bundle: &Bundle<'_>, domain: &[(f64, f64)], count: usize, seed: u
     (0..count).into_par_iter().map(sample).collect()
 }
 
-/// How well certificates cover the errors they speak of.
+/// How well certificates bound the true errors.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Coverage {
-    /// Queries certified.
+    /// Queries for which a certificate was asked.
     pub queries: usize,
     /// Queries whose answer was not trusted or not given.
     pub refused: usize,
-    /// Of those trusted, the share whose error is at most the bound (or, for forms without one, at most
-    /// [`ESTIMATE_FACTOR`] times the estimate plus [`ESTIMATE_FLOOR`]).
+    /// Share of the trusted answers whose error is at most the bound. For forms without a bound,
+    /// [`ESTIMATE_FACTOR`] times the estimate plus [`ESTIMATE_FLOOR`] takes its place.
     pub covered: f64,
-    /// Largest error over bound among the trusted: above one, a certificate was broken.
+    /// Largest ratio of error to bound among the trusted answers; above one, a certificate was wrong.
     pub worst_ratio: f64,
-    /// Median of bound over error among the trusted.
+    /// Median ratio of bound to error among the trusted answers.
     pub median_ratio: f64,
-    /// Median of estimate over error among the trusted.
+    /// Median ratio of estimate to error among the trusted answers.
     pub median_estimate_ratio: f64,
     /// Largest error of a trusted answer.
     pub max_error: f64,
     /// Largest error left after subtracting the estimate.
     pub max_corrected_error: f64,
-    /// Of those trusted, the share whose error is at most [`ESTIMATE_FACTOR`] times the estimate plus
+    /// Share of the trusted answers whose error is at most [`ESTIMATE_FACTOR`] times the estimate plus
     /// [`ESTIMATE_FLOOR`].
     pub estimate_covered: f64,
-    /// Of the answers given, the share that is flagged as outside the domain.
+    /// Share of the given answers that are flagged as outside the domain.
     pub flagged: f64,
 }
 
@@ -136,9 +142,9 @@ pub const ESTIMATE_FACTOR: f64 = 2.0;
 /// See [`ESTIMATE_FACTOR`].
 pub const ESTIMATE_FLOOR: f64 = 1e-5;
 
-/// Certifies `count` random queries and compares with the reference: uniform over a domain, or, with `beyond` above
-/// zero, over what surrounds it, up to that share of each range on both sides (skipping those that are no problem of
-/// the system).
+/// Certifies `count` random queries and compares them with the reference. With `beyond` zero they are uniform over the
+/// domain; otherwise they lie around it, up to that share of each range beyond both ends. Draws that are not valid
+/// problems of the system are skipped.
 pub fn coverage(bundle: &Bundle<'_>, domain: &[(f64, f64)], count: usize, seed: u64, beyond: f64) -> Coverage {
     let ode = bundle.ode();
     let outside = |query: &Query| {
@@ -183,7 +189,7 @@ pub fn coverage(bundle: &Bundle<'_>, domain: &[(f64, f64)], count: usize, seed: 
     }
 }
 
-/// The reference solution of a query, which the bundle's own f32 numbers define.
+/// The reference solution of a query, whose numbers are f32 as the bundle reads them.
 pub fn solve(bundle: &Bundle<'_>, query: &Query) -> State<f64> {
     let initial: State<f64> = query.initial.map(f64::from);
     let rates: Rates<f64> = query.rates.map(f64::from);

@@ -1,15 +1,15 @@
-//! Where a bundle is worst: its hardest query, and the corner of the domain where the hardest ones crowd.
+//! Where a bundle is least accurate: its hardest query, and the corner of the domain where the hardest ones lie.
 
 use crate::bundle::evaluate::Sample;
 use serde::Serialize;
 use sirocco::ode::Ode;
 use std::collections::BTreeMap;
 
-/// Share of the queries, those with the largest errors, that show the corner.
+/// Share of the queries, those with the largest errors, that determine the corner.
 const SHARE: f64 = 0.01;
 
-/// Mean place of the hardest queries in a range beyond which it is called an end of that range; uniform queries are at
-/// 0.5 on the average.
+/// The hardest queries lie at the lower end of a range if their mean place in it is below this, and at the upper end if
+/// it is above one minus this. Uniform queries have a mean place of 0.5.
 const END: f64 = 0.25;
 
 /// Where the errors are largest.
@@ -25,7 +25,7 @@ pub struct Hardest {
     pub corner: String,
 }
 
-/// Finds it among samples of `domain`, (lo, hi) per quantity; `None` without samples.
+/// Finds the hardest queries among samples of `domain`, (lo, hi) per quantity; `None` without samples.
 pub fn find(ode: Ode, domain: &[(f64, f64)], samples: &[Sample]) -> Option<Hardest> {
     let mut sorted: Vec<&Sample> = samples.iter().collect();
     sorted.sort_by(|a, b| b.error.total_cmp(&a.error));

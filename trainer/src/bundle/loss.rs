@@ -1,11 +1,12 @@
-//! LogLoss of a network in f64, and the score that chooses the best weights: residuals only, never a solution.
+//! LogLoss of a network in f64, and the score by which the best weights are chosen. Both use residuals only, never a
+//! solution.
 
 use crate::bundle::mlp::Mlp;
 use crate::bundle::problem::Problem;
 use crate::bundle::residual::{Batch, Scratch};
 use rayon::prelude::*;
 
-/// A state further than this outside what a solution can reach belongs to another equilibrium.
+/// A state that lies further than this outside of what a solution can reach belongs to another equilibrium.
 const SLACK: f32 = 0.05;
 
 /// Applies `f` to every point's state and residual, chunk by chunk in parallel, results in the points' order.
@@ -47,8 +48,8 @@ pub fn log_loss(problem: &Problem, mlp: &Mlp, batch: &Batch) -> f64 {
     (squares.iter().sum::<f64>() / squares.len() as f64).ln()
 }
 
-/// [`log_loss`], with a residual of one added at every point whose state no solution can reach: a network on a wrong
-/// branch of equilibria has small residuals almost everywhere.
+/// [`log_loss`], with a squared residual of one added at every point whose state no solution can reach: a network that
+/// follows a wrong branch of equilibria has small residuals almost everywhere.
 pub fn score(problem: &Problem, mlp: &Mlp, batch: &Batch) -> f64 {
     let points: Vec<_> = batch.chunks().iter().flat_map(|c| c.points()).collect();
     let squares = per_point(problem, mlp, batch, |b, state, residual| {

@@ -4,7 +4,7 @@
 //! value: z' = W a', a' <- phi'(z) z'. The adjoint pulls seeds (v, w) on the network's value and tangent outputs back
 //! to d(v . NN + w . NN') / d(parameters): one row of a residual's Jacobian per point.
 //!
-//! Batches are stored unit by unit, `[unit][point]`, so every inner loop runs over points and vectorises.
+//! Batches are stored unit by unit, `[unit][point]`, so every inner loop runs over points and vectorizes.
 
 use crate::bundle::tanh::tanh;
 use crate::host::random::{Purpose, Random};
@@ -47,10 +47,10 @@ pub struct Layer<'a> {
     pub outputs: usize,
 }
 
-/// What takes an old input's place: slope * (new input `from`) + offset.
+/// The affine function that replaces an old input: slope * (new input `from`) + offset.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Substitution {
-    /// The new input, or none: a constant.
+    /// The new input; `None` for a constant.
     pub from: Option<usize>,
     /// Factor of the new input.
     pub slope: f64,
@@ -88,12 +88,12 @@ impl Mlp {
         self.widths.windows(2).map(|w| w[0] * w[1]).sum()
     }
 
-    /// Largest magnitude of any parameter; f32 export wants it moderate.
+    /// Largest magnitude of any parameter. Large ones lose accuracy in a file of f32.
     pub fn largest(&self) -> f64 {
         self.parameters.iter().fold(0.0, |m, p| p.abs().max(m))
     }
 
-    /// Where layer `l`'s weights and biases stand in `parameters`.
+    /// The ranges of layer `l`'s weights and biases in `parameters`.
     pub fn ranges(&self, l: usize) -> (Range<usize>, Range<usize>) {
         let start = parameter_count(&self.widths[..=l]);
         let middle = start + self.widths[l] * self.widths[l + 1];
@@ -209,7 +209,7 @@ impl pulp::WithSimd for Forward<'_> {
     }
 }
 
-/// [`Mlp::adjoint`], likewise.
+/// [`Mlp::adjoint`], compiled likewise.
 struct Adjoint<'a> {
     mlp: &'a Mlp,
     inputs: &'a [f64],
@@ -265,7 +265,7 @@ impl pulp::WithSimd for Adjoint<'_> {
     }
 }
 
-/// Everything a forward pass leaves behind for the adjoint, reused from batch to batch.
+/// The intermediate results of a forward pass, which the adjoint needs. Reused from batch to batch.
 #[derive(Debug, Clone, Default)]
 pub struct Tape {
     layers: Vec<Step>,
@@ -282,7 +282,7 @@ struct Pair {
     tangent: Vec<f64>,
 }
 
-/// One layer's outputs and what its pull-back needs, each `[unit][point]`.
+/// One layer's outputs and the derivatives that its pull-back needs, each `[unit][point]`.
 #[derive(Debug, Clone, Default)]
 struct Step {
     value: Vec<f64>,

@@ -1,10 +1,18 @@
 //! Solution bundles: a network that solves a family of initial-value problems, trained on the residual of the equations.
 //!
-//! [`preset`] names a system of equations and a domain, [`problem`] turns them into inputs and a trial solution,
-//! [`sample`] draws collocation points, [`residual`] and [`loss`] say how badly the equations are met there,
-//! [`optimize`] fits an [`mlp`] to them without ever seeing a solution. [`quantize`] and [`export`] turn the network
-//! into a file, which [`evaluate`] measures with the device's evaluator against [`mod@reference`], and [`load`] reads
-//! such a file back to train on.
+//! [`preset`] names a system of equations and a domain. [`problem`] derives inputs and a trial solution from them.
+//! [`sample`] draws collocation points. [`residual`] and [`loss`] measure by how much a network violates the equations
+//! there, and [`optimize`] minimizes that without ever using a solution. [`quantize`] and [`export`] turn the network
+//! into a file. [`evaluate`] measures the file with the device's evaluator against [`mod@reference`]. [`load`] reads it
+//! back, to train on or to quantize, and [`transfer`] takes the network to another domain.
+//!
+//! The network itself exists three times, for three jobs:
+//!
+//! | where | numbers | job |
+//! | --- | --- | --- |
+//! | [`mlp`] | f64, batches | Levenberg-Marquardt: the Jacobian by a hand-written adjoint |
+//! | [`tangent`] | f32, candle tensors | Adam, on the CPU or a GPU: gradients by automatic differentiation |
+//! | `sirocco::network` | the file's f32 or integers | the device, and every figure that is reported |
 
 pub mod error;
 pub mod evaluate;

@@ -1,7 +1,7 @@
 //! Custom operations of the tangent network on the CPU, each one loop or one product.
 //!
-//! candle's own product asks the operating system for the number of cores at every call and spreads the work over all
-//! of them; both cost more than a product of this size. Here a product stays on the core that asks for it.
+//! candle's own product asks the operating system for the number of cores at every call and distributes the work over
+//! all of them; both cost more than a product of this size. The products here run on the calling core alone.
 
 use crate::bundle::mlp::Activation;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
@@ -10,7 +10,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 
 /// Products of row-major matrices.
 pub enum Product {
-    /// X W, with its adjoint; `first`: nobody asks for the gradient of X.
+    /// X W, with its adjoint; with `first`, no gradient of X is needed.
     Forward {
         /// Whether X is the network's input.
         first: bool,
@@ -42,7 +42,7 @@ impl CustomOp2 for Product {
             Product::LeftTransposed => (a.transpose(), b),
         };
         if a.ncols() != b.nrows() {
-            bail!("a product of {m} x {n} and {p} x {q} does not exist")
+            bail!("matrices of {m} x {n} and {p} x {q} cannot be multiplied")
         }
         let (rows, columns) = (a.nrows(), b.ncols());
         let mut out = vec![0.0f32; rows * columns];
@@ -52,7 +52,7 @@ impl CustomOp2 for Product {
     }
 
     fn bwd(&self, x: &Tensor, w: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let Product::Forward { first } = self else { bail!("this product is an adjoint itself") };
+        let Product::Forward { first } = self else { bail!("this product is itself an adjoint and has none") };
         let by_x = if *first { None } else { Some(grad.apply_op2_no_bwd(w, &Product::RightTransposed)?) };
         Ok((by_x, Some(x.apply_op2_no_bwd(grad, &Product::LeftTransposed)?)))
     }
@@ -146,7 +146,7 @@ fn derivatives(activation: Activation, a: f32) -> (f32, f32) {
 }
 
 /// tanh as a rational function of degree 13 over 6 (the coefficients are Eigen's), within 5e-7 of the true value.
-/// No branch and no call, so that the loops over a batch vectorise; training needs speed here, not equal bits.
+/// It has no branch and no call, so that the loops over a batch vectorize. Training needs speed here, not equal bits.
 #[inline(always)]
 fn tanh(z: f32) -> f32 {
     let x = z.clamp(-7.905_311, 7.905_311);

@@ -1,7 +1,7 @@
-//! The named problems of the specification, each with the network and the budget that suit it.
+//! Named problems, each with the network and the budget that suit it.
 //!
-//! What the defaults reach with seed 0, measured by the device evaluator on the exported f32 file (2 shared cores,
-//! optimised development build):
+//! Results of the defaults with seed 0, measured by the device evaluator on the exported f32 file (2 shared cores,
+//! optimized development build):
 //!
 //! | preset | form, hidden | CPU seconds | LogLoss | maximum error | RMS error |
 //! | --- | --- | --- | --- | --- | --- |
@@ -11,7 +11,6 @@
 //! | sir-full | reduced 16-16 | 11 | -30.5 | 4.1e-6 | 2.7e-7 |
 //! | sir-quick | reduced 8-8 | 15 | -23.4 | 9.1e-5 | 9.7e-6 |
 //! | sir-field | reduced 16-16-16 | 33 | -27.3 | 8.1e-5 | 2.2e-6 |
-//!
 //! | sir-school | reduced 16-16-16, 300 of its 1,000 iterations | 10 | -27.5 | 3.1e-4 | 1.2e-5 |
 //! | decay | generic 16-16 | 3.2 | -26.8 | 5.5e-6 | 9.3e-7 |
 //! | lotka-volterra | generic 24-24 | 50 | -18.1 | 9.3e-4 | 1.2e-4 |
@@ -21,8 +20,8 @@
 //!
 //! `sir-school` and `seir`: release build. Errors near 3e-7 are f32 rounding, not the network.
 //!
-//! A preset is one entry of a list, if it is of SIR. Every other system has one of its own name without an entry, over the
-//! system's own [`System::DOMAIN`] with a network that goes by the number of quantities that vary.
+//! Presets of SIR are entries of a list. Every other system has a preset of its own name without an entry: over its
+//! [`System::DOMAIN`], with a network whose size depends on how many quantities vary.
 
 use crate::bundle::error::BundleError;
 use crate::bundle::optimize::normal::Damping;
@@ -48,7 +47,7 @@ pub struct Preset {
     pub reduced: Option<Recipe>,
 }
 
-/// What a form of a preset is trained with unless told otherwise.
+/// Network, budget and settings of a form of a preset, unless told otherwise.
 #[derive(Debug, Clone, Copy)]
 pub struct Recipe {
     /// Hidden widths.
@@ -57,7 +56,7 @@ pub struct Recipe {
     pub iterations: usize,
     /// Collocation points of a round.
     pub points: usize,
-    /// Damping, if not the form's usual one.
+    /// Damping, if it is not the form's usual one.
     pub damping: Option<Damping>,
     /// Rounds over which the time horizon grows to its full length.
     pub growth: u64,
@@ -73,7 +72,7 @@ const fn recipe(hidden: &'static [usize], iterations: usize, points: usize) -> R
     Recipe { hidden, iterations, points, damping: None, growth: 0 }
 }
 
-/// A recipe whose times grow over so many rounds, with damping that keeps weights small.
+/// A recipe whose times grow over this many rounds, with damping that keeps weights small.
 const fn growing(recipe: Recipe, rounds: u64) -> Recipe {
     Recipe { damping: Some(Damping::Identity), growth: rounds, ..recipe }
 }
@@ -165,7 +164,7 @@ const SIR: &[Preset] = &[
     },
 ];
 
-/// Every preset: those listed, then one per system that has none.
+/// Every preset: those of the list, then one for each system without an entry.
 pub fn all() -> &'static [Preset] {
     static ALL: LazyLock<Vec<Preset>> = LazyLock::new(|| {
         let without = Ode::ALL.iter().filter(|ode| SIR.iter().all(|preset| preset.ode != **ode));
@@ -177,10 +176,13 @@ pub fn all() -> &'static [Preset] {
 /// The preset of that name.
 ///
 /// # Errors
-/// [`BundleError::UnknownPreset`] lists those that exist.
+/// [`BundleError::UnknownPreset`], which lists the presets that exist.
 pub fn find(name: &str) -> Result<&'static Preset, BundleError> {
     let known = || all().iter().map(|p| p.name).collect::<Vec<_>>().join(", ");
-    all().iter().find(|p| p.name == name).ok_or_else(|| BundleError::UnknownPreset { name: name.into(), known: known() })
+    all()
+        .iter()
+        .find(|p| p.name == name)
+        .ok_or_else(|| BundleError::UnknownPreset { name: name.into(), known: known() })
 }
 
 impl Preset {
@@ -197,7 +199,7 @@ impl Preset {
     /// The problem in this form.
     ///
     /// # Errors
-    /// If the form does not exist for the system.
+    /// [`BundleError::Form`] if the form does not exist for the system.
     pub fn problem(&self, form: Form) -> Result<Problem, BundleError> {
         Problem::new(self.ode, form, self.domain)
     }

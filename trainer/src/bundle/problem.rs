@@ -6,7 +6,7 @@
 //! | conserved | quantities that vary | components 1.. | the same, component 0 of NN is minus the others' sum |
 //! | reduced (SIR) | tau, i0 or ln i0, p, where they vary | x | x = (1 - exp(-tau)) NN, state by [`Reduced`] |
 //!
-//! An input v of [lo, hi] reaches the network as u = (v - mid) / half, in [-1, 1]. Model file and device use exactly
+//! An input v of the interval [lo, hi] is scaled to u = (v - mid) / half, in [-1, 1]. Model file and device use exactly
 //! these conventions.
 
 use crate::bundle::error::BundleError;
@@ -16,7 +16,8 @@ use sirocco::limits::{MAX_RATES, MAX_STATE};
 use sirocco::ode::sir::Reduced;
 use sirocco::ode::{Ode, Rates, State};
 
-/// Below this smallest I0 the reduced form reads ln i0 instead of i0: an epidemic's timing follows the logarithm.
+/// If the smallest I0 is below this, the reduced form reads ln i0 instead of i0, because the time of an epidemic's peak
+/// depends on the logarithm.
 const LOGARITHMIC_BELOW: f64 = 0.05;
 
 /// One network input and the interval that is mapped to [-1, 1].
@@ -59,7 +60,8 @@ impl Problem {
     /// Checks the domain and derives the network's inputs from it.
     ///
     /// # Errors
-    /// See [`BundleError`].
+    /// [`BundleError`] if a range is not an interval, a corner of the domain is not a problem of the system, or the system
+    /// does not have this form.
     pub fn new(ode: Ode, form: Form, domain: &[(f64, f64)]) -> Result<Self, BundleError> {
         let names: Vec<_> = ode.quantity_names().collect();
         if names.len() != domain.len() {
@@ -88,7 +90,8 @@ impl Problem {
     /// This problem over another domain: the same system, form and kind of inputs, so that a network can move there.
     ///
     /// # Errors
-    /// See [`BundleError`].
+    /// [`BundleError`] if a range is not an interval, a corner of the domain is not a problem of the system, or the system
+    /// does not have this form.
     pub fn moved(&self, domain: &[(f64, f64)]) -> Result<Self, BundleError> {
         let mut moved = Self::new(self.ode, self.form, domain)?;
         let mut kinds = self.inputs.iter().filter_map(|i| ["i0", "ln_i0"].iter().position(|kind| i.name == *kind));
@@ -113,8 +116,8 @@ impl Problem {
         std::iter::once(self.inputs.len()).chain(hidden.iter().copied()).chain([self.outputs()]).collect()
     }
 
-    /// First biases of the output layer: the reduced equation has a second, negative equilibrium, and a network that
-    /// starts at zero may jump there, where only points near t = 0 notice.
+    /// First biases of the output layer. The reduced equation has a second, negative equilibrium; a network that starts at
+    /// zero may converge to it, where only points near t = 0 have a large residual.
     pub fn last_bias(&self) -> f64 {
         if self.form == Form::Reduced { 1.5 } else { 0.0 }
     }

@@ -1,13 +1,13 @@
-//! The solution everything is measured against: Gragg's modified midpoint rule with polynomial extrapolation
-//! (Bulirsch and Stoer), order 16, adaptive, f64.
+//! The reference solution, against which errors are measured: Gragg's modified midpoint rule with polynomial
+//! extrapolation (Bulirsch and Stoer), order 16, adaptive, f64.
 //!
 //! Hairer, Norsett, Wanner, *Solving Ordinary Differential Equations I*, section II.9. At the default tolerance its
-//! error is a few 1e-14 on the problems of this crate, as accurate as DOP853 there, and it needs no table of numbers.
+//! error is a few 1e-14 on the problems of this crate. It is as accurate there as DOP853, and needs no table of numbers.
 
 use sirocco::ode::{Ode, Rates, State};
 use sirocco::query::Query;
 
-/// Midpoint steps of the extrapolation's rows. The error expansion is even, so each row gains two orders.
+/// Midpoint steps of each row of the tableau. The error expansion is even, so each row gains two orders.
 const STEPS: [usize; 8] = [2, 4, 6, 8, 10, 12, 14, 16];
 /// Error per step relative to max(|y|, 1e-2).
 pub const RTOL: f64 = 1e-12;
@@ -44,8 +44,8 @@ pub fn state(ode: Ode, initial: &State<f64>, rates: &Rates<f64>, t: f64) -> Stat
     integrate(|y| ode.rhs(y, rates), ode.initial(initial), t, RTOL)
 }
 
-/// The states of a query's problem at rising times; `None` where there is no finite solution. The query's own time is
-/// not used.
+/// The states of a query's problem at increasing times; `None` if there is no finite solution. The query's own time is
+/// ignored.
 pub fn trajectory(ode: Ode, query: &Query, times: &[f64]) -> Option<Vec<State<f64>>> {
     let rates = query.rates.map(f64::from);
     let (mut now, mut state) = (0.0, ode.initial(&query.initial.map(f64::from)));

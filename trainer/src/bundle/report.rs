@@ -1,6 +1,6 @@
-//! The part of a report that shows a solution bundle: curves, errors, loss maps in and around the box, training.
+//! The section of a report on a solution bundle: trajectories, errors, maps of the loss in and around the box, training.
 //!
-//! Works with any evaluator: the device's on exported bytes, a network in training, a Runge-Kutta method.
+//! It works with any evaluator: the device's on exported bytes, a network in training, a Runge-Kutta method.
 
 use crate::bundle::evaluate::Sample;
 use crate::bundle::reference;
@@ -30,7 +30,7 @@ pub struct Subject<'a> {
     pub predict: &'a Predict<'a>,
 }
 
-/// How far beyond each limit the maps reach, as a share of the limit.
+/// How far the maps reach beyond each limit of the box, as a share of the limit.
 pub const BEYOND: f64 = 0.3;
 /// Points in time along a curve.
 const CURVE: usize = 201;
@@ -62,7 +62,7 @@ impl Errors {
         Some(Errors { each: samples.iter().map(|s| s.error).collect(), rms: mean.sqrt(), worst })
     }
 
-    /// The error that this share of the queries stays below.
+    /// The error below which this share of the queries lies.
     pub fn quantile(&self, share: f64) -> f64 {
         quantile(&self.each, share)
     }
@@ -73,7 +73,7 @@ impl Errors {
     }
 }
 
-/// What a map shows.
+/// The quantity that a map shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Measure {
     /// ln of the mean squared residual, summed over the components.
@@ -177,8 +177,8 @@ impl Subject<'_> {
         })
     }
 
-    /// The value of `measure` over two quantities, in the box and [`BEYOND`] it, averaged (or maximised) over time and
-    /// over random problems of the box in all other quantities.
+    /// A map of `measure` over two quantities, in the box and [`BEYOND`] it. Every cell averages (or takes the maximum) over
+    /// time and over random problems of the box in all other quantities.
     pub fn map(&self, title: &str, (a, b): (usize, usize), measure: Measure, seed: u64) -> Figure {
         let (left, below) = (beyond(self.domain[a]), beyond(self.domain[b]));
         let at = |(lo, hi): (f64, f64), k: usize| lo + (hi - lo) * (k as f64 + 0.5) / CELLS as f64;
@@ -252,10 +252,10 @@ impl Subject<'_> {
     }
 }
 
-/// Draws the whole section. `errors` are those of [`Subject::errors`], or measured elsewhere.
+/// Draws the whole section. `errors` are those of [`Subject::errors`], or of other samples.
 ///
 /// # Errors
-/// If nothing can be evaluated or drawn.
+/// [`ReportError`] if the reference does not solve a problem that is shown, or a figure cannot be drawn.
 pub fn section(
     subject: &Subject<'_>,
     heading: &str,
@@ -324,7 +324,7 @@ pub fn section(
 /// LogLoss against the iteration for one or several runs.
 ///
 /// # Errors
-/// If it cannot be drawn.
+/// [`ReportError::Plot`] if the figure cannot be drawn.
 pub fn training_image(title: &str, training: &[Curve]) -> Result<Image, ReportError> {
     let lines = training.iter().enumerate().map(|(k, c)| Line::solid(c.name.clone(), k, c.points.clone())).collect();
     let panel = Panel::new(320, Axis::linear("iteration"), Axis::linear("LogLoss"), Content::Lines(lines));
@@ -333,7 +333,7 @@ pub fn training_image(title: &str, training: &[Curve]) -> Result<Image, ReportEr
 }
 
 fn histogram(errors: &Errors) -> Figure {
-    // Rounding makes a long left tail of answers that are right by luck; four decades show all that matters.
+    // Some answers are nearly exact by chance, which makes a long left tail; four decades show the rest.
     let (low, high) = (errors.quantile(0.01).max(errors.max() * 1e-4).max(1e-12), errors.max().max(1e-11));
     let values = errors.each.iter().map(|e| e.max(low * 1.0001)).collect();
     let content = Content::Histogram { values, bins: 48 };

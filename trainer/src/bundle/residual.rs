@@ -1,11 +1,11 @@
 //! Residuals of a trial solution, and their derivatives with respect to the network's value and tangent.
 //!
-//! Rows are weighted so that their squares sum to the squared physical residual (per unit of t):
-//! - generic: r = f' v + f w - g(y0 + f v), one row per component; v, w are the network's value and tangent, f = 1 -
-//!   exp(-t), and f' = exp(-t);
-//! - conserved: r_0 = -(r_1 + ..) is implied; rows r + c sum(r) with c = (sqrt(1 + m) - 1) / m have the squares' sum
-//!   of all components;
-//! - reduced: N k (x' - rhs(x)), within a factor of 1 to sqrt(2) of the three components' norm.
+//! Rows are weighted so that their squares sum to the squared physical residual (per unit of t). With v and w the
+//! network's value and tangent, f = 1 - exp(-t) and f' = exp(-t):
+//! - generic: r = f' v + f w - g(y0 + f v), one row per component;
+//! - conserved: r_0 = -(r_1 + ..) follows from the others; the rows r + c sum(r) with c = (sqrt(1 + m) - 1) / m have the
+//!   same sum of squares as all components;
+//! - reduced: N k (x' - rhs(x)), which is the norm of the three components up to a factor of 1 to sqrt(2).
 
 use crate::bundle::mlp::{self, Mlp, Rows, Tape};
 use crate::bundle::problem::{Form, Problem};
@@ -17,7 +17,7 @@ use sirocco::ode::{Rates, State};
 /// Points of a chunk: the unit of parallel work, and the vector length of the innermost loops.
 pub const CHUNK: usize = 256;
 
-/// What a collocation point needs besides the network's inputs.
+/// The quantities of a collocation point from which residuals are computed, besides the network's inputs.
 #[derive(Debug, Clone)]
 pub struct Point {
     /// 1 - exp(-t), or of tau.
@@ -27,7 +27,7 @@ pub struct Point {
     initial: State<f64>,
     rates: Rates<f64>,
     reduced: Reduced<f64>,
-    /// The outputs of another network here, if rows are the distance from its state instead of residuals.
+    /// The outputs of another network at this point, if rows are the distance from its state instead of residuals.
     other: Option<State<f64>>,
 }
 
@@ -63,8 +63,8 @@ impl Batch {
         Batch { chunks }
     }
 
-    /// Points whose rows are no residuals but the distances from the states of another network: f (v - other), with the
-    /// reduced form times |d state / dx|, so that to first order their squares sum to the squared distance.
+    /// Points whose rows are not residuals but the distances from the states of another network: f (v - other), in the
+    /// reduced form times |d state / dx|, so that their squares sum to the squared distance to first order.
     pub fn like(problem: &Problem, mlp: &Mlp, quantities: &[f64]) -> Self {
         let mut batch = Self::new(problem, quantities);
         batch.chunks.par_iter_mut().for_each_init(Tape::default, |tape, chunk| {
@@ -107,7 +107,7 @@ impl Chunk {
         self.points.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no points.
     pub fn is_empty(&self) -> bool {
         self.points.is_empty()
     }
@@ -184,7 +184,7 @@ impl Problem {
         }
     }
 
-    /// How far the state moves with an output of the network.
+    /// The norm of the derivative of the state with respect to an output of the network.
     fn distance(&self, point: &Point, output: f64) -> f64 {
         let f = point.factor;
         match self.form {
@@ -262,7 +262,7 @@ impl Problem {
     }
 
     /// [`Problem::rows_of`] and their Jacobian: parameter p's column, `[row][point]`, begins at p * rows * points.
-    pub fn linearise(&self, mlp: &Mlp, chunk: &Chunk, scratch: &mut Scratch, rows: &mut [f64], jacobian: &mut [f64]) {
+    pub fn linearize(&self, mlp: &Mlp, chunk: &Chunk, scratch: &mut Scratch, rows: &mut [f64], jacobian: &mut [f64]) {
         self.rows_of(mlp, chunk, scratch, rows);
         let (points, m) = (chunk.len(), self.outputs());
         let Scratch { tape, seed_value, seed_tangent } = scratch;
@@ -373,7 +373,7 @@ mod tests {
                 rows
             };
             let mut jacobian = vec![0.0; n * mlp.parameters.len()];
-            problem.linearise(&mlp, chunk, &mut Scratch::default(), &mut vec![0.0; n], &mut jacobian);
+            problem.linearize(&mlp, chunk, &mut Scratch::default(), &mut vec![0.0; n], &mut jacobian);
             for p in 0..mlp.parameters.len() {
                 let (mut up, mut down, h) = (mlp.clone(), mlp.clone(), 1e-6);
                 up.parameters[p] += h;

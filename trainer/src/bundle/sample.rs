@@ -1,7 +1,7 @@
-//! Where residuals are taken: collocation points, residual-adaptive points, held-out points.
+//! Draws the points at which residuals are evaluated: collocation points, residual-adaptive points, held-out points.
 //!
 //! Points are physical quantities, row-major `[point][quantity]`, time included. Every draw is a function of its seed
-//! and round alone, so a resumed run sees the points the unbroken one would have seen.
+//! and round alone, so a resumed run gets the points that the unbroken run would have got.
 
 use crate::bundle::problem::Problem;
 use crate::host::random::{Purpose, Random};
@@ -13,13 +13,13 @@ pub const CANDIDATES: usize = 4;
 /// |r|^power / mean |r|^power + floor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Adaptivity {
-    /// k: 1, or 2 for wide domains.
+    /// Exponent of the residual: 1, or 2 for wide domains.
     pub power: i32,
-    /// c: how much a candidate without residual still counts.
+    /// Weight of a candidate without any residual.
     pub floor: f64,
 }
 
-/// Owen-scrambled Sobol points (Burley 2020) with the arcsine density, which crowds towards the domain's faces.
+/// Owen-scrambled Sobol points (Burley 2020) with the arcsine density, which is largest at the domain's faces.
 pub fn sobol(problem: &Problem, points: usize, seed: u64, round: u64) -> Vec<f64> {
     let scramble = Random::new(seed, Purpose::Collocation, round).bits() as u32;
     let mut values = Vec::with_capacity(points * problem.domain.len());

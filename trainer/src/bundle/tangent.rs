@@ -1,10 +1,10 @@
-//! The multilayer perceptron on candle tensors, value and time derivative carried forward together.
+//! The multilayer perceptron on candle tensors, with its value and its time derivative propagated together.
 //!
 //! A batch of B points is one matrix of 2 B rows: B rows of values, then B rows of tangents. A last column of ones
 //! (values) and zeros (tangents) carries the bias, so a dense layer is one product, X [2B, in+1] W [in+1, out], and
 //! one element-wise step: a = phi(z), a' = phi'(z) z'. Autograd goes back through both in one pass.
 //!
-//! On the CPU both steps are custom operations (`ops.rs`); elsewhere they are composed of candle's own.
+//! On the CPU both steps are custom operations (`ops.rs`); on other devices they consist of candle's own.
 
 use super::ops::{Activate, Product};
 use crate::bundle::mlp::{Activation, Mlp};
@@ -24,7 +24,7 @@ impl TangentNet {
     /// A network of `mlp`'s architecture with these parameters, in the order of [`Mlp::parameters`].
     ///
     /// # Errors
-    /// Those of the device.
+    /// If the device fails, for example for lack of memory.
     pub fn new(mlp: &Mlp, parameters: &[f32], device: &Device) -> Result<Self> {
         let mut layers = Vec::with_capacity(mlp.depth());
         for l in 0..mlp.depth() {
@@ -40,7 +40,7 @@ impl TangentNet {
     /// Value and tangent outputs `[2B, out]` of the inputs `[2B, in+1]` (see [`inputs`]).
     ///
     /// # Errors
-    /// Those of the device.
+    /// If the device fails, for example for lack of memory.
     pub fn forward(&self, inputs: &Tensor) -> Result<Tensor> {
         let mut x = inputs.clone();
         for (l, layer) in self.layers.iter().enumerate() {
@@ -59,7 +59,7 @@ impl TangentNet {
     /// The gradient of sum(`seeds` * `outputs`) with respect to all parameters, in the order of [`Mlp::parameters`].
     ///
     /// # Errors
-    /// Those of the device.
+    /// If the device fails, for example for lack of memory.
     pub fn gradient(&self, outputs: &Tensor, seeds: Vec<f32>) -> Result<Vec<f32>> {
         let seeds = Tensor::from_vec(seeds, outputs.shape(), outputs.device())?;
         let gradients = (outputs * seeds)?.sum_all()?.backward()?;
@@ -79,7 +79,7 @@ impl TangentNet {
 /// `rate`, the same for all points.
 ///
 /// # Errors
-/// Those of the device.
+/// If the device fails, for example for lack of memory.
 pub fn inputs(scaled: &[f32], rate: &[f32], device: &Device) -> Result<Tensor> {
     let points = scaled.len() / rate.len();
     let mut rows = Vec::with_capacity(2 * points * (rate.len() + 1));

@@ -1,6 +1,6 @@
-//! tanh in f64 without branches or calls, so that loops over it vectorise and no bit depends on the system's libm.
+//! tanh in f64 without branches or calls: loops over it vectorize, and no bit depends on the system's libm.
 
-/// 2^52 * 1.5: adding it rounds to an integer, which then stands in the low bits.
+/// 2^52 * 1.5: adding it to a number rounds that to an integer, which is then in the low bits of the sum.
 const ROUND: f64 = 6_755_399_441_055_744.0;
 /// ln 2 in two parts; the first has 21 trailing zero bits, so its products with small integers are exact.
 const LN2_HIGH: f64 = 0.693_147_180_369_123_8;
@@ -26,7 +26,7 @@ const TAYLOR: [f64; 13] = [
 
 /// Hyperbolic tangent as 1 - 2 / (exp(2|x|) + 1); absolute error below 3e-16. NaN stays NaN.
 ///
-/// About 3 ns where the system's takes 20, and less where the loop around it is vectorised.
+/// It takes about 3 ns, where the system's takes 20, and less where the loop around it is vectorized.
 #[inline(always)]
 pub fn tanh(x: f64) -> f64 {
     let size = x.abs();

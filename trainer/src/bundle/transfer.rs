@@ -1,16 +1,17 @@
-//! Taking a trained network to another domain: at first it is the same function of the physical quantities there.
+//! Takes a trained network to another domain, where it starts as the same function of the physical quantities.
 
 use crate::bundle::error::BundleError;
 use crate::bundle::mlp::{Mlp, Substitution};
 use crate::bundle::optimize::lm::Schedule;
 use crate::bundle::problem::{Form, Problem};
 
-/// First damping of Levenberg-Marquardt by gain ratio from adopted weights: they are trusted, unlike random ones.
+/// First damping of Levenberg-Marquardt by gain ratio from adopted weights. It is small: they are near a minimum, unlike
+/// random ones.
 const FIRST_MU: f64 = 1e-8;
-/// The same where every step taken lowers the damping tenfold: it need not begin as low.
+/// First damping by a schedule that lowers it tenfold with every step and so need not begin as low.
 const FIRST_MU_PATIENT: f64 = 3e-7;
 
-/// First damping by this schedule.
+/// First damping of a finetuning by this schedule.
 pub fn first_mu(schedule: Schedule) -> f64 {
     match schedule {
         Schedule::Gain => FIRST_MU,
@@ -19,15 +20,15 @@ pub fn first_mu(schedule: Schedule) -> f64 {
 }
 
 /// How the damping changes when a network of this form is finetuned. The patient schedule was measured in the reduced
-/// form (`bundle study finetune`); the others keep to the gain ratio.
+/// form only (`bundle study finetune`), so the other forms use the gain ratio.
 pub fn schedule(form: Form) -> Schedule {
     if form == Form::Reduced { Schedule::FINETUNING } else { Schedule::Gain }
 }
 
 /// The network of `from` as one of `to`.
 ///
-/// Inputs that both have are rescaled; an input that is new gets zero weights; one that `to` fixes goes into the
-/// biases with its fixed value.
+/// Inputs that both have are rescaled. An input that only `to` has gets zero weights. One that `to` holds fixed is added
+/// to the biases with its fixed value.
 ///
 /// # Errors
 /// [`BundleError::Transfer`] if system or form differ.

@@ -156,7 +156,7 @@ impl Training {
         stop: &Interrupt,
         mut watch: impl FnMut(&Training, f32),
     ) -> Result<(), TrainingError> {
-        heap::keep();
+        heap::keep_freed_memory();
         let until = until.min(stage.end);
         if stage.subset.is_empty() && self.step < until {
             return Err(TrainingError::Empty);

@@ -1,9 +1,9 @@
 //! Adam (Kingma and Ba 2015) on candle tensors in single precision, on the CPU or a GPU.
 //!
-//! Two recipes. `thesis`: learning rate 8e-4, epochs of ten minibatches over jittered points of time, the best weights
-//! of the last fifth of the budget. `full-batch`: all points in every step, drawn afresh, with a cosine-shaped
-//! learning rate. Levenberg-Marquardt ([`super::lm`]) is far more accurate on networks of this size; this is here
-//! because it is the method the literature reports, it scales to any size, and it runs on a GPU.
+//! There are two recipes. `thesis`: learning rate 8e-4, epochs of ten minibatches over jittered points of time, and the
+//! best weights of the last fifth of the budget. `full-batch`: all points in every step, drawn afresh, with a learning
+//! rate that falls along a cosine. Levenberg-Marquardt ([`super::lm`]) is far more accurate on networks of this size;
+//! Adam is here because it is the method of the literature, it scales to any size, and it runs on a GPU.
 //!
 //! The network and its adjoint are tensors. Residuals and their exact derivatives with respect to the network's
 //! outputs are computed on the host, from the right-hand side that device, reference and trainer share.
@@ -26,18 +26,18 @@ use candle_core::Device;
 use rayon::prelude::*;
 use std::time::Instant;
 
-/// Steps of an epoch: the minibatches of the thesis' recipe, and how often a run is watched in both.
+/// Steps of an epoch in both recipes; in `thesis`, each is one minibatch.
 pub const EPOCH: usize = 10;
-/// Hidden widths unless asked otherwise: those of the thesis.
+/// Hidden widths unless told otherwise: those of the thesis.
 pub const HIDDEN: &[usize] = &[50, 50];
 /// Held-out points that choose the best weights, for one problem and for a bundle.
 const HELD_OUT: [usize; 2] = [512, 2048];
 /// Share of the budget after which weights may become the best ones.
 const SETTLED: f64 = 0.8;
-/// Points of a chunk on the CPU: its tensors stay in a core's cache, and below the size at which the system's
-/// allocator returns memory after every use.
+/// Points of a chunk on the CPU. Its tensors fit a core's cache, and are too small for the system's allocator to return
+/// their memory after every use.
 const CHUNK: usize = 256;
-/// Points up to which one core computes the residuals.
+/// Up to this many points, one core computes the residuals.
 const SERIAL: usize = 512;
 
 /// How points are drawn and the learning rate falls.
@@ -59,7 +59,7 @@ impl Recipe {
         }
     }
 
-    /// Steps unless told otherwise: what the thesis trained for, or its cost in points.
+    /// Steps unless told otherwise: those of the thesis, or as many as evaluate equally many points.
     pub fn steps(self) -> usize {
         match self {
             Recipe::Thesis => 10_000,
@@ -84,7 +84,7 @@ impl Recipe {
     }
 }
 
-/// How to run.
+/// How Adam trains.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Points and learning rate.
@@ -95,17 +95,17 @@ pub struct Settings {
     pub budget: Budget,
     /// Seed of every draw.
     pub seed: u64,
-    /// Where the tensors live.
+    /// Device that holds the tensors.
     pub device: Device,
 }
 
-/// How much steeper in time the first layer of a single problem's network begins.
+/// Factor of the first layer's weights for a single problem.
 const STEEPER: f64 = 4.0;
 
-/// Makes random weights of a network in time alone steeper: gradient descent is slow to find fast changes by itself.
+/// Makes a network in time alone steeper before training: gradient descent is slow to find fast changes by itself.
 ///
 /// Measured on `sir-single`, three seeds, LogLoss without and with: thesis -16.4, -16.1, -17.6 and -17.1, -17.1, -17.4;
-/// full-batch -13.4, -13.2, -11.6 and -12.9, -14.7, -13.7. Bundles, whose inputs matter alike, are left as they are.
+/// full-batch -13.4, -13.2, -11.6 and -12.9, -14.7, -13.7. Bundles have several inputs and are left as they are.
 pub fn sharpen(problem: &Problem, mlp: &mut Mlp) {
     if problem.inputs.len() == 1 {
         let (weight, bias) = mlp.ranges(0);
@@ -127,7 +127,7 @@ pub fn run(
     stop: &Interrupt,
     mut watch: impl FnMut(&State),
 ) -> Result<Ending, BundleError> {
-    heap::keep();
+    heap::keep_freed_memory();
     let count = HELD_OUT[usize::from(problem.inputs.len() > 1)];
     let held_out = sample::uniform(problem, count, settings.seed, Purpose::HeldOut, 0);
     let held_out = Batch::new(problem, &held_out);
@@ -163,7 +163,7 @@ struct Epoch<'a> {
 }
 
 impl Epoch<'_> {
-    /// The state after the epoch, or `None` if the user asked to stop.
+    /// Returns the state after the epoch, or `None` if the user asked to stop.
     fn run(&self, from: &State) -> Result<Option<State>, BundleError> {
         let mut state = from.clone();
         let epoch_points = match self.settings.recipe {
@@ -233,7 +233,7 @@ impl Epoch<'_> {
         } else {
             quantities.par_chunks(part).map(|q| self.part(&net, q, share)).collect::<Result<_, _>>()?
         };
-        // Summed in the chunks' order, so that the number of threads does not show.
+        // Summed in the chunks' order, so that the result does not depend on the number of threads.
         let mut parts = parts.into_iter();
         let (mut loss, mut gradient) = parts.next().unwrap_or((0.0, vec![0.0; state.parameters.len()]));
         for (more, by_parameter) in parts {
@@ -255,7 +255,7 @@ impl Epoch<'_> {
     }
 }
 
-/// Scaled inputs `[point][input]` and what the residual needs.
+/// Scaled inputs, `[point][input]`, and the points themselves.
 fn prepare(problem: &Problem, quantities: &[f64]) -> (Vec<f32>, Vec<Point>) {
     let rows: Vec<&[f64]> = quantities.chunks_exact(problem.domain.len()).collect();
     let mut scaled = Vec::with_capacity(rows.len() * problem.inputs.len());

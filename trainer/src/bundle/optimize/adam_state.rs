@@ -1,4 +1,4 @@
-//! Where a run of Adam stands: weights, moments, the best so far; its update, its checkpoint.
+//! The state of a run of Adam: weights, moments, the best weights so far; its update and its checkpoint.
 
 use crate::bundle::mlp::Mlp;
 use crate::host::checkpoint::{Checkpoint, CheckpointError, Identity};
@@ -8,14 +8,14 @@ const BETA_1: f32 = 0.9;
 const BETA_2: f32 = 0.999;
 const EPSILON: f32 = 1e-8;
 
-/// Everything a run needs to go on: what a checkpoint holds.
+/// The state of a run, complete enough to resume from: a checkpoint holds all of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct State {
     /// Current weights, in the order of [`Mlp::parameters`].
     pub parameters: Vec<f32>,
     /// Running mean of the gradient.
     pub first: Vec<f32>,
-    /// Running mean of its square.
+    /// Running mean of the squared gradient.
     pub second: Vec<f32>,
     /// Steps done.
     pub step: usize,
@@ -23,11 +23,11 @@ pub struct State {
     pub epoch: u64,
     /// Wall-clock seconds spent.
     pub seconds: f64,
-    /// LogLoss on the points of the last epoch, each taken before the step it led to.
+    /// LogLoss on the points of the last epoch, each minibatch before its step.
     pub loss: f64,
-    /// Weights with the best held-out score; the first ones until the run has settled.
+    /// Weights with the best held-out score; the first weights until four fifths of the budget are spent.
     pub best: Mlp,
-    /// That score: LogLoss on the held-out points, infinite until the run has settled.
+    /// Score of `best`: LogLoss on the held-out points; infinite until four fifths of the budget are spent.
     pub best_score: f64,
 }
 
@@ -93,7 +93,7 @@ impl State {
         Mlp { parameters: self.parameters.iter().map(|p| f64::from(*p)).collect(), ..self.best.clone() }
     }
 
-    /// The network to use: the best one, or the current one of a run that was interrupted before it settled.
+    /// The network to use: the best one, or the current one if the run was interrupted before there was a best one.
     pub fn answer(&self) -> Mlp {
         if self.best_score.is_finite() { self.best.clone() } else { self.mlp() }
     }

@@ -1,12 +1,12 @@
 //! Levenberg-Marquardt on the residuals, in rounds: each round draws fresh collocation points, iterates on them, and
 //! scores the result on held-out points.
 //!
-//! Steps carry a second-order correction along the path, "geodesic acceleration" (Transtrum and Sethna 2012,
-//! arXiv:1201.5885): it costs a few per cent of an iteration, and on these long, curved valleys of the loss it is worth
-//! four to ten units of LogLoss at equal iterations.
+//! Steps have a second-order correction along the path, "geodesic acceleration" (Transtrum and Sethna 2012,
+//! arXiv:1201.5885). It costs a few percent of an iteration. Since the loss has long, curved valleys, it gains four to ten
+//! units of LogLoss at equal iterations.
 //!
-//! A round is a function of the [`State`] it starts from, the seed and the settings, so a run that is resumed from any
-//! round's state repeats the unbroken run bit for bit. No solution data is ever used.
+//! A round is a function of the [`State`] it starts from, the seed and the settings, so a run that is resumed from the
+//! state after any round repeats the unbroken run bit for bit. No solution data is ever used.
 
 use super::normal::{self, Damping, NormalEquations, Workspace};
 use crate::bundle::loss;
@@ -31,36 +31,35 @@ const LEAST_MU: f64 = 1e-14;
 /// Damping above which no step is worth trying.
 const MOST_MU: f64 = 1e8;
 
-/// A step is bent only while twice the acceleration's length is at most this share of the step's.
+/// A step is corrected only if twice the length of its acceleration is at most this share of the step's length.
 const MOST_BENT: f64 = 0.75;
 
-/// How the damping follows the fate of the steps.
+/// How the damping changes when steps are accepted or rejected.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Schedule {
-    /// By the gain ratio, what the loss fell by over what the linear model promised: above 3/4 the damping falls to a
-    /// third, below 1/4 it doubles; a step that is refused raises it by 4, from the third on by 10.
+    /// By the gain ratio, which is the decrease of the loss over the decrease that the linear model predicts: above 3/4 the
+    /// damping falls to a third, below 1/4 it doubles. A rejected step multiplies it by 4, from the third in a row on by 10.
     Gain,
-    /// "Delayed gratification" (Transtrum and Sethna 2012): every step that is taken divides the damping by `lower`,
-    /// every one that is refused multiplies it by the small `raise`. Steps are then the longest that lower the loss at
-    /// all, not those that lower it most: worse at first, better after a few iterations, because the path along the
-    /// valley's bottom is not followed through every bend. An iteration costs up to 1.6 times as much, for the steps
-    /// that are refused.
+    /// "Delayed gratification" (Transtrum and Sethna 2012): every accepted step divides the damping by `lower`, every
+    /// rejected one multiplies it by the small factor `raise`. Steps are then the longest that still lower the loss, not
+    /// those that lower it most. This is worse at first and better after a few iterations, because the path cuts the bends
+    /// of the valley. An iteration costs up to 1.6 times as much, because more steps are rejected.
     Patient {
-        /// Divisor of the damping after a step.
+        /// Divisor of the damping after an accepted step.
         lower: f64,
-        /// Its factor after a step that is refused.
+        /// Factor of the damping after a rejected step.
         raise: f64,
     },
 }
 
 impl Schedule {
-    /// From random weights: 300 iterations for `sir-full` end 1.5 units of LogLoss lower than by gain ratio.
+    /// From random weights: after 300 iterations for `sir-full`, LogLoss is 1.5 lower than by gain ratio.
     pub const TRAINING: Self = Self::Patient { lower: 5.0, raise: 1.5 };
-    /// From adopted weights, where a few iterations have to do.
+    /// From adopted weights, where a few iterations must suffice.
     pub const FINETUNING: Self = Self::Patient { lower: 10.0, raise: 2.0 };
 
-    /// The damping after a step with this gain ratio.
-    fn taken(self, mu: f64, gain: f64) -> f64 {
+    /// The damping after an accepted step with this gain ratio.
+    fn accepted(self, mu: f64, gain: f64) -> f64 {
         let mu = match self {
             Schedule::Gain if gain > 0.75 => mu / 3.0,
             Schedule::Gain if gain < 0.25 => mu * 2.0,
@@ -70,8 +69,8 @@ impl Schedule {
         mu.max(LEAST_MU)
     }
 
-    /// The damping after so many refused steps of an iteration.
-    fn refused(self, mu: f64, times: usize) -> f64 {
+    /// The damping after this many rejected steps of an iteration.
+    fn rejected(self, mu: f64, times: usize) -> f64 {
         match self {
             Schedule::Gain if times > 2 => mu * 10.0,
             Schedule::Gain => mu * 4.0,
@@ -80,29 +79,29 @@ impl Schedule {
     }
 }
 
-/// How to run.
+/// How Levenberg-Marquardt trains.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Collocation points of a round.
     pub points: usize,
     /// Iterations of a round: on how many linearizations the same points are used.
     pub round: usize,
-    /// When to stop.
+    /// When it stops.
     pub budget: Budget,
     /// Damping of the normal equations.
     pub damping: Damping,
-    /// How it changes.
+    /// How the damping changes.
     pub schedule: Schedule,
-    /// Law of the adaptive half of the points.
+    /// How the adaptive half of the points follows the residual.
     pub adaptivity: Adaptivity,
-    /// Rounds over which the points' times grow from the first moments to the whole horizon; 0: whole from the start.
+    /// Rounds over which the points' times grow to the whole horizon; 0 for the whole horizon from the start.
     pub growth: u64,
     /// Seed of every draw.
     pub seed: u64,
 }
 
 impl Settings {
-    /// What converges for this problem's form.
+    /// Settings that converge for this problem's form.
     pub fn new(problem: &Problem, points: usize, budget: Budget, seed: u64) -> Self {
         let damping = if problem.form == Form::Reduced { Damping::Identity } else { Damping::Diagonal };
         let wide = problem.inputs.iter().any(|i| i.name == "ln_i0");
@@ -116,14 +115,14 @@ impl Settings {
         Settings { damping: recipe.damping.unwrap_or(self.damping), growth: recipe.growth, ..self }
     }
 
-    /// The share of the horizon that a round sees. A network that is wrong early can satisfy the equations on another
-    /// solution later, and will: so the times it has solved come first, and the rest follows.
+    /// The share of the time horizon that a round's points cover. A network that is wrong at early times can satisfy the
+    /// equations later by following another solution, and often does, so early times are trained first.
     fn horizon(&self, round: u64) -> f64 {
         ((round + 1) as f64 / (self.growth + 1) as f64).min(1.0)
     }
 }
 
-/// Everything a run needs to go on: what a checkpoint holds.
+/// The state of a run, complete enough to resume from: a checkpoint holds all of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct State {
     /// Current weights.
@@ -138,12 +137,12 @@ pub struct State {
     pub seconds: f64,
     /// Weights with the best held-out score.
     pub best: Mlp,
-    /// That score: LogLoss on the held-out points.
+    /// Score of `best`: LogLoss on the held-out points.
     pub best_score: f64,
 }
 
 impl State {
-    /// The start of a run from `mlp`, with first damping `mu` (1 from scratch, 1e-4 when finetuning).
+    /// The start of a run from `mlp`, with first damping `mu`: 1 for random weights, much less for trained ones.
     pub fn new(mlp: Mlp, mu: f64) -> Self {
         State { best: mlp.clone(), mlp, mu, round: 0, iteration: 0, seconds: 0.0, best_score: f64::INFINITY }
     }
@@ -266,7 +265,7 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
-    /// The state after the round, or `None` if the user asked to stop.
+    /// Returns the state after the round, or `None` if the user asked to stop.
     fn run(&mut self, from: &State, observer: &mut impl Observer) -> Option<State> {
         let mut state = from.clone();
         let batch = collocation(self.problem, &state.mlp, self.settings, state.round);
@@ -289,7 +288,7 @@ impl Round<'_> {
         Some(state)
     }
 
-    /// The damped step, bent along the path's curvature, and the fall of the loss that the linear model predicts.
+    /// The damped step, corrected for the path's curvature, and the decrease of the loss that the linear model predicts.
     fn step(&self, equations: &NormalEquations, state: &State, batch: &Batch) -> Option<(Vec<f64>, f64)> {
         let factor = equations.factor(self.settings.damping, state.mu)?;
         let mut step = factor.solve(&equations.gradient)?;
@@ -303,22 +302,22 @@ impl Round<'_> {
         Some((step, predicted))
     }
 
-    /// One linearisation and as many trial steps as it takes; false if no damping gives a better one.
+    /// One linearization and as many trial steps as needed. Returns false if no damping gives a better network.
     fn iterate(&mut self, state: &mut State, batch: &Batch) -> bool {
         let equations = NormalEquations::assemble(self.problem, &state.mlp, batch, self.workspace);
-        let mut refused = 0;
+        let mut rejected = 0;
         while state.mu < MOST_MU {
             if let Some((step, predicted)) = self.step(&equations, state, batch) {
                 let trial = state.mlp.stepped(&step, 1.0);
                 let loss = normal::loss(self.problem, &trial, batch);
                 if loss < equations.loss {
-                    state.mu = self.settings.schedule.taken(state.mu, (equations.loss - loss) / predicted);
+                    state.mu = self.settings.schedule.accepted(state.mu, (equations.loss - loss) / predicted);
                     state.mlp = trial;
                     return true;
                 }
             }
-            refused += 1;
-            state.mu = self.settings.schedule.refused(state.mu, refused);
+            rejected += 1;
+            state.mu = self.settings.schedule.rejected(state.mu, rejected);
         }
         state.mu = 1.0;
         false
@@ -393,12 +392,12 @@ mod tests {
     #[test]
     fn damping_follows_its_schedule() {
         let gain = Schedule::Gain;
-        assert_eq!([0.9, 0.5, 0.1].map(|ratio| gain.taken(3.0, ratio)), [1.0, 3.0, 6.0]);
-        assert_eq!([1, 2, 3].map(|times| gain.refused(1.0, times)), [4.0, 4.0, 10.0]);
+        assert_eq!([0.9, 0.5, 0.1].map(|ratio| gain.accepted(3.0, ratio)), [1.0, 3.0, 6.0]);
+        assert_eq!([1, 2, 3].map(|times| gain.rejected(1.0, times)), [4.0, 4.0, 10.0]);
         let patient = Schedule::FINETUNING;
-        assert_eq!([0.9, 0.1].map(|ratio| patient.taken(1.0, ratio)), [0.1, 0.1]);
-        assert_eq!([1, 9].map(|times| patient.refused(1.0, times)), [2.0, 2.0]);
-        assert_eq!(patient.taken(LEAST_MU, 0.9), LEAST_MU);
+        assert_eq!([0.9, 0.1].map(|ratio| patient.accepted(1.0, ratio)), [0.1, 0.1]);
+        assert_eq!([1, 9].map(|times| patient.rejected(1.0, times)), [2.0, 2.0]);
+        assert_eq!(patient.accepted(LEAST_MU, 0.9), LEAST_MU);
     }
 
     /// The target is LogLoss -26 within two CPU-seconds; a hundred iterations take a fiftieth of that.

@@ -1,4 +1,4 @@
-//! Optimisers: each takes a network, a problem and a budget, and returns the weights that were best on held-out points.
+//! Optimizers. Each trains a network on a problem within a budget and keeps the weights that are best on held-out points.
 
 pub mod adam;
 mod adam_state;

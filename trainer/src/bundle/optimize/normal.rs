@@ -1,8 +1,8 @@
-//! Normal equations of the residuals: A = J^T J, b = J^T r, their damped solution by Cholesky, and the curvature of the
-//! residuals along a step.
+//! Normal equations of the residuals: A = J^T J, b = J^T r, their damped solution by Cholesky factorization, and the
+//! curvature of the residuals along a step.
 //!
-//! All work is cut into chunks of points and tiles of A whose own arithmetic is sequential, and partial sums are added
-//! in order: the bits do not depend on the number of threads or their timing.
+//! All work is divided into chunks of points and tiles of A. The arithmetic within each is sequential, and partial sums
+//! are added in order, so the bits do not depend on the number of threads or their timing.
 
 use crate::bundle::mlp::Mlp;
 use crate::bundle::problem::Problem;
@@ -16,11 +16,11 @@ use rayon::prelude::*;
 /// Edge of a tile of A: large enough for the matrix kernel, small enough to share among threads.
 const TILE: usize = 128;
 
-/// Diagonal damping counts no entry below this share of the mean: a parameter the residuals hardly feel would
-/// otherwise run away (to weights of 400 where 3 do as well), which an f32 file pays for.
+/// Diagonal damping raises entries to at least this share of the mean. A parameter to which the residuals are hardly
+/// sensitive would otherwise grow without need (to weights of 400 where 3 do as well), which costs accuracy in f32.
 const LEAST_DIAGONAL: f64 = 1e-3;
 
-/// Share of a step at which its curvature is probed.
+/// Share of a step at which the curvature along it is probed.
 const PROBE: f64 = 0.1;
 
 /// How A is made positive definite.
@@ -43,14 +43,14 @@ pub struct NormalEquations {
     pub loss: f64,
 }
 
-/// Jacobian chunks, kept from iteration to iteration.
+/// Memory for the Jacobian, chunk by chunk, reused from iteration to iteration.
 #[derive(Debug, Default)]
 pub struct Workspace {
-    chunks: Vec<Linearised>,
+    chunks: Vec<Linearized>,
 }
 
 #[derive(Debug, Default)]
-struct Linearised {
+struct Linearized {
     /// `[parameter][row][point]`: column-major, parameters are columns.
     jacobian: Vec<f64>,
     rows: Vec<f64>,
@@ -72,10 +72,10 @@ pub fn loss(problem: &Problem, mlp: &Mlp, batch: &Batch) -> f64 {
 }
 
 impl NormalEquations {
-    /// Linearises all residuals at the network's weights.
+    /// Linearizes all residuals at the network's weights.
     pub fn assemble(problem: &Problem, mlp: &Mlp, batch: &Batch, workspace: &mut Workspace) -> Self {
         let n = mlp.parameters.len();
-        workspace.chunks.resize_with(batch.chunks().len(), Linearised::default);
+        workspace.chunks.resize_with(batch.chunks().len(), Linearized::default);
         workspace.chunks.par_iter_mut().zip(batch.chunks()).for_each_init(Scratch::default, |scratch, (out, chunk)| {
             out.fill(problem, mlp, chunk, scratch);
         });
@@ -106,7 +106,7 @@ impl NormalEquations {
         Some(Factor(factor))
     }
 
-    /// By how much the linear model's loss falls with the undamped part of the step d: 2 b.d - d.A d.
+    /// The decrease of the loss that the linear model predicts for the step d: 2 b.d - d.A d.
     pub fn predicted(&self, step: &[f64]) -> f64 {
         let mut fall = 0.0;
         for (j, dj) in step.iter().enumerate() {
@@ -160,7 +160,7 @@ impl Factor {
 }
 
 impl Workspace {
-    /// J^T r'' for the last linearisation, which was at `mlp`: r'' is the second derivative of the residuals along
+    /// J^T r'' for the last linearization, which was at `mlp`: r'' is the second derivative of the residuals along
     /// -`step`, by the finite difference 2 ((r(w - h step) - r) / h + J step) / h with h = `PROBE` = 0.1.
     ///
     /// One evaluation of the residuals and two products with the Jacobian: a few per cent of an assembly.
@@ -195,12 +195,12 @@ impl Workspace {
     }
 }
 
-impl Linearised {
+impl Linearized {
     fn fill(&mut self, problem: &Problem, mlp: &Mlp, chunk: &Chunk, scratch: &mut Scratch) {
         let (n, rows) = (mlp.parameters.len(), problem.rows() * chunk.len());
         self.rows.resize(rows, 0.0);
         self.jacobian.resize(n * rows, 0.0);
-        problem.linearise(mlp, chunk, scratch, &mut self.rows, &mut self.jacobian);
+        problem.linearize(mlp, chunk, scratch, &mut self.rows, &mut self.jacobian);
         self.loss = dot(&self.rows, &self.rows);
         self.gradient.clear();
         pulp::Arch::new().dispatch(Transposed {
@@ -216,7 +216,7 @@ impl Linearised {
 }
 
 /// The lower triangle of J^T J, tile by tile, the chunks of a tile added in order.
-fn gram(chunks: &[Linearised], n: usize) -> Mat<f64> {
+fn gram(chunks: &[Linearized], n: usize) -> Mat<f64> {
     let edges: Vec<usize> = (0..n).step_by(TILE).collect();
     let pairs: Vec<(usize, usize)> =
         edges.iter().flat_map(|&i| edges.iter().filter(move |&&j| j <= i).map(move |&j| (i, j))).collect();
@@ -258,7 +258,7 @@ impl pulp::WithSimd for Transposed<'_> {
     }
 }
 
-/// Eight running sums, so that the loop vectorises with a fixed order of additions.
+/// Eight running sums, so that the loop vectorizes with a fixed order of additions.
 #[inline(always)]
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 8];

@@ -1,11 +1,13 @@
 //! From f64 weights to the tensors of a number format.
 //!
-//! `f32`: rounded to nearest. `i16`: per output row a scale 2^-e, the finest at which every weight fits 16 bits, at most
-//! 2^-10, in the last layer 2^-8.
-//! `i8i16`: per output row a scale of 22 significant bits. [`rounding`] finds the integers, and those scales, that cost
-//! least. Biases of integer formats are in units of 2^-24, in hidden layers multiples of 2^-18, which is all that a device
-//! keeps of them. See `sirocco::layer::dense_integer` for
-//! the arithmetic. Image networks: [`crate::image::quantize`].
+//! - `f32`: rounded to nearest.
+//! - `i16`: per output row a scale 2^-e, the finest at which every weight fits 16 bits; at most 2^-10, in the last layer
+//!   2^-8.
+//! - `i8i16`: per output row a scale of 22 significant bits.
+//!
+//! [`rounding`] finds the integers, and the scales of `i8i16`, that cost the least accuracy. Biases of the integer formats
+//! are in units of 2^-24, in hidden layers multiples of 2^-18, which is the precision that a device keeps of them.
+//! `sirocco::layer::dense_integer` defines the arithmetic.
 
 pub mod rounding;
 pub mod search;
@@ -19,7 +21,7 @@ use sirocco::layer::rows::SHORT_ROW;
 use sirocco::layer::weight::Weight;
 use sirocco::network::Scheme;
 
-/// The integers that a format's weights are.
+/// The integers to which a format rounds weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grid {
     /// 8 bits, scales of 22 significant bits.
@@ -28,7 +30,7 @@ pub enum Grid {
     I16,
 }
 
-/// Rounding moves weights: so much of a short row's magnitude is used before.
+/// Rounding moves weights, so only this share of the sum that 32 bits hold is used before it.
 const SHARE_OF_SHORT_ROW: f64 = 0.875;
 
 impl Grid {
@@ -49,8 +51,8 @@ impl Grid {
         }
     }
 
-    /// The finest scale at which a row holds its weights, 16-bit ones of wide layers so that the row's sums fit 32 bits; the
-    /// coarsest there is if none does.
+    /// The finest scale at which the integers hold all weights of a row; the coarsest one if none does. Rows of wide layers
+    /// with 16-bit weights must also have sums that fit 32 bits.
     fn scale(self, row: &[f64], last: bool) -> f32 {
         let largest = row.iter().fold(0.0, |m: f64, w| m.max(w.abs()));
         let integers = |e: u32| row.iter().map(move |w| (w.abs() * 2f64.powi(e as i32)).round());
@@ -79,11 +81,11 @@ impl Grid {
     }
 }
 
-/// The tensors of a network in a number format. Integer weights have the row scales `scales`, all layers' one after
-/// the other, or without any those of [`Grid::row_scales`].
+/// The tensors of a network in a number format. Integer weights have the row scales `scales`, which are those of all
+/// layers one after the other, by default those of [`Grid::row_scales`].
 ///
 /// # Errors
-/// [`BundleError`] if a number does not fit.
+/// [`BundleError::TooLarge`] or [`BundleError::NotFinite`] if a number does not fit.
 pub fn tensors(mlp: &Mlp, scheme: Scheme, scales: Option<&[f32]>) -> Result<Vec<OwnedTensor>, BundleError> {
     let finite = |layer: Layer<'_>| layer.weight.iter().chain(layer.bias).all(|v| (*v as f32).is_finite());
     if let Some(layer) = mlp.layers().position(|layer| !finite(layer)) {
@@ -140,7 +142,7 @@ fn integer_layer(
         Grid::I8 => multiplier::<i8>,
         Grid::I16 => multiplier::<i16>,
     };
-    // A scale that the format does not know is refused when the file is opened.
+    // A scale without a multiplier is refused when the file is opened.
     let multipliers: Vec<i32> = scales.iter().map(|scale| multiplier(*scale).unwrap_or(0)).collect();
     let narrow = || weights.iter().map(|w| *w as i8).collect::<Vec<_>>();
     Ok([

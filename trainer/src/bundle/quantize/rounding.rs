@@ -1,16 +1,16 @@
 //! Rounding weights to integers by second order, with Levenberg-Marquardt on what is still free.
 //!
-//! Plain rounding moves each weight on its own; to 8 bits it costs a solution bundle three digits or more. Here a weight's rounding
-//! error is made up for by all parameters that are still free: with H the Gauss-Newton matrix J^T J over them, weight k
-//! goes to its nearest integer at the least cost e^2 / (2 (H^-1)_kk) when the others move by
-//! -(H^-1)_(:,k) e / (H^-1)_kk (optimal brain surgeon: Hassibi and Stork 1993, NIPS 5; for quantisation: Frantar and
-//! Alistarh 2022, arXiv:2208.11580). Layer by layer, in random groups, the cheapest weight of a group first; after each
-//! group H is taken anew at the moved weights and a few damped steps follow. At the end the biases, which stay
-//! continuous, are optimised alone, with 8 bits the scales too, in turn with a [`search`](super::search) among the
-//! integers.
+//! Rounding each weight to its nearest integer costs a solution bundle three digits or more of accuracy at 8 bits. Here
+//! all parameters that are still free compensate for the rounding error of a weight. With H the Gauss-Newton matrix
+//! J^T J over them, weight k goes to its nearest integer at the least cost e^2 / (2 (H^-1)_kk) when the others move by
+//! -(H^-1)_(:,k) e / (H^-1)_kk (optimal brain surgeon: Hassibi and Stork 1993, NIPS 5; for quantization: Frantar and
+//! Alistarh 2022, arXiv:2208.11580). This goes layer by layer, in random groups, the cheapest weight of a group first.
+//! After each group H is computed again at the moved weights, and a few damped steps follow. At the end the biases, which
+//! stay continuous, are optimized alone. With 8 bits the scales are, too, in turn with a [`search`](super::search) among
+//! the integers.
 //!
-//! What all this minimises is the distance of the states from those of the network before rounding, over the whole
-//! domain: residuals say less about it where errors grow. No solution is used.
+//! The objective is the distance of the states from those of the network before rounding, over the whole domain;
+//! residuals are a poor measure of it where errors grow with time. No solution is used.
 
 use super::Grid;
 use super::search::{Quadratic, eliminate};
@@ -35,7 +35,7 @@ const STEPS: usize = 5;
 const LAST_STEPS: usize = 20;
 /// Searches among the integers, at most.
 const SEARCHES: usize = 20;
-/// The share by which a search has to lower the loss for another one.
+/// Share of the loss that a search must gain for another one to follow.
 const LEAST_FALL: f64 = 0.02;
 /// Damping of the matrix that is inverted, as a share of its mean diagonal.
 const RIDGE: f64 = 1e-7;
@@ -49,14 +49,15 @@ pub struct Rounded {
     pub scales: Vec<f32>,
 }
 
-/// Groups of weights that a network is rounded in, and searches: the number of calls of `watch` in [`second_order`], at most.
+/// Largest number of calls of `watch` in [`second_order`]: one per group of weights and one per search.
 pub fn rounds(mlp: &Mlp, grid: Grid) -> usize {
     GROUPS * mlp.depth() + if grid == Grid::I8 { SEARCHES } else { 0 }
 }
 
-/// Rounds the weights of `mlp` to integers. Costs about a hundred Levenberg-Marquardt iterations, to 8 bits three times as many.
+/// Rounds the weights of `mlp` to integers. It costs about a hundred Levenberg-Marquardt iterations, and three times as
+/// many for 8 bits.
 ///
-/// `watch` hears after every group and every search how many are done, and the LogLoss.
+/// `watch` is called after every group and every search with how many are done and the LogLoss.
 pub fn second_order(problem: &Problem, mlp: &Mlp, grid: Grid, seed: u64, mut watch: impl FnMut(usize, f64)) -> Rounded {
     let settings = Settings::new(problem, POINTS, Budget::iterations(0), seed);
     let mut rounding = Rounding {
@@ -85,7 +86,7 @@ pub fn second_order(problem: &Problem, mlp: &Mlp, grid: Grid, seed: u64, mut wat
     })
 }
 
-/// Rounds every weight of `mlp` to its nearest integer: what [`second_order`] is compared with.
+/// Rounds every weight of `mlp` to its nearest integer, as a baseline for [`second_order`].
 pub fn plain(mlp: &Mlp, grid: Grid) -> Rounded {
     let (mut mlp, scales) = (mlp.clone(), grid.row_scales(mlp));
     for (row, scale) in rows(&mlp).into_iter().zip(&scales) {
@@ -94,7 +95,7 @@ pub fn plain(mlp: &Mlp, grid: Grid) -> Rounded {
     Rounded { mlp, scales }
 }
 
-/// Where each row's weights stand among the parameters.
+/// The range of each row's weights among the parameters.
 fn rows(mlp: &Mlp) -> Vec<std::ops::Range<usize>> {
     let rows = |l: usize| {
         let (weights, _) = mlp.ranges(l);
@@ -144,7 +145,7 @@ impl Rounding<'_> {
         scale
     }
 
-    /// Rounds a group of weights, the cheapest first, and lets everything that is free make up for it.
+    /// Rounds a group of weights, the cheapest first, and moves all free parameters to compensate.
     fn freeze(&mut self, group: &[usize]) {
         let batch = self.batch();
         let free: Vec<usize> = (0..self.frozen.len()).filter(|k| !self.frozen[*k]).collect();
@@ -201,7 +202,7 @@ impl Rounding<'_> {
         self.mlp = self.clipped(self.mlp.clone(), scale);
     }
 
-    /// Free weights brought back to where integers can follow them.
+    /// `mlp` with its free weights clamped to the range that integers cover.
     fn clipped(&self, mut mlp: Mlp, scale: &[f64]) -> Mlp {
         let limit = self.grid.limit();
         let free = mlp.parameters.iter_mut().zip(scale).zip(&self.frozen).filter(|((_, s), f)| **s > 0.0 && !**f);
@@ -246,7 +247,7 @@ impl Rounding<'_> {
         full
     }
 
-    /// What is continuous is optimised, with 8 bits in turn with the integers.
+    /// Optimizes the continuous parameters; with 8 bits in turn with the integers.
     fn finish(mut self, mut watch: impl FnMut(&Mlp)) -> Rounded {
         let mut integers = self.integers();
         self.settle(&integers);
@@ -261,8 +262,8 @@ impl Rounding<'_> {
         Rounded { scales: self.scales.iter().map(|s| *s as f32).collect(), mlp: self.mlp }
     }
 
-    /// Biases, and where they are not powers of two the scales: a row's weights move together, in proportion to their
-    /// integers.
+    /// The directions that stay continuous: the biases, and the scales where they need not be powers of two. With its
+    /// scale, all weights of a row move in proportion to their integers.
     fn continuous(&self, integers: &[f64]) -> Vec<Direction> {
         let rows = self.rows.iter().map(|row| row.clone().map(|k| (k, integers[k])).collect());
         let rows = rows.filter(|row: &Direction| self.grid == Grid::I8 && row.iter().any(|(_, x)| *x != 0.0));
@@ -271,11 +272,11 @@ impl Rounding<'_> {
         rows.chain(biases).collect()
     }
 
-    /// Optimises what is continuous, and leaves scales that the format can hold.
+    /// Optimizes the continuous parameters and rounds the scales to values that the format can hold.
     fn settle(&mut self, integers: &[f64]) {
         let basis = self.continuous(integers);
         self.descend(&basis, LAST_STEPS, |_, mlp| mlp);
-        let scales = self.rows.iter().zip(&self.scales).map(|(row, s)| f64::from(self.trained(row, integers, *s)));
+        let scales = self.rows.iter().zip(&self.scales).map(|(row, s)| f64::from(self.fitted_scale(row, integers, *s)));
         self.scales = scales.collect();
         for (row, scale) in self.rows.iter().zip(&self.scales) {
             for k in row.clone() {
@@ -284,8 +285,8 @@ impl Rounding<'_> {
         }
     }
 
-    /// Moves integers as long as the linearised distance falls, and keeps as many of the changes as make it fall itself;
-    /// whether it did by a share worth another search.
+    /// Changes integers as long as the linearized distance falls, and keeps as many of the changes as lower the true
+    /// distance. Returns whether it fell enough to make another search worthwhile.
     fn search(&mut self, integers: &mut Vec<f64>) -> bool {
         let scale = self.scale_of_parameters();
         let weights: Vec<usize> = (0..scale.len()).filter(|k| scale[*k] > 0.0).collect();
@@ -309,15 +310,15 @@ impl Rounding<'_> {
                 *integers = trial;
                 return after < (1.0 - LEAST_FALL) * equations.loss;
             }
-            // Too far for a linear model.
+            // The changes went too far for a linear model: try half of them.
             (self.mlp, self.scales, self.mu) = before.clone();
             changes.truncate(changes.len() / 2);
         }
         false
     }
 
-    /// The scale that a row's largest integer has now, as the format can hold it.
-    fn trained(&self, row: &std::ops::Range<usize>, integers: &[f64], before: f64) -> f32 {
+    /// The scale of a row by its weight with the largest integer, rounded to a value that the format can hold.
+    fn fitted_scale(&self, row: &std::ops::Range<usize>, integers: &[f64], before: f64) -> f32 {
         let largest = row.clone().max_by(|a, b| integers[*a].abs().total_cmp(&integers[*b].abs()));
         match largest.filter(|k| self.grid == Grid::I8 && integers[*k] != 0.0) {
             Some(k) => nearest_scale::<i8>((self.mlp.parameters[k] / integers[k]).abs() as f32),

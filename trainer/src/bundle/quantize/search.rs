@@ -1,10 +1,10 @@
-//! Search among integers: what is left of a loss once everything continuous has made up for a change of integers, and its
-//! descent, one or two integers at a time.
+//! Search among integers: coordinate descent of a loss, one or two integers at a time, in which all continuous
+//! variables follow to their optimum.
 //!
-//! Rounding one weight after the other ends at integers of which no single rounding was bad, but many together can be
-//! exchanged for better ones: coordinate descent, as in integer least squares (Teunissen 1995, doi:10.1007/BF00863419, has
-//! the problem; Behdin et al. 2023, arXiv:2309.01885, coordinate descent for quantisation). Pairs matter here: two weights
-//! of a row do nearly the same, so that one up and one down moves far less than either alone.
+//! Rounding one weight after the other ends at integers that are each reasonable, but that can often be exchanged for
+//! better ones together. This is integer least squares (Teunissen 1995, doi:10.1007/BF00863419), solved by coordinate
+//! descent as Behdin et al. 2023, arXiv:2309.01885, do for quantization. Pairs matter: two weights of a row have nearly the
+//! same effect, so one up and one down changes the loss far less than either alone.
 
 use crate::bundle::optimize::normal::NormalEquations;
 use faer::Mat;
@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 /// Share that is added to the diagonal of an eliminated variable.
 const RIDGE: f64 = 1e-9;
-/// A change has to lower the loss by this share of it.
+/// Share of the loss that a change must gain.
 const LEAST: f64 = 1e-6;
 /// Changes of one descent, at most.
 const MOST: usize = 2000;
@@ -29,10 +29,10 @@ pub struct Quadratic {
 }
 
 impl Quadratic {
-    /// The loss of linearised residuals over the first `integers` variables, minimised over the others.
+    /// The loss of linearized residuals over the first `integers` variables, minimized over the others.
     pub fn new(equations: &NormalEquations, integers: usize) -> Self {
         let n = equations.gradient.len();
-        // With the gradient as the last row and column, so that elimination takes it along.
+        // The gradient is the last row and column, so that elimination updates it as well.
         let entry = |i: usize, j: usize| match (i.max(j), i.min(j)) {
             (last, other) if last == n => equations.gradient.get(other).copied().unwrap_or(0.0),
             (same, other) if same == other && same >= integers => equations.matrix[(same, same)] * (1.0 + RIDGE),
@@ -47,7 +47,8 @@ impl Quadratic {
         Quadratic { matrix, slope, loss: equations.loss }
     }
 
-    /// Changes, each the best of all, until none lowers the loss any more; `integers` follow, up to `limit` in magnitude.
+    /// Makes the best change of all, again and again, until none lowers the loss any more. `integers` are updated and stay
+    /// within `limit` in magnitude.
     pub fn descend(mut self, integers: &mut [f64], limit: f64) -> Vec<Change> {
         let mut changes = vec![];
         while let Some(change) = self.best(integers, limit).filter(|_| changes.len() < MOST) {
@@ -61,7 +62,7 @@ impl Quadratic {
         changes
     }
 
-    /// The change that lowers the loss most. Costs as many products as there are pairs.
+    /// The change that lowers the loss most, at the cost of one product per pair.
     fn best(&self, integers: &[f64], limit: f64) -> Option<Change> {
         let allowed = |k: usize, sign: f64| (integers[k] + sign).abs() <= limit;
         let of = |(i, sign): (usize, f64)| {
@@ -78,21 +79,21 @@ impl Quadratic {
             best
         };
         let all = (0..self.slope.len()).into_par_iter().flat_map_iter(|i| [(i, 1.0), (i, -1.0)]);
-        // The least of equals: the choice does not depend on threads.
+        // `min_by` takes the first of equals, so the choice does not depend on threads.
         let best = all.filter(|(i, sign)| allowed(*i, *sign)).map(of).min_by(|a, b| a.0.total_cmp(&b.0));
         best.filter(|(fall, _)| *fall < -LEAST * self.loss).map(|(_, change)| change)
     }
 }
 
-/// A symmetric matrix without variable `at`: M - M_(:,at) M_(at,:) / M_(at,at). From normal equations that minimises over the
-/// variable; from their inverse it fixes it.
+/// Eliminates the variable `at` from a symmetric matrix: M - M_(:,at) M_(at,:) / M_(at,at). For normal equations this
+/// minimizes over the variable; for their inverse it fixes the variable.
 pub fn eliminate(matrix: &mut Mat<f64>, at: usize) {
     let column: Vec<f64> = matrix.col_as_slice(at).to_vec();
     for j in 0..column.len() {
         let factor = column[j] / column[at];
         matrix.col_as_slice_mut(j).iter_mut().zip(&column).for_each(|(x, c)| *x -= c * factor);
     }
-    // Rounding would leave crumbs where the variable was.
+    // Rounding errors would remain in the row and column of the variable.
     for (j, _) in column.iter().enumerate() {
         matrix[(at, j)] = 0.0;
         matrix[(j, at)] = 0.0;

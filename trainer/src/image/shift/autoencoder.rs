@@ -87,7 +87,7 @@ impl Autoencoder {
         stop: &Interrupt,
         mut watch: impl FnMut(usize, f32),
     ) -> std::result::Result<Self, TrainingError> {
-        heap::keep();
+        heap::keep_freed_memory();
         let fresh = Self::random(images.shape(), seed, device).filter(|_| !images.is_empty());
         let autoencoder = fresh.ok_or(TrainingError::Empty)??;
         let zeros = || autoencoder.variables.iter().map(|v| vec![0.0; v.elem_count()]).collect::<Vec<_>>();
