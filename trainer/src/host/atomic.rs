@@ -1,7 +1,7 @@
 //! Atomic file writes: a reader sees the old file or the new one, never half of one.
 //!
-//! The bytes go to a temporary file in the same directory, are forced to disk, take the target's name by one
-//! rename, and the directory entry is forced to disk as well. Whatever fails, the old file stays as it was.
+//! The bytes are written to a temporary file in the same directory and forced to disk. One rename then gives it the
+//! target's name, and the directory entry is forced to disk as well. If any of this fails, the old file is unchanged.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -32,21 +32,21 @@ pub enum WriteError {
     CreateDirectory {
         /// The directory.
         directory: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Anything else the system says.
+    /// Any other error of the system.
     #[error("cannot write `{}`: {source}; check the path and the disk", .file.display())]
     Io {
         /// The file.
         file: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
 impl WriteError {
-    /// What the system said of `file`, told with a remedy.
+    /// The system's error for `file`, as one that names a remedy.
     pub(crate) fn new(file: &Path, directory: &Path, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull(file.into()),
@@ -61,15 +61,15 @@ impl WriteError {
 /// Writes `bytes` to `file`, replacing what was there in one step.
 ///
 /// # Errors
-/// [`WriteError`], which names the file and the remedy. The old file is then untouched and no temporary file is left.
+/// [`WriteError`], which names the file and the remedy. The old file is then unchanged and no temporary file is left.
 pub fn write(file: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     write_with(file, |out| out.write_all(bytes))
 }
 
-/// Like [`write()`], for content that is produced piece by piece.
+/// Like [`write()`], for content that is produced in pieces.
 ///
 /// # Errors
-/// As [`write()`]; an error that `content` returns counts as one of the disk.
+/// As [`write()`]; an error that `content` returns is treated as one of the disk.
 pub fn write_with(file: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), WriteError> {
     check(file)?;
     let directory = directory_of(file);
@@ -87,7 +87,7 @@ pub fn write_with(file: &Path, content: impl FnOnce(&mut dyn Write) -> io::Resul
     attempt().map_err(|source| WriteError::new(file, directory, source))
 }
 
-/// Checks that `file` has a directory and is none itself: for failing before the work rather than after it.
+/// Checks that `file` is not a directory and has one. Call it before long work, to fail then and not at the end.
 ///
 /// # Errors
 /// [`WriteError::NotAFile`] or [`WriteError::NoDirectory`].
@@ -106,7 +106,7 @@ fn directory_of(file: &Path) -> &Path {
     file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Gives a file that is whole and on disk the name `file`, in the same directory, in one step.
+/// Renames a complete file, which is forced to disk already, to `file` in the same directory, in one step.
 ///
 /// # Errors
 /// As [`write()`].
@@ -119,12 +119,12 @@ pub fn publish(whole: &Path, file: &Path) -> Result<(), WriteError> {
 /// Creates `directory` and its parents where they are missing.
 ///
 /// # Errors
-/// [`WriteError::CreateDirectory`].
+/// [`WriteError::CreateDirectory`] if the system refuses.
 pub fn create_directory(directory: &Path) -> Result<(), WriteError> {
     fs::create_dir_all(directory).map_err(|source| WriteError::CreateDirectory { directory: directory.into(), source })
 }
 
-/// A temporary file with the permissions that the user's mask gives to any new file.
+/// A temporary file with the permissions of any new file of the user.
 fn temporary_in(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".sirocco-").suffix(".part");
@@ -133,7 +133,7 @@ fn temporary_in(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
     builder.tempfile_in(directory)
 }
 
-/// A file that replaces another keeps its permissions.
+/// Copies the permissions of the file that is about to be replaced.
 fn keep_permissions(temporary: &File, target: &Path) -> io::Result<()> {
     match fs::metadata(target) {
         Ok(old) => temporary.set_permissions(old.permissions()),
@@ -147,7 +147,7 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Directories cannot be opened for this elsewhere; the rename itself is atomic.
+/// Other systems cannot open a directory for this; the rename itself is atomic.
 #[cfg(not(unix))]
 fn sync_directory(_: &Path) -> io::Result<()> {
     Ok(())
@@ -193,7 +193,7 @@ mod tests {
     /// `/dev/full` refuses every write as a full disk does, through the system's own error code.
     #[cfg(target_os = "linux")]
     #[test]
-    fn the_systems_own_full_disk_is_recognised() {
+    fn the_systems_own_full_disk_is_recognized() {
         let source = File::options().write(true).open("/dev/full").unwrap().write_all(b"x").unwrap_err();
         let error = WriteError::new(Path::new("model"), Path::new("."), source);
         assert!(matches!(error, WriteError::DiskFull(_)), "{error:?}");

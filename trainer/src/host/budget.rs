@@ -1,4 +1,4 @@
-//! How long a run may take, and how it ended.
+//! The limits of a run, and why it ended.
 
 use serde::{Deserialize, Serialize};
 

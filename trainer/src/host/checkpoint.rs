@@ -1,7 +1,7 @@
-//! Checkpoints: a safetensors file with everything a run needs to go on, bit for bit.
+//! Checkpoints: safetensors files with the complete state of a run, from which it goes on to the same bits.
 //!
-//! Numbers are F64 tensors, counters and the run's identity are metadata, and a CRC-32 covers all of it. The file is
-//! written atomically, so a crash leaves the previous checkpoint.
+//! Numbers are F64 tensors; counters and the run's identity are metadata. A CRC-32 covers all of it. The file is written
+//! atomically, so a crash leaves the previous checkpoint.
 
 use crate::host::atomic::{self, WriteError};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -14,10 +14,10 @@ const CHECKSUM: &str = "checkpoint.crc32";
 /// Prefix of a counter's metadata key.
 const COUNTER: &str = "counter.";
 
-/// What a run is: problem, network, optimiser, seed, sampling. A checkpoint continues only the very same run.
+/// What identifies a run: problem, network, optimizer, seed, sampling. Only the same run can resume from a checkpoint.
 pub type Identity = BTreeMap<String, String>;
 
-/// The state of an optimiser, whichever it is.
+/// The state of any training run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Checkpoint {
     /// The run it belongs to.
@@ -31,7 +31,7 @@ pub struct Checkpoint {
 /// Why a checkpoint cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
-    /// There is none.
+    /// The file does not exist.
     #[error("there is no checkpoint `{}`; leave out --resume to start afresh", .0.display())]
     Missing(PathBuf),
     /// The file cannot be read.
@@ -39,18 +39,18 @@ pub enum CheckpointError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// The file is no checkpoint, or not all of it.
+    /// The file is not a checkpoint, or not a complete one.
     #[error("the checkpoint `{}` is damaged ({reason}); delete it and run without --resume", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The defect.
         reason: String,
     },
-    /// The checkpoint is another run's.
+    /// The checkpoint belongs to another run.
     #[error(
         "the checkpoint `{}` has {key} = {theirs}, this run has {ours}; repeat its options or name another --checkpoint",
         .path.display()
@@ -58,7 +58,7 @@ pub enum CheckpointError {
     Mismatch {
         /// The file.
         path: PathBuf,
-        /// What differs.
+        /// The entry that differs.
         key: String,
         /// The checkpoint's value.
         theirs: String,
@@ -74,19 +74,19 @@ pub enum CheckpointError {
 }
 
 impl Checkpoint {
-    /// A tensor of the expected length.
+    /// A tensor of the expected length; `path` is for the error message.
     ///
     /// # Errors
-    /// [`CheckpointError::Damaged`].
+    /// [`CheckpointError::Damaged`] if it is missing or has another length.
     pub fn tensor(&self, path: &Path, name: &str, length: usize) -> Result<&[f64], CheckpointError> {
         let tensor = self.tensors.get(name).filter(|t| t.len() == length);
         tensor.map(Vec::as_slice).ok_or_else(|| damaged(path, format!("`{name}` is not {length} numbers")))
     }
 
-    /// A counter.
+    /// A counter; `path` is for the error message.
     ///
     /// # Errors
-    /// [`CheckpointError::Damaged`].
+    /// [`CheckpointError::Damaged`] if it is missing.
     pub fn counter(&self, path: &Path, name: &str) -> Result<u64, CheckpointError> {
         self.counters.get(name).copied().ok_or_else(|| damaged(path, format!("the counter `{name}` is missing")))
     }
@@ -94,7 +94,7 @@ impl Checkpoint {
     /// Writes the file atomically.
     ///
     /// # Errors
-    /// [`CheckpointError::Write`], or [`CheckpointError::Damaged`] if the content is no safetensors file.
+    /// [`CheckpointError::Write`], or [`CheckpointError::Damaged`] if the content cannot be laid out as safetensors.
     pub fn save(&self, path: &Path) -> Result<(), CheckpointError> {
         let counters = self.counters.iter().map(|(k, v)| (format!("{COUNTER}{k}"), v.to_string()));
         let mut metadata: BTreeMap<String, String> = self.identity.clone().into_iter().chain(counters).collect();
@@ -118,7 +118,7 @@ impl Checkpoint {
     /// Reads the checkpoint of the run `identity`.
     ///
     /// # Errors
-    /// Every [`CheckpointError`] but `Write`.
+    /// [`CheckpointError`] if the file is missing, cannot be read, is damaged, or belongs to another run.
     pub fn load(path: &Path, identity: &Identity) -> Result<Self, CheckpointError> {
         let bytes = std::fs::read(path).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => CheckpointError::Missing(path.into()),
@@ -141,7 +141,7 @@ fn damaged(path: &Path, reason: String) -> CheckpointError {
     CheckpointError::Damaged { path: path.into(), reason }
 }
 
-/// The content of a checkpoint, or what is wrong with it.
+/// The content of a checkpoint, or its defect.
 fn parse(bytes: &[u8]) -> Result<Checkpoint, String> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
     let file = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
@@ -156,7 +156,7 @@ fn parse(bytes: &[u8]) -> Result<Checkpoint, String> {
     for (key, value) in metadata {
         match key.strip_prefix(COUNTER) {
             Some(name) => {
-                let value = value.parse().map_err(|_| format!("the counter `{name}` is no number"))?;
+                let value = value.parse().map_err(|_| format!("the counter `{name}` is not a number"))?;
                 checkpoint.counters.insert(name.into(), value);
             }
             None => _ = checkpoint.identity.insert(key, value),

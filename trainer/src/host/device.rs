@@ -1,8 +1,8 @@
-//! Where tensors live: the CPU, or a CUDA GPU in builds that have one.
+//! The device that computes with tensors: the CPU, or a CUDA GPU in builds with the feature `cuda`.
 
 use candle_core::Device;
 
-/// A choice on the command line.
+/// A device, as the command line names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Choice {
     /// This machine's cores
@@ -15,10 +15,10 @@ pub enum Choice {
 /// Why a device cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
-    /// This build has no CUDA.
+    /// This build cannot use CUDA.
     #[error("this build has no CUDA; use `--device cpu`, or build with `--features cuda` where the CUDA toolkit is")]
     NotBuilt,
-    /// The GPU or its driver refuses.
+    /// The GPU or its driver fails.
     #[error("the GPU cannot be used: {0}; check `nvidia-smi`, or use `--device cpu`")]
     Cuda(candle_core::Error),
 }
@@ -26,7 +26,7 @@ pub enum DeviceError {
 /// Opens the device.
 ///
 /// # Errors
-/// [`DeviceError`]; the CPU is always there.
+/// [`DeviceError`] if there is no GPU, or this build cannot use it. The CPU never fails.
 pub fn open(choice: Choice) -> Result<Device, DeviceError> {
     match choice {
         Choice::Cpu => Ok(Device::Cpu),

@@ -1,8 +1,8 @@
 //! Ctrl-C: the first press asks the work to end, the second ends the process.
 //!
-//! Long work polls an [`Interrupt`] once an iteration and stops there with the best weights it has. A second press
-//! means that this takes too long for the user, and the process exits with status 130 at once; files are written
-//! atomically, so none is left half done.
+//! Long work polls an [`Interrupt`] once per iteration and stops there with the best weights it has. If that takes the
+//! user too long, a second press ends the process at once with status 130. Files are written atomically, so none is left
+//! half written.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -22,7 +22,7 @@ pub struct Interrupt {
 pub struct InstallError(#[from] ctrlc::Error);
 
 impl Interrupt {
-    /// One that only [`Interrupt::press`] sets: for tests, and for use as a library.
+    /// One that only [`Interrupt::press`] sets: for tests, and for programs that use the library.
     pub fn never() -> Self {
         Self::default()
     }
@@ -58,11 +58,6 @@ impl Interrupt {
         self.pressed.swap(true, Ordering::Relaxed)
     }
 
-    /// The flag itself, for optimisers, which ask for nothing more.
-    pub fn flag(&self) -> &AtomicBool {
-        &self.pressed
-    }
-
     /// Whether the work should end at the next iteration.
     pub fn pressed(&self) -> bool {
         self.pressed.load(Ordering::Relaxed)
@@ -79,7 +74,7 @@ mod tests {
         let worker = interrupt.clone();
         assert!(!worker.pressed());
         assert!(!interrupt.press());
-        assert!(worker.pressed() && worker.flag().load(Ordering::Relaxed));
+        assert!(worker.pressed());
         assert!(interrupt.press());
     }
 }

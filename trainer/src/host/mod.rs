@@ -1,5 +1,8 @@
-//! What a run takes from the computer it runs on: files that survive a crash, checkpoints, progress, Ctrl-C, the device
-//! that computes, time, and seeded random numbers.
+//! The services that a run needs from its computer: files that survive a crash, checkpoints, progress, Ctrl-C, a device
+//! for tensors, CPU time, and seeded random numbers. Nothing here knows what is trained.
+//!
+//! Files stack: [`atomic`] replaces a file in one step, [`model_file`] lays out models, [`checkpoint`] the state of a
+//! run; [`session`] writes checkpoints in the course of a run.
 
 pub mod atomic;
 pub mod budget;

@@ -1,7 +1,7 @@
-//! Writing model files: plain safetensors whose metadata stand first, sorted, with the checksum the device verifies.
+//! Model files: plain safetensors whose metadata come first, sorted, with the checksum that the device verifies.
 //!
-//! The `safetensors` library lays out the tensors; it would write metadata in random order, so they are put in here:
-//! the same model gives the same bytes.
+//! The `safetensors` library lays out the tensors. It would write metadata in random order, so the metadata are added
+//! here: the same model always gives the same bytes.
 
 use aligned_vec::{AVec, ConstAlign};
 use safetensors::tensor::{Dtype, TensorView};
@@ -10,13 +10,13 @@ use sirocco::model::{CRC_DIGITS, crc_of};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The bytes of a model file, aligned as the evaluator wants them.
+/// The bytes of a model file, aligned as the evaluator requires.
 pub type ModelBytes = AVec<u8, ConstAlign<8>>;
 
 /// Metadata of a file, sorted by key.
 pub type Metadata = BTreeMap<String, String>;
 
-/// A tensor to be written.
+/// A tensor with its elements.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OwnedTensor {
     /// Name.
@@ -61,7 +61,7 @@ pub enum ModelFileError {
     /// A tensor's bytes do not fit its shape.
     #[error("cannot lay out the tensors: {0}")]
     Layout(#[from] safetensors::SafeTensorError),
-    /// Metadata would need escaping in JSON, which the device's reader does not undo.
+    /// Metadata would need escape sequences in JSON, which the device's reader does not support.
     #[error("metadata `{key}` holds a quotation mark, backslash or control character: {value:?}")]
     Metadata {
         /// The entry's key.
@@ -77,20 +77,20 @@ pub enum ModelFileError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file is no safetensors file, or a truncated one.
+    /// The file is not a safetensors file, or a truncated one.
     #[error("{path} is not a usable model file: {source}; export or copy it again")]
     Foreign {
         /// The file.
         path: PathBuf,
-        /// What the library says.
+        /// The error of the library.
         source: safetensors::SafeTensorError,
     },
-    /// The file is no model, or a damaged one.
+    /// The file is not a model, or a damaged one.
     #[error("{path} is not a usable model file: {source}; export or copy it again")]
     Model {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The defect.
         source: sirocco::error::ModelError,
     },
 }
@@ -98,7 +98,8 @@ pub enum ModelFileError {
 /// Puts a model file together: header with sorted metadata and checksum, then the tensors.
 ///
 /// # Errors
-/// [`ModelFileError::Layout`] or [`ModelFileError::Metadata`].
+/// [`ModelFileError::Layout`] if a tensor does not have the bytes of its shape, [`ModelFileError::Metadata`] if an entry
+/// holds a character that JSON escapes.
 pub fn assemble(tensors: &[OwnedTensor], metadata: &Metadata) -> Result<ModelBytes, ModelFileError> {
     let mut metadata = metadata.clone();
     metadata.insert(Key::Crc32.key().into(), "0".repeat(CRC_DIGITS));
@@ -129,10 +130,10 @@ pub fn assemble(tensors: &[OwnedTensor], metadata: &Metadata) -> Result<ModelByt
     Ok(file)
 }
 
-/// The tensors of a file, whatever their types, as the `safetensors` library reads them.
+/// The tensors of a file, of any type, as the `safetensors` library reads them.
 ///
 /// # Errors
-/// [`ModelFileError::Layout`] if it cannot.
+/// [`ModelFileError::Layout`] if it is not a safetensors file.
 pub fn tensors_of(file: &[u8]) -> Result<Vec<OwnedTensor>, ModelFileError> {
     let library = safetensors::SafeTensors::deserialize(file)?;
     let own = |(name, view): (&str, TensorView<'_>)| OwnedTensor {
@@ -144,8 +145,8 @@ pub fn tensors_of(file: &[u8]) -> Result<Vec<OwnedTensor>, ModelFileError> {
     Ok(library.iter().map(own).collect())
 }
 
-/// A file of any size as the `safetensors` library reads it, its checksum verified: for files that only the workstation
-/// uses, which the device's limits on names and tensors do not bind.
+/// A file of any size as the `safetensors` library reads it, with its checksum verified. It is for files that only the
+/// workstation uses, for which the device's limits on names and tensors do not hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Contents {
     /// Metadata, without the checksum.
@@ -158,7 +159,7 @@ impl Contents {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`ModelFileError::Read`], [`ModelFileError::Foreign`] if it is no safetensors file, [`ModelFileError::Model`] if
+    /// [`ModelFileError::Read`], [`ModelFileError::Foreign`] if it is not a safetensors file, [`ModelFileError::Model`] if
     /// its checksum is missing or wrong.
     pub fn read(path: &Path) -> Result<Self, ModelFileError> {
         let bytes = read(path)?;
@@ -182,14 +183,14 @@ impl Contents {
         Ok(Contents { metadata, tensors })
     }
 
-    /// The elements of a tensor, if it is there and holds 32-bit floats.
+    /// The elements of a tensor, if it exists and holds 32-bit floats.
     pub fn f32(&self, name: &str) -> Option<Vec<f32>> {
         let tensor = self.tensors.get(name).filter(|t| t.dtype == Dtype::F32)?;
         Some(tensor.bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
     }
 }
 
-/// Header text and data of a file that `safetensors` has just written.
+/// Header text and data of a file that the `safetensors` library has written.
 fn split_header(file: &[u8]) -> (&str, &[u8]) {
     let length = u64::from_le_bytes(file[..8].try_into().expect("eight bytes")) as usize;
     (std::str::from_utf8(&file[8..8 + length]).expect("a JSON header"), &file[8 + length..])
@@ -198,7 +199,7 @@ fn split_header(file: &[u8]) -> (&str, &[u8]) {
 /// Reads a file into memory, aligned for the evaluator.
 ///
 /// # Errors
-/// [`ModelFileError::Read`].
+/// [`ModelFileError::Read`] if the system cannot read it.
 pub fn read(path: &Path) -> Result<ModelBytes, ModelFileError> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(AVec::from_slice(8, &bytes)),

@@ -1,7 +1,6 @@
-//! Progress on stderr: loss and time left, for budgets in iterations, seconds, or both.
+//! Progress on stderr: the loss and the time left, for budgets in iterations, seconds, or both.
 //!
-//! Drawn only on a terminal and never with `--quiet`; standard output stays free for results. `NO_COLOR` is
-//! respected.
+//! It is drawn only on a terminal and never with `--quiet`; stdout stays free for results. `NO_COLOR` is respected.
 
 use crate::host::budget::Budget;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -13,13 +12,13 @@ use std::time::{Duration, Instant};
 /// Whether progress may be drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verbosity {
-    /// On a terminal.
+    /// Yes, if stderr is a terminal.
     Normal,
-    /// Never (`--quiet`).
+    /// No (`--quiet`).
     Quiet,
 }
 
-/// A progress bar with the loss, which draws nothing where nobody watches.
+/// A progress bar. It is removed when it goes out of scope.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
@@ -29,7 +28,7 @@ pub struct Progress {
     done: AtomicUsize,
 }
 
-/// Steps of the bar: it moves by the share of the budget, in whichever unit runs out first.
+/// Positions of the bar. It shows the share of the budget that is spent, in the unit that runs out first.
 const STEPS: u64 = 1000;
 /// Shortest time between two drawings.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -47,10 +46,10 @@ impl Progress {
         Self::on(ProgressDrawTarget::hidden(), "", budget, false)
     }
 
-    fn on(target: ProgressDrawTarget, what: &str, budget: Budget, colour: bool) -> Self {
+    fn on(target: ProgressDrawTarget, what: &str, budget: Budget, color: bool) -> Self {
         let bar = ProgressBar::with_draw_target(Some(STEPS), target);
         // The templates are constants of this file; an unreadable one would only fall back to the plain bar.
-        if let Ok(style) = ProgressStyle::with_template(template(colour)) {
+        if let Ok(style) = ProgressStyle::with_template(template(color)) {
             bar.set_style(style.progress_chars("━╸─"));
         }
         bar.set_prefix(what.to_owned());
@@ -103,15 +102,15 @@ impl Drop for Progress {
     }
 }
 
-fn template(colour: bool) -> &'static str {
-    if colour {
+fn template(color: bool) -> &'static str {
+    if color {
         "{prefix:.bold} {bar:32.cyan/black.bright} {percent:>3}%  {msg}"
     } else {
         "{prefix} {bar:32} {percent:>3}%  {msg}"
     }
 }
 
-/// Time left at the present pace; `None` before there is a pace.
+/// Time left at the present pace; `None` at the very beginning.
 fn left(used: f64, elapsed: Duration) -> Option<Duration> {
     (used > 1e-3).then(|| elapsed.mul_f64((1.0 - used) / used))
 }

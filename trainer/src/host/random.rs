@@ -1,11 +1,11 @@
-//! Random numbers that depend on nothing but their seed: the state is one counter, so resuming needs no history.
+//! Random numbers that depend on their seed alone. The state is one counter, so a resumed run needs no history.
 
 /// SplitMix64 (Steele, Lea, Flood 2014): 64 bits of state, passes BigCrush, and any seed is a good seed.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 
 impl Random {
-    /// A stream of its own for every (`seed`, `purpose`, `round`).
+    /// The stream of (`seed`, `purpose`, `round`): each triple has its own.
     pub fn new(seed: u64, purpose: Purpose, round: u64) -> Self {
         let mut random = Random(seed);
         for word in [purpose as u64, round] {
@@ -35,7 +35,7 @@ impl Random {
     }
 }
 
-/// What a stream is for. Streams of different purposes are independent.
+/// The purpose of a stream. Streams of different purposes are independent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// First weights of a network.

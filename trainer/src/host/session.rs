@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// Shortest time between two checkpoints.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// What accompanies a training run from its first iteration to its last.
+/// The companions of a training run, from its first iteration to its last.
 #[derive(Debug)]
 pub struct Session {
     /// The progress bar.

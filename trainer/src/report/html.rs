@@ -1,5 +1,5 @@
-//! One self-contained HTML page: no script, no font, no image, no link to fetch. It reads well in light and dark
-//! mode, on paper, and in ten years.
+//! One self-contained HTML page, without scripts and without fonts, images or styles to fetch. It is legible in light and
+//! dark mode, on paper, and without the program that made it.
 
 use super::ReportError;
 use serde::{Deserialize, Serialize};
@@ -12,28 +12,28 @@ use std::path::Path;
 pub struct Page {
     /// Title of the page and its first heading.
     pub title: String,
-    /// What the reader looks at, in a sentence or two.
+    /// What the page shows, in a sentence or two.
     pub lead: String,
-    /// The few figures that matter most.
+    /// The most important figures.
     pub highlights: Vec<Highlight>,
-    /// Where the results come from: preset, seed, version, checksums.
+    /// The origin of the results: preset, seed, version, checksums.
     pub provenance: Vec<(String, String)>,
-    /// The rest, in order.
+    /// The sections, in order.
     pub sections: Vec<Section>,
 }
 
 /// A figure in large type.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Highlight {
-    /// What it is.
+    /// Name of the figure.
     pub name: String,
-    /// The figure, ready to read.
+    /// The figure itself, as text.
     pub value: String,
     /// How it was measured, in a few words.
     pub note: String,
 }
 
-/// A heading with what follows it.
+/// A heading and its content.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Section {
     /// The heading.
@@ -47,7 +47,7 @@ pub struct Section {
 pub enum Block {
     /// A paragraph.
     Prose(String),
-    /// A paragraph set apart: a limit, a caution.
+    /// A paragraph that is set apart, for a limit or a caution.
     Note(String),
     /// Images side by side where the window is wide enough.
     Figures(Vec<Image>),
@@ -58,7 +58,7 @@ pub enum Block {
 /// An image with its caption.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Image {
-    /// SVG text, as [`super::plot::Figure::svg`] draws it. It goes into the page as it is.
+    /// SVG text, as [`super::plot::Figure::svg`] draws it. It is not escaped.
     pub svg: String,
     /// What it shows.
     pub caption: String,
@@ -71,7 +71,7 @@ pub struct Table {
     pub caption: String,
     /// Column heads.
     pub header: Vec<String>,
-    /// Rows; cells that read as numbers are set right.
+    /// Rows; columns of numbers are aligned to the right.
     pub rows: Vec<Vec<String>>,
 }
 

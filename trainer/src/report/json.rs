@@ -7,7 +7,7 @@ use std::path::Path;
 /// Writes `value` as indented JSON, atomically.
 ///
 /// # Errors
-/// [`ReportError::Json`] for a value that has no JSON form, [`ReportError::Write`] if the file cannot be written.
+/// [`ReportError::Json`] for a value that JSON cannot express, [`ReportError::Write`] if the file cannot be written.
 pub fn write<T: Serialize + ?Sized>(file: &Path, value: &T) -> Result<(), ReportError> {
     let mut text =
         serde_json::to_vec_pretty(value).map_err(|source| ReportError::Json { file: file.into(), source })?;

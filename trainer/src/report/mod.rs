@@ -1,7 +1,7 @@
-//! What a run leaves for its reader: plots, one self-contained HTML page, CSV tables and JSON.
+//! Results for readers: plots, one self-contained HTML page, CSV tables and JSON.
 //!
-//! Nothing here knows how a network is trained. [`crate::bundle::report`] turns an evaluator and a reference (two closures) into a
-//! section of the page; the rest draws and writes plain data.
+//! Nothing here knows how a network is trained: this draws and writes plain data. [`crate::bundle::report`] makes the
+//! section of a page that shows a bundle.
 
 pub mod csv;
 pub mod html;
@@ -15,20 +15,20 @@ pub enum ReportError {
     /// A file could not be written.
     #[error(transparent)]
     Write(#[from] crate::host::atomic::WriteError),
-    /// A contact sheet has no PNG form.
+    /// A contact sheet cannot be encoded as PNG.
     #[error("cannot draw the sheet `{title}`: {source}; give it at least one image")]
     Png {
         /// The sheet's title.
         title: String,
-        /// What the encoder said.
+        /// The error of the encoder.
         source: png::EncodingError,
     },
-    /// A value has no JSON form.
+    /// A value cannot be expressed in JSON.
     #[error("cannot express the results of `{file}` as JSON: {source}; report this as a defect")]
     Json {
-        /// The file that was to be written.
+        /// The file that was not written.
         file: std::path::PathBuf,
-        /// What serde_json said.
+        /// The error of serde_json.
         source: serde_json::Error,
     },
     /// No query had both an answer and a reference.
@@ -36,7 +36,7 @@ pub enum ReportError {
     NothingToShow(&'static str),
 }
 
-/// A number for people: four significant digits, as `0.0213` or `3.1e-5`.
+/// A number for readers, with three or four significant digits, such as `0.0213` or `3.10e-5`.
 pub fn figure(value: f64) -> String {
     if value == 0.0 {
         "0".to_owned()
