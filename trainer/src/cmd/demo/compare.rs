@@ -86,7 +86,7 @@ pub fn section(rows: &[Row]) -> Section {
     };
     let mut blocks = vec![Block::Prose(advice(rows)), Block::Table(table), Block::Note(NOTE.to_owned())];
     if cfg!(debug_assertions) {
-        blocks.push(Block::Note(UNOPTIMISED.to_owned()));
+        blocks.push(Block::Note(UNOPTIMIZED.to_owned()));
     }
     Section { heading: "Beside Runge-Kutta".to_owned(), blocks }
 }
@@ -115,7 +115,7 @@ const NOTE: &str = "Runge-Kutta needs no training and has no box to leave. The n
     runs in integers on chips without floating point, gives exact derivatives for calibration, and is one file format \
     for any trained system. Times on a microcontroller differ from those here.";
 
-const UNOPTIMISED: &str = "This is a development build, which compiles the evaluator without optimisation: compare \
+const UNOPTIMIZED: &str = "This is a development build, which compiles the evaluator without optimization: compare \
     times in a release build only.";
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! The image part of the demo: digits of one hand, labels of few digits of another, an integer network for a board.
+//! The image part of the demo: trains on digits of one handwriting, adapts to another by few labels, and writes an integer
+//! network for a board.
 //!
-//! On the digits inside the program, so it needs no download: 800 of MNIST to begin with, 500 of USPS that may be
-//! labelled, 400 of USPS to be measured on. Too few for a claim about MNIST and USPS.
+//! It uses the digits that are part of this program, so it needs no download: 800 of MNIST to start from, 500 of USPS that
+//! may be labeled, 400 of USPS to measure on. They are too few for a statement about MNIST and USPS.
 
 use super::work::{Part, Setting};
 use crate::cmd::error::Error;
@@ -30,11 +31,11 @@ const PRETRAINING: usize = 250;
 const STEPS: usize = 150;
 /// Seeds of every arm.
 const SEEDS: u64 = 5;
-/// Digits of the target that are held out of the pool.
+/// Digits of the target that are held out for validation.
 const VALIDATION: usize = 100;
-/// Shares of the pool that are labelled.
+/// Shares of the pool that are labeled.
 const FRACTIONS: [f64; 2] = [0.1, 0.25];
-/// The share and the rounds of the network that is exported: fixed beforehand, not by what came out best.
+/// Share and rounds of the network that is exported. They are fixed beforehand, not chosen by the result.
 const EXPORTED: f64 = 0.25;
 const ROUNDS: usize = 4;
 /// Steps between two points of a learning curve.
@@ -101,7 +102,7 @@ pub fn run(setting: &Setting<'_>) -> Result<Part<Results>, Error> {
     let source = sources.first().ok_or_else(|| Error::Usage("no seed was run".into()))?;
     let arm = in_rounds(EXPORTED)?;
     let adapted = adapted(setting, source, &material, &arm)?;
-    let exported = quantised(&adapted, &material, &arm)?;
+    let exported = quantized(&adapted, &material, &arm)?;
     let file = setting.out.join("digits.safetensors");
     crate::host::atomic::write(&file, &exported.bytes)?;
 
@@ -148,7 +149,7 @@ fn material() -> Result<Material, Error> {
     })
 }
 
-/// Margin in rounds, opened by a diverse one: the default we recommend.
+/// Margin in rounds, the first of them by diversity: the recommended default.
 fn in_rounds(fraction: f64) -> Result<Arm, UnknownCriterion> {
     Ok(Arm::once(select::find("margin")?, fraction, STEPS).in_rounds(ROUNDS).opened_by(select::find("badge")?))
 }
@@ -193,7 +194,7 @@ fn adapted(setting: &Setting<'_>, source: &Network, material: &Material, arm: &A
 }
 
 /// The network in 8-bit integers. Ranges come from the digits that were chosen; the test digits only measure.
-fn quantised(adapted: &Adapted, material: &Material, arm: &Arm) -> Result<ExportedImage, Error> {
+fn quantized(adapted: &Adapted, material: &Material, arm: &Arm) -> Result<ExportedImage, Error> {
     let classes: Vec<String> = (0..material.pool.classes).map(|class| class.to_string()).collect();
     let folded = adapted.network.fold(&classes)?;
     let chosen = material.pool.select(&adapted.subset);
@@ -208,10 +209,10 @@ fn quantised(adapted: &Adapted, material: &Material, arm: &Arm) -> Result<Export
     ];
     let provenance: Metadata = entries.map(|(k, v)| (k.to_string(), v)).into();
     let options = Options { provenance, ..Options::default() };
-    Ok(export(&folded, labelled(&chosen), labelled(&material.test), &options)?)
+    Ok(export(&folded, labeled(&chosen), labeled(&material.test), &options)?)
 }
 
-fn labelled(images: &Images) -> Labelled<'_> {
+fn labeled(images: &Images) -> Labelled<'_> {
     Labelled { pixels: &images.pixels, labels: &images.labels }
 }
 
@@ -237,7 +238,7 @@ fn introduction(material: &Material) -> String {
     )
 }
 
-/// Does choosing pay? From the numbers, whichever way they fall.
+/// States whether choosing pays, by the numbers.
 fn verdict(selection: &[Selection]) -> String {
     let chosen = selection.iter().filter(|s| s.fraction < 1.0 && s.arm.contains("rounds"));
     let each = chosen.map(|s| {

@@ -1,4 +1,4 @@
-//! The trained bundle goes to a moved box, beside a fresh one with the same budget.
+//! The transfer part of the demo: takes the trained bundle to a shifted box, and trains a fresh one there to compare.
 
 use super::work::{Part, Setting, Trained, export};
 use crate::bundle::loss;
@@ -22,9 +22,9 @@ use std::path::PathBuf;
 
 /// Iterations of both.
 const ITERATIONS: usize = 10;
-/// How far the run from scratch goes on, to see when it arrives.
+/// Iterations of the run from random weights: enough to see when it catches up.
 const FURTHER: usize = 120;
-/// First damping: trusted weights, and random ones.
+/// First damping of trained weights, and of random ones.
 const TRUSTED: f64 = 1e-4;
 const RANDOM: f64 = 1.0;
 

@@ -1,4 +1,4 @@
-//! What the parts of the demo share: where they write, what they leave, and the network they start from.
+//! The common ground of the parts of the demo: their settings, their results, and the network they start from.
 
 use crate::bundle::evaluate::QUERIES;
 use crate::bundle::export::{Candidate, Exported};
@@ -21,7 +21,7 @@ use std::path::Path;
 /// Iterations of Levenberg-Marquardt: as many as two cores finish in half a minute.
 const ITERATIONS: usize = 500;
 
-/// What every part of the demo needs.
+/// The settings of the demo.
 pub struct Setting<'a> {
     pub out: &'a Path,
     pub seed: u64,
@@ -29,7 +29,7 @@ pub struct Setting<'a> {
     pub interrupt: Interrupt,
 }
 
-/// What a part of the demo leaves behind.
+/// The results of a part of the demo, and what the report shows of them.
 pub struct Part<T> {
     pub results: T,
     pub highlights: Vec<Highlight>,
