@@ -1,11 +1,12 @@
-//! Few numbers for many: medians, spread, rank correlation.
+//! Summary statistics: quantiles, mean, standard deviation, rank correlation. The only definition of each.
 
-/// The middle of the values, between the two middle ones of an even number; NaN of none.
+/// The median: of an even number of values, the mean of the two in the middle; NaN if there are none.
 pub fn median(values: &[f64]) -> f64 {
     quantile(values, 0.5)
 }
 
-/// The value that this share of the others stays below, interpolated; NaN of none.
+/// The quantile of `share` (0 is the smallest value, 1 the largest), by linear interpolation between neighboring order
+/// statistics (type 7 of Hyndman and Fan, the default of R and NumPy); NaN if there are no values.
 pub fn quantile(values: &[f64], share: f64) -> f64 {
     let sorted = sorted(values);
     let at = share.clamp(0.0, 1.0) * sorted.len().saturating_sub(1) as f64;
@@ -16,12 +17,12 @@ pub fn quantile(values: &[f64], share: f64) -> f64 {
     }
 }
 
-/// Mean; NaN of none.
+/// The arithmetic mean; NaN if there are no values.
 pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// Standard deviation of a sample (n - 1); zero for fewer than two values.
+/// The standard deviation of a sample (n - 1 in the denominator); zero for fewer than two values.
 pub fn deviation(values: &[f64]) -> f64 {
     if values.len() < 2 {
         return 0.0;
@@ -30,7 +31,7 @@ pub fn deviation(values: &[f64]) -> f64 {
     (values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (values.len() - 1) as f64).sqrt()
 }
 
-/// Spearman's rank correlation of two columns, in [-1, 1]; NaN where one of them is constant.
+/// Spearman's rank correlation of two columns, in [-1, 1]; NaN if one of them is constant.
 pub fn rank_correlation(a: &[f64], b: &[f64]) -> f64 {
     let (a, b) = (ranks(a), ranks(b));
     let (ma, mb) = (mean(&a), mean(&b));
@@ -66,12 +67,13 @@ mod tests {
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
         assert!(median(&[]).is_nan());
         assert_eq!((quantile(&[0.0, 10.0], 0.25), quantile(&[5.0], 0.9)), (2.5, 5.0));
+        assert_eq!((quantile(&[3.0, 1.0, 2.0], 0.0), quantile(&[3.0, 1.0, 2.0], 1.0)), (1.0, 3.0));
         assert!((deviation(&[1.0, 2.0, 3.0, 4.0]) - (5.0f64 / 3.0).sqrt()).abs() < 1e-15);
         assert_eq!(deviation(&[7.0]), 0.0);
     }
 
     #[test]
-    fn ranks_know_order_not_size() {
+    fn rank_correlation_depends_on_order_alone() {
         let x = [1.0, 2.0, 3.0, 4.0];
         assert!((rank_correlation(&x, &[0.1, 10.0, 1e3, 1e9]) - 1.0).abs() < 1e-15);
         assert!((rank_correlation(&x, &[4.0, 3.0, 2.0, 1.0]) + 1.0).abs() < 1e-15);
