@@ -2,8 +2,7 @@
 
 use crate::host::interrupt::EXIT_STATUS;
 use crate::image::training::TrainingError;
-use crate::study::bundle::StudyError;
-use crate::study::image::ImageStudyError;
+use crate::study::StudyError;
 
 /// The failure of a command. Those of the library are passed on as they are.
 #[derive(Debug, thiserror::Error)]
@@ -61,8 +60,6 @@ pub enum Error {
     #[error(transparent)]
     Study(StudyError),
     #[error(transparent)]
-    ImageStudy(ImageStudyError),
-    #[error(transparent)]
     Training(TrainingError),
     #[error(transparent)]
     Write(#[from] crate::host::atomic::WriteError),
@@ -79,15 +76,6 @@ impl From<StudyError> for Error {
         match error {
             StudyError::Interrupted => Error::Interrupted,
             other => Error::Study(other),
-        }
-    }
-}
-
-impl From<ImageStudyError> for Error {
-    fn from(error: ImageStudyError) -> Self {
-        match error {
-            ImageStudyError::Training(error) => error.into(),
-            other => Error::ImageStudy(other),
         }
     }
 }

@@ -50,6 +50,12 @@ impl AsRef<[u8]> for Cell {
     }
 }
 
+/// The cells of a row from values of any type that a [`Cell`] can be made of.
+macro_rules! cells {
+    ($($value:expr),* $(,)?) => { [$($crate::report::csv::Cell::from($value)),*] };
+}
+pub(crate) use cells;
+
 /// A table with named columns, built row by row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {

@@ -1,13 +1,12 @@
-//! What a study found: sentences, tables and plots, as files and as a section of the report.
+//! What a study found: prose and tables for readers, plots, tables and figures for machines.
 
+use super::{StudyError, prose};
 use crate::host::atomic;
 use crate::report::csv;
-use crate::report::html::{self, Block, Image, Section};
+use crate::report::html::{Block, Image, Section};
 use crate::report::plot::Figure;
 use crate::report::{ReportError, json};
-use crate::study::bundle::Study;
-use crate::study::bundle::bench::Cost;
-use crate::study::bundle::setting::Setting;
+use minijinja::{Value, context};
 use serde::Serialize;
 use std::path::Path;
 
@@ -15,18 +14,14 @@ use std::path::Path;
 const SECTION: &str = "section.json";
 
 /// What a study found.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Findings {
-    /// What was done, for the reader of the report.
-    pub about: String,
-    /// What is seen, computed from the figures.
-    pub seen: Vec<String>,
-    /// Tables for readers.
-    pub summary: Vec<html::Table>,
-    /// Rows of plots: name of the file, plot, caption.
+    /// Prose, findings and tables for readers, in their order.
+    pub blocks: Vec<Block>,
+    /// Plots for readers, row by row.
     pub plots: Vec<Vec<Plot>>,
-    /// Tables for machines: name of the file, table.
-    pub tables: Vec<(String, csv::Table)>,
+    /// Tables for machines: name of the file without its ending, table.
+    pub tables: Vec<(&'static str, csv::Table)>,
     /// The figures that matter, for scripts.
     pub figures: serde_json::Value,
 }
@@ -49,59 +44,69 @@ impl Plot {
     }
 }
 
-/// `results.json` of a study.
-#[derive(Serialize)]
-struct Results<'a> {
-    study: &'a str,
-    seen: &'a [String],
-    figures: &'a serde_json::Value,
-    effort: &'a str,
-    seeds: &'a [u64],
-    cost: Cost,
-    software: &'a str,
-}
-
 impl Findings {
-    /// Writes plots, tables, `results.json` and the report's section into the study's folder.
+    /// The figures of a study, with the prose that `template` makes of them and of `more` values; see [`prose`].
     ///
     /// # Errors
-    /// A plot that cannot be drawn, a file that cannot be written.
-    pub fn write(&self, study: &Study, setting: &Setting, cost: Cost, folder: &Path) -> Result<(), ReportError> {
-        let mut blocks = vec![Block::Prose(self.about.clone())];
-        blocks.extend(self.seen.iter().cloned().map(Block::Note));
-        blocks.extend(self.summary.iter().cloned().map(Block::Table));
+    /// [`StudyError::Prose`] if the template names a value that is missing.
+    pub fn new(template: &str, figures: Value, more: Value) -> Result<Self, StudyError> {
+        let (plots, tables) = (Vec::new(), Vec::new());
+        let json = serde_json::json!(figures);
+        Ok(Findings { blocks: prose::blocks(template, context! { ..figures, ..more })?, plots, tables, figures: json })
+    }
+
+    /// The findings in words.
+    pub fn seen(&self) -> Vec<&str> {
+        let notes =
+            self.blocks.iter().filter_map(|b| if let Block::Note(text) = b { Some(text.as_str()) } else { None });
+        notes.collect()
+    }
+
+    /// The study's section of the report.
+    ///
+    /// # Errors
+    /// [`ReportError::Plot`] if a plot cannot be drawn.
+    pub fn section(&self, heading: &str) -> Result<Section, ReportError> {
+        let mut blocks = self.blocks.clone();
         for row in &self.plots {
-            let mut images = Vec::new();
-            for Plot { name, figure, caption } in row {
-                let svg = figure.svg();
-                atomic::write(&folder.join(format!("{name}.svg")), svg.as_bytes())?;
-                images.push(Image { svg, caption: caption.clone() });
-            }
-            blocks.push(Block::Figures(images));
+            let image = |plot: &Plot| Ok(Image { svg: plot.figure.svg(), caption: plot.caption.clone() });
+            blocks.push(Block::Figures(row.iter().map(image).collect::<Result<_, ReportError>>()?));
         }
-        for (name, table) in &self.tables {
-            table.write(&folder.join(format!("{name}.csv")))?;
+        Ok(Section { heading: heading.to_owned(), blocks })
+    }
+
+    /// Writes the tables for machines into `folder`.
+    ///
+    /// # Errors
+    /// [`ReportError::Write`] if a file cannot be written.
+    pub fn write_tables(&self, folder: &Path) -> Result<(), ReportError> {
+        self.tables.iter().try_for_each(|(name, table)| table.write(&folder.join(format!("{name}.csv"))))
+    }
+
+    /// Writes tables, plots, `results` and the section of the report, which ends with `provenance`, into `folder`.
+    ///
+    /// # Errors
+    /// [`ReportError`] if a plot cannot be drawn or a file cannot be written.
+    pub fn write(
+        &self,
+        folder: &Path,
+        heading: &str,
+        provenance: String,
+        results: &impl Serialize,
+    ) -> Result<(), ReportError> {
+        self.write_tables(folder)?;
+        let mut section = self.section(heading)?;
+        let images = section.blocks.iter().filter_map(|b| if let Block::Figures(row) = b { Some(row) } else { None });
+        for (plot, image) in self.plots.iter().flatten().zip(images.flatten()) {
+            atomic::write(&folder.join(format!("{}.svg", plot.name)), image.svg.as_bytes())?;
         }
-        blocks.push(Block::Prose(provenance(study, setting, cost)));
-        json::write(&folder.join(SECTION), &Section { heading: study.what.to_owned(), blocks })?;
-        let software = concat!("sirocco-trainer ", env!("CARGO_PKG_VERSION"));
-        let (effort, seeds) = (setting.effort.name, setting.seeds.as_slice());
-        let results =
-            Results { study: study.name, seen: &self.seen, figures: &self.figures, effort, seeds, cost, software };
-        json::write(&folder.join("results.json"), &results)
+        section.blocks.push(Block::Prose(provenance));
+        json::write(&folder.join(SECTION), &section)?;
+        json::write(&folder.join("results.json"), results)
     }
 }
 
-fn provenance(study: &Study, setting: &Setting, cost: Cost) -> String {
-    let seeds = setting.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
-    format!(
-        "Effort {}, seeds {seeds}. {} training runs, {:.0} CPU seconds with their measurements (shared with other \
-         studies where they need the same networks). Numbers: {}/*.csv, {}/results.json.",
-        setting.effort.name, cost.pieces, cost.cpu_seconds, study.name, study.name
-    )
-}
-
-/// The section a study left in its folder, if it did.
+/// The section that a study left in its folder, if it did.
 pub fn section(folder: &Path) -> Option<Section> {
     serde_json::from_slice(&std::fs::read(folder.join(SECTION)).ok()?).ok()
 }

@@ -10,10 +10,11 @@ use crate::cmd::output::Output;
 use crate::host::interrupt::Interrupt;
 use crate::host::{self, clock};
 use crate::report::html::{Highlight, Page};
-use crate::study::bundle::bench::{Bench, Cost};
+use crate::study::bundle::bench::Bench;
 use crate::study::bundle::setting::{Effort, Setting};
-use crate::study::bundle::{self as study, Study, StudyError};
-use crate::study::findings;
+use crate::study::bundle::{self as study, Study};
+use crate::study::pieces::Cost;
+use crate::study::{StudyError, findings};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use serde::Serialize;
 use sirocco::ode::Ode;
@@ -83,7 +84,7 @@ fn names() -> PossibleValuesParser {
     PossibleValuesParser::new(values.chain([every]))
 }
 
-/// One study's part of what is printed.
+/// What is printed of one study.
 #[derive(Debug, Serialize)]
 struct Done {
     study: &'static str,
@@ -139,11 +140,24 @@ impl Arguments {
         interrupt: &Interrupt,
         output: Output,
     ) -> Result<Done, StudyError> {
-        let mut bench = Bench::new(setting, study.name, &self.out, interrupt.clone(), output.verbosity())?;
-        let found = (study.run)(&mut bench)?;
-        found.write(study, setting, bench.cost(), &bench.folder)?;
-        let folder = bench.folder.clone();
-        Ok(Done { study: study.name, cost: bench.cost(), seen: found.seen, figures: found.figures, folder })
+        let bench = Bench::new(setting, study.name, &self.out, interrupt.clone(), output.verbosity())?;
+        let found = (study.answer)(&bench)?;
+        let (effort, cost) = (setting.effort.name, bench.pieces.cost());
+        let seeds = setting.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+        let provenance = format!(
+            "Effort {effort}, seeds {seeds}. {} training runs, {:.0} CPU seconds with their measurements (shared with other \
+             studies where they need the same networks). Numbers: {name}/*.csv, {name}/results.json.",
+            cost.pieces,
+            cost.cpu_seconds,
+            name = study.name,
+        );
+        let results = serde_json::json!({
+            "study": study.name, "seen": found.seen(), "figures": found.figures, "effort": effort,
+            "seeds": setting.seeds, "cost": cost, "software": host::SOFTWARE,
+        });
+        found.write(&bench.folder, study.what, provenance, &results)?;
+        let seen = found.seen().into_iter().map(str::to_owned).collect();
+        Ok(Done { study: study.name, cost, seen, figures: found.figures, folder: bench.folder })
     }
 
     /// The options, checked against one another.
@@ -182,7 +196,7 @@ impl Arguments {
         })
     }
 
-    /// The report: every study that has left its section in the folder.
+    /// The report on all studies that have left a section in the folder.
     fn page(&self, setting: &Setting) -> Page {
         let sections: Vec<_> = study::ALL.iter().filter_map(|s| findings::section(&self.out.join(s.name))).collect();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -211,7 +225,7 @@ impl Arguments {
     }
 }
 
-/// A problem from `name=value,...`: every quantity of the system but time.
+/// The problem that `name=value,...` states: every quantity of the system except time.
 fn query(ode: Ode, text: &str) -> Result<Query, Error> {
     let names: Vec<_> = ode.quantity_names().skip(1).collect();
     let all = names.join(", ");

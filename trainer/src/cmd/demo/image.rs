@@ -16,9 +16,10 @@ use crate::image::select::{self, UnknownCriterion};
 use crate::image::training::Settings;
 use crate::report::html::{Block, Highlight, Section};
 use crate::statistics::{deviation, mean};
-use crate::study::image::findings::Findings;
+use crate::study::image::RANDOM;
+use crate::study::image::findings::{Figures, Row};
 use crate::study::image::work::{Finished, Material, Work};
-use crate::study::image::{RANDOM, Row};
+use crate::study::pieces::Pieces;
 use candle_core::Device;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -96,8 +97,8 @@ pub fn run(setting: &Setting<'_>) -> Result<Part<Results>, Error> {
     let start = Instant::now();
     let material = material()?;
     let (Finished { before, sources, outcomes }, parameters) = study(setting, &material)?;
-    let findings = Findings::new(before, &outcomes, RANDOM);
-    findings.csv().write(&setting.out.join("digits.csv"))?;
+    let figures = Figures::new(before, &outcomes, RANDOM);
+    figures.table().write(&setting.out.join("digits.csv"))?;
 
     let source = sources.first().ok_or_else(|| Error::Usage("no seed was run".into()))?;
     let arm = in_rounds(EXPORTED)?;
@@ -106,7 +107,7 @@ pub fn run(setting: &Setting<'_>) -> Result<Part<Results>, Error> {
     let file = setting.out.join("digits.safetensors");
     crate::host::atomic::write(&file, &exported.bytes)?;
 
-    let targets: Vec<f64> = findings.before.iter().map(|b| b.target).collect();
+    let targets: Vec<f64> = figures.before.iter().map(|b| b.target).collect();
     let results = Results {
         accuracy: 100.0 * exported.accuracy,
         accuracy_f32: 100.0 * exported.accuracy_before,
@@ -114,13 +115,13 @@ pub fn run(setting: &Setting<'_>) -> Result<Part<Results>, Error> {
         bytes: exported.bytes.len(),
         arena: exported.arena,
         macs: exported.macs,
-        selection: findings.rows.iter().map(Selection::of).collect(),
+        selection: figures.rows.iter().map(Selection::of).collect(),
         seeds: SEEDS,
         steps: STEPS,
         seconds: start.elapsed().as_secs_f64(),
         file,
     };
-    let mut section = findings.section("Which digits are worth a label", &outcomes)?;
+    let mut section = figures.findings(&outcomes)?.section("Which digits are worth a label")?;
     section.blocks.splice(0..0, [introduction(&material), verdict(&results.selection)].map(Block::Prose));
     section.blocks.push(Block::Note(LIMITS.to_owned()));
     let flashed = Section { heading: "The digits' file".to_owned(), blocks: vec![Block::Prose(file_text(&results))] };
@@ -176,14 +177,10 @@ fn study(setting: &Setting<'_>, material: &Material) -> Result<(Finished, usize)
         arms: &arms,
         seeds: 0..SEEDS,
         curve_every: CURVE_EVERY,
-        pieces: None,
-        threads: rayon::current_num_threads(),
+        pieces: Pieces::not_kept("choosing digits", Some(rayon::current_num_threads()), setting.output.verbosity()),
         device: Device::Cpu,
     };
-    let bar = setting.output.bar("choosing digits", arms.len() * SEEDS as usize);
-    let finished = work.run(&setting.interrupt, |done, total| {
-        bar.advance(done as f64 / total as f64, &format!("{done} of {total}"));
-    })?;
+    let finished = work.run(&setting.interrupt)?;
     Ok((finished, crate::image::net::plan::Plan::new(&architecture)?.parameters()))
 }
 

@@ -11,11 +11,12 @@ use crate::host::{self, atomic};
 use crate::image::adaptation::Arm;
 use crate::image::net::architecture::preset;
 use crate::image::select;
-use crate::report::html::{Highlight, Page};
-use crate::report::{csv::Table, json};
-use crate::study::image::findings::Findings;
-use crate::study::image::work::{Finished, Material, Work, pieces_in};
-use crate::study::image::{Outcome, Point, RANDOM, digits};
+use crate::report::html::{Highlight, Page, Section};
+use crate::report::json;
+use crate::study::image::findings::Figures;
+use crate::study::image::work::{Finished, Material, Work};
+use crate::study::image::{Outcome, RANDOM, digits};
+use crate::study::pieces::Pieces;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -97,22 +98,11 @@ fn help() -> String {
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     #[serde(flatten)]
-    findings: &'a Findings,
+    figures: &'a Figures,
     steps: usize,
     seeds: u64,
     cpu_seconds: Option<f64>,
     report: PathBuf,
-}
-
-/// Every point of every learning curve.
-fn learning_curves(outcomes: &[Outcome]) -> Table {
-    let mut table = Table::new(["arm", "fraction", "seed", "step", "training_loss", "validation_accuracy"]);
-    for (o, point) in outcomes.iter().flat_map(|o| o.curve.iter().map(move |point| (o, point))) {
-        let Point { step, training_loss, validation_accuracy } = *point;
-        let (arm, fraction, seed) = (o.arm.as_str().into(), o.fraction.into(), o.seed.into());
-        table.row([arm, fraction, seed, step.into(), training_loss.into(), validation_accuracy.into()]);
-    }
-    table
 }
 
 /// Runs the pieces that are missing, and writes tables and page.
@@ -124,14 +114,14 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         .into_iter()
         .find(|s| s.name == arguments.name)
         .ok_or_else(|| Error::Usage("there is no such study".into()))?;
-    let arms = arguments.chosen((study.arms)(arguments.steps)?)?;
+    let arms = arguments.chosen((study.answer)(arguments.steps)?)?;
     let device = arguments.compute.open()?;
     atomic::create_directory(&arguments.out)?;
     let architecture = preset(&arguments.network, dataset::find(&arguments.target)?.classes.len())?;
     let load = |set: &str, split| arguments.data.load(set, split, &architecture);
     let train = load(&arguments.target, Split::Train)?;
     let shift = arguments.shifting.fit(&device, output, || Ok(train.clone()))?;
-    // Of one data set, a half is the source and the other half, shifted, the target: no image is in both.
+    // Within one data set, one half is the source and the other half, shifted, the target: no image is in both.
     let (source, target) = match arguments.dataset == arguments.target {
         true => train.split(train.len() / 2, 0)?,
         false => (load(&arguments.dataset, Split::Train)?, train),
@@ -147,46 +137,22 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         arms: &arms,
         seeds: arguments.seed..arguments.seed + arguments.seeds,
         curve_every: arguments.curve_every,
-        pieces: Some(pieces_in(&arguments.out)?),
-        threads,
+        pieces: Pieces::kept_in(&arguments.out, study.name, Some(threads), output.verbosity())?,
         device,
     };
-    let bar = output.bar(study.name, arms.len() * arguments.seeds as usize);
-    let Finished { before, outcomes, .. } = work.run(
-        &Interrupt::on_ctrl_c("stopping; what is finished is kept, run the same command again to go on")?,
-        |done, total| {
-            bar.advance(done as f64 / total as f64, &format!("{done} of {total}"));
-        },
-    )?;
-    let findings = Findings::new(before, &outcomes, &arguments.against);
-    findings.csv().write(&arguments.out.join("table.csv"))?;
-    let mut each = Table::new([
-        "arm",
-        "fraction",
-        "seed",
-        "accuracy",
-        "source_accuracy",
-        "labels_seen",
-        "cpu_seconds",
-        "class_counts",
-    ]);
-    for o in &outcomes {
-        let counts = o.class_counts.iter().map(usize::to_string).collect::<Vec<_>>().join(" ");
-        let (labels, cpu) = (o.labels_seen.into(), o.cpu_seconds.into());
-        let (accuracy, kept) = (o.accuracy.into(), o.source_accuracy.into());
-        each.row([o.arm.as_str().into(), o.fraction.into(), o.seed.into(), accuracy, kept, labels, cpu, counts.into()]);
-    }
-    each.write(&arguments.out.join("outcomes.csv"))?;
-    learning_curves(&outcomes).write(&arguments.out.join("curves.csv"))?;
-    let page = arguments.page(&findings, &outcomes, study.what)?;
+    let interrupt = Interrupt::on_ctrl_c("stopping; what is finished is kept, run the same command again to go on")?;
+    let Finished { before, outcomes, .. } = work.run(&interrupt)?;
+    let figures = Figures::new(before, &outcomes, &arguments.against);
+    let findings = figures.findings(&outcomes)?;
+    findings.write_tables(&arguments.out)?;
     let report = arguments.out.join("report.html");
-    page.write(&report)?;
+    arguments.page(findings.section("What the labels were worth")?, &outcomes, study.what).write(&report)?;
     let cpu_seconds = crate::host::clock::cpu_seconds();
-    let result = Report { findings: &findings, steps: arguments.steps, seeds: arguments.seeds, cpu_seconds, report };
+    let result = Report { figures: &figures, steps: arguments.steps, seeds: arguments.seeds, cpu_seconds, report };
     json::write(&arguments.out.join("findings.json"), &result)?;
     output.result(&result, |result| {
         let cpu = cpu_seconds.map_or(String::new(), |s| format!("{s:.0} CPU seconds; "));
-        println!("{}\n{cpu}open {}", findings.sentences().join("\n"), result.report.display());
+        println!("{}\n{cpu}open {}", findings.seen().join("\n"), result.report.display());
     });
     Ok(())
 }
@@ -216,7 +182,7 @@ impl Arguments {
         Ok(arms)
     }
 
-    fn page(&self, findings: &Findings, outcomes: &[Outcome], what: &str) -> Result<Page, Error> {
+    fn page(&self, section: Section, outcomes: &[Outcome], what: &str) -> Page {
         let cpu: f64 = outcomes.iter().map(|o| o.cpu_seconds).sum();
         let pairs = [
             ("network", self.network.clone()),
@@ -229,12 +195,12 @@ impl Arguments {
             ("seeds", format!("{} to {}", self.seed, self.seed + self.seeds - 1)),
             ("software", host::SOFTWARE.to_string()),
         ];
-        Ok(Page {
+        Page {
             title: format!("Label selection: {}", self.name),
             lead: format!("{} to {}: {what}.", self.dataset, self.target),
             highlights: vec![Highlight::new("CPU time", format!("{cpu:.0} s"), "all arms, whenever they were run")],
             provenance: pairs.map(|(k, v)| (k.to_string(), v)).to_vec(),
-            sections: vec![findings.section("What the labels were worth", outcomes)?],
-        })
+            sections: vec![section],
+        }
     }
 }

@@ -1,29 +1,32 @@
 //! How far can transfer go? The target box moves away, or widens, step by step.
 //!
-//! At every step the pretrained full bundle and random weights get the same iterations. Transfer pays while the
-//! finetuned network is better by more than twice the standard error of the seeds' differences.
+//! At every step the pretrained full bundle and random weights get the same iterations. Transfer pays as long as the
+//! finetuned network is better by more than twice the standard error of the differences over the seeds.
 
+use super::Study;
 use super::bench::Bench;
 use super::draw::series;
 use super::run::Trace;
-use super::{Study, StudyError};
 use crate::bundle::preset;
 use crate::bundle::problem::Form;
+use crate::report::csv::{self, cells};
 use crate::report::plot::{Axis, Content, Figure, Line, Panel};
-use crate::report::{csv, html};
-use crate::statistics::{deviation, mean, median};
+use crate::statistics::{deviation, mean};
+use crate::study::StudyError;
 use crate::study::findings::{Findings, Plot};
+use minijinja::context;
+use minijinja::value::Serde;
 use serde::Serialize;
 
-/// See the file's first lines.
-pub const STUDY: Study = Study { name: "distance", what: "How far can transfer go?", run };
+/// The study; see the first lines of this file.
+pub const STUDY: Study = Study { name: "distance", what: "How far can transfer go?", answer };
 
 const PRESET: &str = "sir-full";
 
 /// (lo, hi) per quantity.
 type Ranges = [(f64, f64)];
 
-/// A way for the box to go.
+/// A way in which the box changes, step by step.
 struct Path {
     name: &'static str,
     /// What happens to the box, for captions.
@@ -72,11 +75,11 @@ fn up((lo, hi): (f64, f64), by: f64) -> (f64, f64) {
 
 fn wide((lo, hi): (f64, f64), by: f64) -> (f64, f64) {
     let (middle, half) = (0.5 * (lo + hi), 0.5 * (hi - lo) * by);
-    // Rounding must not carry a share below zero.
+    // Rounding must not make a share negative.
     ((middle - half).max(0.0), middle + half)
 }
 
-/// One step of a path; one value per seed, and per budget where there are two levels.
+/// One step of a path; the lists have one value per seed, and one list per budget where there are two levels.
 #[derive(Debug, Serialize)]
 struct Outcome {
     step: f64,
@@ -96,55 +99,42 @@ struct Walk {
     stops_paying: Vec<Option<f64>>,
 }
 
-fn run(bench: &mut Bench<'_>) -> Result<Findings, StudyError> {
-    let form = bench.setting.form(Form::Reduced);
+fn answer(bench: &Bench<'_>) -> Result<Findings, StudyError> {
+    let setting = bench.setting;
+    let form = setting.form(Form::Reduced);
     let preset = preset::find(PRESET)?;
-    let whole = bench.setting.tune();
-    let budgets = vec![(whole / 12).max(1), whole / 3, whole];
-    let mut findings = Findings {
-        about: format!(
-            "The network of {PRESET}, form `{}`, and random weights, each for {} iterations at every step of the target box. \
-             Transfer counts as paying while the finetuned network has the lower LogLoss by more than twice the standard \
-             error of the seeds' differences. Dots: seeds; lines: their medians.",
-            form.name(),
-            budgets.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
-        ),
-        ..Findings::default()
-    };
+    let whole = setting.tune();
+    let budgets = [(whole / 12).max(1), whole / 3, whole];
     let mut table = csv::Table::new(["path", "step", "seed", "iterations", "arm", "logloss", "max_error"]);
-    let mut walks = Vec::new();
+    let (mut walks, mut plots) = (Vec::new(), Vec::new());
     for path in &PATHS {
-        let mut walk =
-            Walk { path: path.name, budgets: budgets.clone(), outcomes: Vec::new(), stops_paying: Vec::new() };
-        for step in path.steps.iter().step_by(bench.setting.effort.stride) {
+        let mut outcomes = Vec::new();
+        for step in path.steps.iter().step_by(setting.effort.stride) {
             let domain = (path.to)(*step, preset.domain);
-            let seeds = bench.setting.seeds.clone();
-            let pairs: Vec<_> = seeds
-                .iter()
-                .map(|seed| bench.setting.pair(&bench.setting.pretrained(preset, form, *seed), &domain))
-                .collect();
-            let tuned = bench.traces(&pairs.iter().map(|p| p[0].clone()).collect::<Vec<_>>())?;
-            let scratch = bench.traces(&pairs.iter().map(|p| p[1].clone()).collect::<Vec<_>>())?;
+            let [tuned, scratch] = bench.arms(|seed| setting.pair(&setting.pretrained(preset, form, seed), &domain))?;
             for (arm, traces) in [("pretrained", &tuned), ("scratch", &scratch)] {
-                for (seed, trace) in seeds.iter().zip(traces) {
-                    for budget in std::iter::once(0).chain(budgets.iter().copied()) {
-                        let cells = [path.name.into(), (*step).into(), (*seed).into(), budget.into(), arm.into()];
-                        let numbers = [trace.logloss_at(budget), trace.max_error_at(budget)].map(csv::Cell::from);
-                        table.row(cells.into_iter().chain(numbers));
+                for (seed, trace) in setting.seeds.iter().zip(traces) {
+                    for budget in [0].into_iter().chain(budgets) {
+                        let (loss, error) = (trace.logloss_at(budget), trace.max_error_at(budget));
+                        table.row(cells![path.name, *step, *seed, budget, arm, loss, error]);
                     }
                 }
             }
-            walk.outcomes.push(Outcome::new(*step, &budgets, &tuned, &scratch));
+            outcomes.push(Outcome::new(*step, &budgets, &tuned, &scratch));
         }
-        walk.stops_paying = (0..budgets.len()).map(|b| walk.stops(b)).collect();
-        findings.seen.push(walk.seen(path));
-        findings.plots.push(walk.plots(path));
-        findings.summary.push(walk.summary(path));
+        let walk = Walk::new(path, &budgets, outcomes);
+        plots.push(walk.plots(path));
         walks.push(walk);
     }
-    findings.tables.push(("distance".into(), table));
-    findings.figures = serde_json::json!({ "form": form.name(), "paths": walks });
-    Ok(findings)
+    let pays: Vec<Vec<Vec<bool>>> = walks.iter().map(|w| w.outcomes.iter().map(Outcome::pays_at).collect()).collect();
+    let figures = context! { form => form.name(), paths => Serde(&walks) };
+    let units = PATHS.each_ref().map(|path| path.unit);
+    let more = context! { preset => PRESET, budgets, units, pays };
+    Ok(Findings {
+        plots,
+        tables: vec![("distance", table)],
+        ..Findings::new(include_str!("distance.md"), figures, more)?
+    })
 }
 
 impl Outcome {
@@ -161,7 +151,7 @@ impl Outcome {
         }
     }
 
-    /// LogLoss of scratch less that of finetuned, per seed: positive where transfer helped.
+    /// LogLoss from random weights minus that of the finetuned network, per seed: positive if transfer helped.
     fn gains(&self, budget: usize) -> Vec<f64> {
         self.logloss_scratch[budget].iter().zip(&self.logloss_tuned[budget]).map(|(s, t)| s - t).collect()
     }
@@ -170,98 +160,50 @@ impl Outcome {
         let gains = self.gains(budget);
         mean(&gains) > 2.0 * deviation(&gains) / (gains.len() as f64).sqrt()
     }
-}
 
-fn verdict((budget, stops): (&usize, &Option<f64>)) -> String {
-    match stops {
-        Some(step) => format!("at equal budgets of {budget} iterations transfer stops paying at {step}"),
-        None => format!("at equal budgets of {budget} iterations it pays at every step tried"),
+    /// Per budget: whether transfer pays.
+    fn pays_at(&self) -> Vec<bool> {
+        (0..self.logloss_tuned.len()).map(|budget| self.pays(budget)).collect()
     }
 }
 
 impl Walk {
-    fn stops(&self, budget: usize) -> Option<f64> {
-        self.outcomes.iter().find(|o| !o.pays(budget)).map(|o| o.step)
-    }
-
-    fn seen(&self, path: &Path) -> String {
-        let (Some(first), Some(last)) = (self.outcomes.first(), self.outcomes.last()) else { return String::new() };
-        let verdicts: Vec<String> = match self.stops_paying.iter().all(Option::is_none) {
-            true => vec!["transfer pays at every step tried, at every budget".to_owned()],
-            false => self.budgets.iter().zip(&self.stops_paying).map(verdict).collect(),
-        };
-        let verdicts = verdicts.join("; ");
-        format!(
-            "{}, from {} to {}: the untouched network goes from LogLoss {:.1} to {:.1}; {verdicts}.",
-            capital(path.unit),
-            first.step,
-            last.step,
-            median(&first.logloss_before),
-            median(&last.logloss_before)
-        )
+    fn new(path: &Path, budgets: &[usize], outcomes: Vec<Outcome>) -> Self {
+        let stops = |b: usize| outcomes.iter().find(|o| !o.pays(b)).map(|o| o.step);
+        let stops_paying = (0..budgets.len()).map(stops).collect();
+        Walk { path: path.name, budgets: budgets.to_vec(), outcomes, stops_paying }
     }
 
     fn plots(&self, path: &Path) -> Vec<Plot> {
         let column =
             |f: &dyn Fn(&Outcome) -> Vec<f64>| self.outcomes.iter().map(|o| (o.step, f(o))).collect::<Vec<_>>();
+        let figure = |title: &str, axis: &str, lines: Vec<Line>| {
+            let panel = Panel::new(400, Axis::linear(path.unit), Axis::linear(axis), Content::Lines(lines));
+            Figure::single(title, 620, panel)
+        };
+        let ends = [(0, 4, 3), (self.budgets.len() - 1, 0, 1)];
         let mut lines = series("before", 2, &column(&|o| o.logloss_before.clone()));
-        for (b, colour) in [(0, 4), (self.budgets.len() - 1, 0)] {
+        for (b, color, _) in ends {
             let name = format!("finetuned, {}", self.budgets[b]);
-            lines.extend(series(&name, colour, &column(&|o| o.logloss_tuned[b].clone())));
+            lines.extend(series(&name, color, &column(&|o| o.logloss_tuned[b].clone())));
         }
-        for (b, colour) in [(0, 3), (self.budgets.len() - 1, 1)] {
+        for (b, _, color) in ends {
             let name = format!("scratch, {}", self.budgets[b]);
-            lines.extend(series(&name, colour, &column(&|o| o.logloss_scratch[b].clone())));
+            lines.extend(series(&name, color, &column(&|o| o.logloss_scratch[b].clone())));
         }
-        let panel = Panel::new(400, Axis::linear(path.unit), Axis::linear("LogLoss"), Content::Lines(lines));
-        let losses = Figure::single("Before, finetuned, from scratch", 620, panel);
+        let losses = figure("Before, finetuned, from scratch", "LogLoss", lines);
 
         let ends = [self.outcomes.first(), self.outcomes.last()].into_iter().flatten();
         let mut lines = vec![Line::dashed("no gain", 3, ends.map(|o| (o.step, 0.0)).collect())];
         for (b, budget) in self.budgets.iter().enumerate() {
             lines.extend(series(&format!("{budget} iterations"), [4, 2, 0][b], &column(&|o| o.gains(b))));
         }
-        let gain = Axis::linear("LogLoss of scratch less finetuned");
-        let gains = Figure::single(
-            "What transfer gains",
-            620,
-            Panel::new(400, Axis::linear(path.unit), gain, Content::Lines(lines)),
-        );
+        let gains = figure("What transfer gains", "LogLoss of scratch less finetuned", lines);
         vec![
             Plot::new(format!("{}-logloss", path.name), losses, format!("The box's way: {}.", path.what)),
             Plot::new(format!("{}-gain", path.name), gains, "Gain at equal budgets; above zero transfer helps."),
         ]
     }
-
-    fn summary(&self, path: &Path) -> html::Table {
-        let mut header = vec!["step".to_owned(), "before".into(), "error before".into()];
-        for budget in &self.budgets {
-            header.extend([format!("tuned {budget}"), format!("scratch {budget}"), "pays".into()]);
-        }
-        let row = |o: &Outcome| {
-            let mut cells = vec![
-                o.step.to_string(),
-                format!("{:.2}", median(&o.logloss_before)),
-                format!("{:.1e}", median(&o.error_before)),
-            ];
-            for b in 0..self.budgets.len() {
-                let (tuned, scratch) = (median(&o.logloss_tuned[b]), median(&o.logloss_scratch[b]));
-                let pays = if o.pays(b) { "yes" } else { "no" };
-                cells.extend([format!("{tuned:.2}"), format!("{scratch:.2}"), pays.to_owned()]);
-            }
-            cells
-        };
-        html::Table {
-            caption: format!("{}: LogLoss, medians over the seeds.", capital(path.unit)),
-            header,
-            rows: self.outcomes.iter().map(row).collect(),
-        }
-    }
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
 }
 
 #[cfg(test)]
@@ -283,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn transfer_stops_paying_where_the_seeds_no_longer_agree() {
+    fn transfer_stops_paying_where_the_seeds_disagree() {
         let outcome = |step, tuned: [f64; 3], scratch: [f64; 3]| Outcome {
             step,
             logloss_before: vec![0.0; 3],
@@ -294,9 +236,9 @@ mod tests {
         let near = outcome(0.0, [-20.0, -21.0, -22.0], [-10.0, -11.0, -12.5]);
         let far = outcome(1.0, [-10.0, -12.0, -9.0], [-10.5, -10.0, -11.0]);
         assert!(near.pays(0) && !far.pays(0));
-        let walk = |outcomes| Walk { path: "p", budgets: vec![10], outcomes, stops_paying: Vec::new() };
-        assert_eq!(walk(vec![near, far]).stops(0), Some(1.0));
-        assert_eq!(walk(vec![outcome(0.0, [-20.0; 3], [-10.0; 3])]).stops(0), None);
+        let stops = |outcomes| Walk::new(&PATHS[0], &[10], outcomes).stops_paying;
+        assert_eq!(stops(vec![near, far]), [Some(1.0)]);
+        assert_eq!(stops(vec![outcome(0.0, [-20.0; 3], [-10.0; 3])]), [None]);
         assert!(!outcome(0.0, [-10.0; 3], [-20.0; 3]).pays(0), "worse is not paying, however sure");
     }
 }

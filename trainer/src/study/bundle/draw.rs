@@ -1,39 +1,67 @@
-//! What the plots of several studies share: one faint line per seed under the median, maps of one scale.
+//! What the plots and tables of several studies share: the course of training, and measurements step by step.
 
 use super::run::Trace;
+use crate::report::csv::{self, cells};
 use crate::report::plot::{Axis, Content, Figure, Line, Panel, Stroke};
 use crate::statistics::median;
+use crate::study::findings::Plot;
 
-/// One arm of a comparison: its name and its traces, one per seed.
+/// One arm of a comparison.
 #[derive(Debug, Clone, Copy)]
 pub struct Arm<'a> {
-    /// Name in the legend.
+    /// Name in tables.
+    pub key: &'a str,
+    /// Name in legends.
     pub name: &'a str,
     /// One trace per seed.
     pub traces: &'a [Trace],
 }
 
-/// LogLoss above, largest error below, against iterations or CPU seconds.
-pub fn progress_figure(title: &str, arms: &[Arm<'_>], label: &str, x: fn(&Trace) -> &[f64]) -> Figure {
+/// Adds every measurement of the arms to a table of the columns target, arm, seed, iteration, CPU seconds, LogLoss,
+/// largest error.
+pub fn course_rows(table: &mut csv::Table, target: &str, seeds: &[u64], arms: &[Arm<'_>]) {
+    for arm in arms {
+        for (seed, trace) in seeds.iter().zip(arm.traces) {
+            for k in 0..trace.iteration.len() {
+                let measured = [trace.iteration[k], trace.cpu[k], trace.logloss[k], trace.max_error[k]];
+                table.row(cells![target, arm.key, *seed].into_iter().chain(measured.map(csv::Cell::from)));
+            }
+        }
+    }
+}
+
+/// The course of training of the arms, against iterations (called `unit`) and against CPU seconds.
+pub fn course(target: &str, arms: &[Arm<'_>], unit: &str, caption: String) -> Vec<Plot> {
+    let against_cpu = "The same against the CPU seconds of training, all cores together, pretraining left out.";
+    vec![
+        Plot::new(format!("{target}-iterations"), course_figure(target, arms, unit, |t| &t.iteration), caption),
+        Plot::new(
+            format!("{target}-cpu"),
+            course_figure(target, arms, "CPU seconds of training", |t| &t.cpu),
+            against_cpu,
+        ),
+    ]
+}
+
+/// LogLoss above, largest error below.
+fn course_figure(title: &str, arms: &[Arm<'_>], label: &str, x: fn(&Trace) -> &[f64]) -> Figure {
     let lines = |y: fn(&Trace) -> &[f64], named: bool| {
-        arms.iter().enumerate().flat_map(|(k, arm)| fan(arm, k, named, x, y)).collect::<Vec<_>>()
+        Content::Lines(arms.iter().enumerate().flat_map(|(k, arm)| fan(arm, k, named, x, y)).collect())
     };
-    let loss = lines(|t| &t.logloss, true);
-    let error = lines(|t| &t.max_error, false);
     Figure {
         title: title.to_owned(),
         width: 620,
         panels: vec![
-            Panel::new(270, Axis::linear(""), Axis::linear("LogLoss"), Content::Lines(loss)),
-            Panel::new(230, Axis::linear(label), Axis::log("largest error"), Content::Lines(error)),
+            Panel::new(270, Axis::linear(""), Axis::linear("LogLoss"), lines(|t| &t.logloss, true)),
+            Panel::new(230, Axis::linear(label), Axis::log("largest error"), lines(|t| &t.max_error, false)),
         ],
     }
 }
 
 /// Faint lines of the seeds and the solid line of their medians.
-fn fan(arm: &Arm<'_>, colour: usize, named: bool, x: fn(&Trace) -> &[f64], y: fn(&Trace) -> &[f64]) -> Vec<Line> {
+fn fan(arm: &Arm<'_>, color: usize, named: bool, x: fn(&Trace) -> &[f64], y: fn(&Trace) -> &[f64]) -> Vec<Line> {
     let pairs = |t: &Trace| x(t).iter().copied().zip(y(t).iter().copied()).collect::<Vec<_>>();
-    let faint = |t: &Trace| Line { stroke: Stroke::Faint, ..Line::solid("", colour, pairs(t)) };
+    let faint = |t: &Trace| Line { stroke: Stroke::Faint, ..Line::solid("", color, pairs(t)) };
     let mut lines: Vec<Line> = arm.traces.iter().map(faint).collect();
     let longest = arm.traces.iter().map(|t| t.iteration.len()).max().unwrap_or(0);
     let at = |k: usize| {
@@ -43,18 +71,18 @@ fn fan(arm: &Arm<'_>, colour: usize, named: bool, x: fn(&Trace) -> &[f64], y: fn
         (median(&column(x)), median(&column(y)))
     };
     let name = if named { arm.name } else { "" };
-    lines.push(Line::solid(name, colour, (0..longest).map(at).collect()));
+    lines.push(Line::solid(name, color, (0..longest).map(at).collect()));
     lines
 }
 
-/// (x, one value per seed) of something measured step by step.
+/// Pairs of a step and one value per seed.
 pub type Series = Vec<(f64, Vec<f64>)>;
 
-/// One line of medians over a series, with the seeds as dots.
-pub fn series(name: &str, colour: usize, values: &Series) -> Vec<Line> {
+/// The medians of a series as a line, the seeds as dots.
+pub fn series(name: &str, color: usize, values: &Series) -> Vec<Line> {
     let dots = values.iter().flat_map(|(x, ys)| ys.iter().map(|y| (*x, *y))).collect();
     vec![
-        Line { stroke: Stroke::Dots, ..Line::solid("", colour, dots) },
-        Line::solid(name, colour, values.iter().map(|(x, ys)| (*x, median(ys))).collect()),
+        Line { stroke: Stroke::Dots, ..Line::solid("", color, dots) },
+        Line::solid(name, color, values.iter().map(|(x, ys)| (*x, median(ys))).collect()),
     ]
 }

@@ -1,15 +1,15 @@
 //! Measurements over a grid of problems in (I0, R0), and their maps.
 
-use super::StudyError;
 use super::probe::Probe;
 use crate::bundle::mlp::Mlp;
 use crate::bundle::problem::Problem;
 use crate::report::plot::{Axis, Content, Figure, Panel};
+use crate::study::StudyError;
 
 /// Places of I0 and R0 among the quantities.
 const AXES: [usize; 2] = [1, 2];
 
-/// A grid of single problems over the (I0, R0) of a box, row by row from below; the other quantities at their middles.
+/// A grid of single problems over (I0, R0) of a box, row by row from below; other quantities have their middle values.
 #[derive(Debug)]
 pub struct Grid {
     /// Cells along a side.
@@ -20,7 +20,7 @@ pub struct Grid {
     probes: Vec<Probe>,
 }
 
-/// What is measured in every cell.
+/// Measurements of a network, one per cell.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Field {
     /// LogLoss over the problem's times.
@@ -33,7 +33,7 @@ impl Grid {
     /// `side` times `side` cells over the box of `problem`.
     ///
     /// # Errors
-    /// A cell that is no problem of the system.
+    /// [`StudyError::Problem`] if a cell is not a problem of the system.
     pub fn new(problem: &Problem, side: usize) -> Result<Self, StudyError> {
         let cell = |k: usize| {
             let middle = |(lo, hi): (f64, f64)| 0.5 * (lo + hi);
@@ -57,7 +57,7 @@ impl Grid {
         self.probes.iter().map(|probe| probe.measure(problem, mlp)).collect()
     }
 
-    /// A map of `values`, one per cell, in the colors of `color`.
+    /// A map of `values`, one per cell, with the color axis `color`.
     pub fn map(&self, title: &str, values: &[f64], color: Axis) -> Figure {
         let cells = values.iter().map(|v| Some(*v).filter(|v| v.is_finite())).collect();
         let axis = |label: &str, q: usize| Axis::linear(label).over(self.box_[q].0, self.box_[q].1);

@@ -1,39 +1,40 @@
 //! Where does a bundle hold, and where does it stop holding?
 //!
-//! Random problems over (I0, R0) and over (beta, gamma), up to 30 % beyond the upper limits of the training box, coloured
-//! by their LogLoss; and the same on a regular grid. The other two quantities stay in the box. By the device's
+//! Random problems over (I0, R0) and over (beta, gamma), up to 30 % beyond the upper limits of the training box, colored by
+//! their LogLoss; and the same on a regular grid. The other two quantities stay in the box. Evaluated by the device's
 //! evaluator on exported bytes.
 
 use super::bench::Bench;
 use super::curves::exported;
-use super::{Study, StudyError};
+use super::{NOTABLE, Study};
 use crate::bundle::evaluate;
-use crate::bundle::preset;
+use crate::bundle::preset::{self, Preset};
 use crate::bundle::problem::Form;
 use crate::bundle::reference;
 use crate::bundle::report::{BEYOND, Measure, Subject};
 use crate::host::random::{Purpose, Random};
+use crate::report::csv::{self, cells};
 use crate::report::plot::{Axis, Content, Figure, Mark, Panel};
-use crate::report::{csv, figure, html};
 use crate::statistics::{median, quantile, rank_correlation};
+use crate::study::StudyError;
 use crate::study::findings::{Findings, Plot};
+use minijinja::value::Serde;
+use minijinja::{Value, context};
 use rayon::prelude::*;
 use serde::Serialize;
 use sirocco::bundle::Bundle;
 use sirocco::ode::State;
 use sirocco::query::Query;
 
-/// See the file's first lines.
-pub const STUDY: Study = Study { name: "map", what: "Where does a bundle hold, and where does it stop?", run };
+/// The study; see the first lines of this file.
+pub const STUDY: Study = Study { name: "map", what: "Where does a bundle hold, and where does it stop?", answer };
 
 /// The bundle that is mapped.
 const PRESET: &str = "sir-full";
-/// Planes, by their quantities' places.
+/// Planes, by the places of their quantities.
 const PLANES: [(usize, usize); 2] = [(1, 2), (3, 4)];
 /// Times of a problem.
 const TIMES: usize = 41;
-/// How much lower a LogLoss must be to be called lower: half a unit is a residual smaller by a fifth.
-const NOTABLE: f64 = 0.5;
 
 /// A random problem with its solution.
 struct Draw {
@@ -43,14 +44,14 @@ struct Draw {
     truth: Vec<State<f64>>,
 }
 
-/// What a network does on a [`Draw`].
+/// How well a network solves a [`Draw`].
 #[derive(Clone, Copy)]
 struct Answer {
     logloss: f64,
     error: f64,
 }
 
-/// One plane of one seed's network.
+/// One plane of the network of one seed.
 #[derive(Debug, Serialize)]
 struct Outcome {
     plane: String,
@@ -63,51 +64,45 @@ struct Outcome {
     correlation: f64,
 }
 
-fn run(bench: &mut Bench<'_>) -> Result<Findings, StudyError> {
-    let form = bench.setting.form(Form::Reduced);
+fn answer(bench: &Bench<'_>) -> Result<Findings, StudyError> {
+    let setting = bench.setting;
+    let form = setting.form(Form::Reduced);
     let preset = preset::find(PRESET)?;
     let names: Vec<_> = preset.ode.quantity_names().collect();
     let times: Vec<f64> = (0..TIMES).map(|k| preset.domain[0].1 * k as f64 / (TIMES - 1) as f64).collect();
-    let draws = draws(preset, bench.setting.effort.draws, &times);
-    let mut findings = Findings {
-        about: format!(
-            "The network of {PRESET} ({}), form `{}`. {} random problems in each plane, up to {:.0} % beyond the upper \
-             limits, the other two quantities in the box; LogLoss and largest error over {TIMES} times of each. White \
-             frame: the training box. Every answer is the device evaluator's, from the exported bytes.",
-            preset.what,
-            form.name(),
-            bench.setting.effort.draws,
-            100.0 * BEYOND
-        ),
-        ..Findings::default()
-    };
+    let draws = draws(preset, setting.effort.draws, &times);
     let columns = ["seed", "plane", "inside"].into_iter().chain(names[1..].iter().copied());
     let mut table = csv::Table::new(columns.chain(["logloss", "max_error"]));
-    let mut outcomes = Vec::new();
-    for (k, seed) in bench.setting.seeds.clone().into_iter().enumerate() {
-        let bytes = exported(bench, preset, form, seed)?;
+    let (mut outcomes, mut plots) = (Vec::new(), Vec::new());
+    for (k, seed) in setting.seeds.iter().enumerate() {
+        let bytes = exported(bench, preset, form, *seed)?;
         let bundle = Bundle::open(&bytes)?;
-        let answers: Vec<Answer> = draws.par_iter().map(|draw| answer(&bundle, draw, &times)).collect();
+        let answers: Vec<Answer> = draws.par_iter().map(|draw| solve(&bundle, draw, &times)).collect();
         for (draw, answer) in draws.iter().zip(&answers) {
             let quantities = draw.query.quantities(preset.ode);
-            let cells = [seed.into(), plane(&names, draw.plane).into(), u64::from(draw.inside).into()].into_iter();
+            let place = cells![*seed, plane(&names, draw.plane), u64::from(draw.inside)].into_iter();
             let numbers = quantities[1..names.len()].iter().map(|q| csv::Cell::from(*q));
-            table.row(cells.chain(numbers).chain([answer.logloss.into(), answer.error.into()]));
+            table.row(place.chain(numbers).chain(cells![answer.logloss, answer.error]));
         }
         for over in PLANES {
             let chosen = draws.iter().zip(answers.iter().copied()).filter(|(draw, _)| draw.plane == over);
             let chosen: Vec<_> = chosen.collect();
-            outcomes.push(Outcome::new(plane(&names, over), seed, &chosen));
+            outcomes.push(Outcome::new(plane(&names, over), *seed, &chosen));
             if k == 0 {
-                findings.plots.push(plots(&bundle, preset, over, &chosen, seed));
+                plots.push(maps(&bundle, preset, over, &chosen, *seed));
             }
         }
     }
-    findings.seen = PLANES.iter().map(|over| seen(&plane(&names, *over), &outcomes)).collect();
-    findings.summary.push(summary(&outcomes));
-    findings.tables.push(("draws".into(), table));
-    findings.figures = serde_json::json!({ "form": form.name(), "planes": outcomes });
-    Ok(findings)
+    let more = context! {
+        form => form.name(), preset => PRESET, what => preset.what, draws => setting.effort.draws, times => TIMES,
+        beyond => 100.0 * BEYOND,
+    };
+    Ok(Findings { plots, tables: vec![("draws", table)], ..findings(&outcomes, more)? })
+}
+
+fn findings(outcomes: &[Outcome], more: Value) -> Result<Findings, StudyError> {
+    let figures = context! { planes => Serde(outcomes), form => more.get_attr("form")? };
+    Findings::new(include_str!("map.md"), figures, context! { notable => NOTABLE, ..more })
 }
 
 fn plane(names: &[&str], (a, b): (usize, usize)) -> String {
@@ -115,7 +110,7 @@ fn plane(names: &[&str], (a, b): (usize, usize)) -> String {
 }
 
 /// Problems of every plane, the same for every network.
-fn draws(preset: &preset::Preset, count: usize, times: &[f64]) -> Vec<Draw> {
+fn draws(preset: &Preset, count: usize, times: &[f64]) -> Vec<Draw> {
     let draw = |(plane, k): ((usize, usize), usize)| {
         let mut random = Random::new(0, Purpose::Measurement, (plane.0 * 1_000_000 + k) as u64);
         let mut quantities = vec![0.0f32; preset.domain.len()];
@@ -134,7 +129,7 @@ fn draws(preset: &preset::Preset, count: usize, times: &[f64]) -> Vec<Draw> {
     all.into_par_iter().filter_map(draw).collect()
 }
 
-fn answer(bundle: &Bundle<'_>, draw: &Draw, times: &[f64]) -> Answer {
+fn solve(bundle: &Bundle<'_>, draw: &Draw, times: &[f64]) -> Answer {
     let (mut squares, mut error) = (0.0, 0.0f64);
     for (t, truth) in times.iter().zip(&draw.truth) {
         let query = Query { t: *t as f32, initial: draw.query.initial, rates: draw.query.rates };
@@ -163,9 +158,10 @@ impl Outcome {
     }
 }
 
-fn plots(
+/// The random problems of a plane, and a grid over it.
+fn maps(
     bundle: &Bundle<'_>,
-    preset: &preset::Preset,
+    preset: &Preset,
     over: (usize, usize),
     chosen: &[(&Draw, Answer)],
     seed: u64,
@@ -186,57 +182,10 @@ fn plots(
     let subject = Subject { ode: preset.ode, domain: &domain, time_unit: "days", predict: &predict };
     let grid = subject.map(&format!("A grid over {}", plane(&names, over)), over, Measure::LogLoss, seed);
     let file = format!("{}-{}", names[a], names[b]);
-    vec![
-        Plot::new(
-            format!("{file}-draws"),
-            scatter,
-            format!("LogLoss of each random problem, seed {seed}; lower is better."),
-        ),
-        Plot::new(
-            format!("{file}-grid"),
-            grid,
-            "LogLoss on a regular grid, beyond the lower limits too; each cell averages over times and over problems of \
-             the box in the other quantities.",
-        ),
-    ]
-}
-
-fn seen(plane: &str, outcomes: &[Outcome]) -> String {
-    let column = |f: fn(&Outcome) -> f64| outcomes.iter().filter(|o| o.plane == plane).map(f).collect::<Vec<_>>();
-    let [inside, outside] = [column(|o| o.logloss_inside), column(|o| o.logloss_outside)].map(|c| median(&c));
-    let [error_inside, error_outside] = [column(|o| o.error_inside), column(|o| o.error_outside)].map(|c| median(&c));
-    let verdict = match outside - inside {
-        rise if rise > NOTABLE => format!("the bundle loses {rise:.1} units of LogLoss beyond its limits"),
-        rise if rise < -NOTABLE => format!("the bundle is better beyond its limits, by {:.1} units of LogLoss", -rise),
-        _ => "the bundle is as good beyond its limits as within".to_owned(),
-    };
-    format!(
-        "Over {plane} {verdict}: {inside:.1} in the box, {outside:.1} outside (medians over draws and seeds). The largest \
-         error goes from {} to {}. LogLoss and error of a problem have rank correlation {:.2}.",
-        figure(error_inside),
-        figure(error_outside),
-        median(&column(|o| o.correlation))
-    )
-}
-
-fn summary(outcomes: &[Outcome]) -> html::Table {
-    let row = |o: &Outcome| {
-        vec![
-            o.plane.clone(),
-            o.seed.to_string(),
-            format!("{:.2}", o.logloss_inside),
-            format!("{:.2}", o.logloss_outside),
-            format!("{:.1e}", o.error_inside),
-            format!("{:.1e}", o.error_outside),
-            format!("{:.2}", o.correlation),
-        ]
-    };
-    let header = ["plane", "seed", "LogLoss inside", "outside", "largest error inside", "outside", "rank correlation"];
-    html::Table {
-        caption: "Median LogLoss and largest error of the random problems.".into(),
-        header: header.map(str::to_owned).into(),
-        rows: outcomes.iter().map(row).collect(),
-    }
+    let of_draws = format!("LogLoss of each random problem, seed {seed}; lower is better.");
+    let of_grid = "LogLoss on a regular grid, beyond the lower limits too; each cell averages over times and over problems \
+                   of the box in the other quantities.";
+    vec![Plot::new(format!("{file}-draws"), scatter, of_draws), Plot::new(format!("{file}-grid"), grid, of_grid)]
 }
 
 #[cfg(test)]
@@ -272,8 +221,11 @@ mod tests {
             error_outside: 1e-3,
             correlation: 0.5,
         };
-        assert!(seen("(a, b)", &[outcome(-20.0, -15.0)]).contains("loses 5.0 units"));
-        assert!(seen("(a, b)", &[outcome(-15.0, -20.0)]).contains("better beyond"));
-        assert!(seen("(a, b)", &[outcome(-15.0, -15.2)]).contains("as good beyond"));
+        let more =
+            || context! { form => "reduced", preset => PRESET, what => "", draws => 1, times => 1, beyond => 30.0 };
+        let said = |inside, outside| findings(&[outcome(inside, outside)], more()).unwrap().seen()[0].to_owned();
+        assert!(said(-20.0, -15.0).contains("loses 5.0 units"));
+        assert!(said(-15.0, -20.0).contains("better beyond"));
+        assert!(said(-15.0, -15.2).contains("as good beyond"));
     }
 }

@@ -1,6 +1,5 @@
 //! Where a network is measured: held-out points for its LogLoss, held-out queries for its error.
 
-use super::StudyError;
 use crate::bundle::loss;
 use crate::bundle::mlp::Mlp;
 use crate::bundle::problem::Problem;
@@ -11,14 +10,14 @@ use crate::host::random::Purpose;
 use rayon::prelude::*;
 use sirocco::ode::State;
 
-/// Points of LogLoss.
+/// Points at which the residual is averaged.
 const POINTS: usize = 4096;
 /// Queries compared with the reference.
 const QUERIES: usize = 400;
-/// One problem's trajectory needs fewer points of either.
+/// The number of either for a single problem, whose points differ in time alone.
 const SINGLE: usize = 256;
 
-/// Held-out points of a box, the same for every network that is measured there.
+/// Held-out points and queries of a box, the same for every network that is measured there.
 #[derive(Debug, Clone)]
 pub struct Probe {
     points: Vec<f64>,
@@ -27,16 +26,12 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Uniform in the box of `problem`; the draw does not depend on any run's seed.
+    /// Uniform points of the box of `problem`; they do not depend on the seed of any run.
     pub fn new(problem: &Problem) -> Self {
         let single = problem.domain[1..].iter().all(|(lo, hi)| lo == hi);
         let (points, queries) = if single { (SINGLE, SINGLE) } else { (POINTS, QUERIES) };
         let draw = |count, round| sample::uniform(problem, count, 0, Purpose::Measurement, round);
-        Self::at(problem, draw(points, 0), draw(queries, 1))
-    }
-
-    /// At given points and queries, row-major `[point][quantity]`.
-    pub fn at(problem: &Problem, points: Vec<f64>, queries: Vec<f64>) -> Self {
+        let (points, queries) = (draw(points, 0), draw(queries, 1));
         let truth = |row: &[f64]| {
             let (t, initial, rates) = problem.split(row);
             reference::state(problem.ode, &initial, &rates, t)
@@ -45,7 +40,7 @@ impl Probe {
         Self { points, queries, truths }
     }
 
-    /// LogLoss and largest error of a network of `problem`, whose own box may be another one.
+    /// LogLoss and largest error of a network of `problem`, whose own box may differ from the probe's.
     pub fn measure(&self, problem: &Problem, mlp: &Mlp) -> (f64, f64) {
         (loss::log_loss(problem, mlp, &Batch::new(problem, &self.points)), self.max_error(problem, mlp))
     }
@@ -57,21 +52,13 @@ impl Probe {
                 let Some(truth) = truths.next() else { return };
                 for (a, b) in state.iter().zip(truth) {
                     let error = (a - b).abs();
-                    // A NaN counts as the worst there is: it must not pass for a small error.
+                    // A NaN must not pass for a small error.
                     largest = if error.is_nan() { f64::INFINITY } else { largest.max(error) };
                 }
             });
         }
         largest
     }
-}
-
-/// The box of `domain` in the form and with the kind of inputs that `problem` has.
-///
-/// # Errors
-/// A box that holds impossible problems.
-pub fn moved(problem: &Problem, domain: &[(f64, f64)]) -> Result<Probe, StudyError> {
-    Ok(Probe::new(&problem.moved(domain)?))
 }
 
 #[cfg(test)]
@@ -82,7 +69,7 @@ mod tests {
     use crate::bundle::problem::Form;
 
     #[test]
-    fn measures_against_the_reference_and_sees_every_query() {
+    fn measures_every_query_against_the_reference() {
         let problem = preset::find("sir-initial").unwrap().problem(Form::Reduced).unwrap();
         let mlp = Mlp::random(&problem.widths(&[4]), Activation::Tanh, 1.5, 0);
         let probe = Probe::new(&problem);

@@ -1,16 +1,15 @@
-//! A training run as plain data, and what it leaves behind.
+//! A training run as plain data, and its result.
 //!
-//! A [`Run`] says everything that its result depends on, so its text is the key under which the [`Trace`] is stored.
+//! A [`Run`] states everything that its result depends on, so it is the identity under which the [`Trace`] is stored.
 
-use super::StudyError;
-use crate::bundle::mlp::{Activation, Mlp};
+use crate::bundle::mlp::{Activation, Mlp, parameter_count};
 use crate::bundle::optimize::adam;
 use crate::bundle::optimize::lm::Schedule;
 use crate::bundle::problem::{Form, Problem};
-use crate::host::checkpoint::{Checkpoint, CheckpointError, Identity};
-use sirocco::model::CRC32;
+use crate::host::checkpoint::Identity;
+use crate::study::StudyError;
+use crate::study::pieces::{self, Columns, Piece};
 use sirocco::ode::Ode;
-use std::path::Path;
 
 /// One network to train.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,16 +30,16 @@ pub struct Run {
     pub iterations: usize,
     /// Seed of weights and points.
     pub seed: u64,
-    /// Whether loss and error are measured on the way, or only before and after.
+    /// Whether loss and error are measured during training, or only before and after it.
     pub watched: bool,
 }
 
 /// First weights.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Start {
-    /// Drawn by the run's seed.
+    /// Drawn with the run's seed.
     Random,
-    /// Those of another run, taken to this one's domain.
+    /// Those of another run, taken to the domain of this one.
     From(Box<Run>),
 }
 
@@ -62,7 +61,7 @@ impl Run {
     /// The problem that is trained: a moved network keeps the kind of its inputs.
     ///
     /// # Errors
-    /// A domain or form that the system does not have.
+    /// [`StudyError::Problem`] if the system has no such domain or form.
     pub fn problem(&self) -> Result<Problem, StudyError> {
         Ok(match &self.start {
             Start::Random => Problem::new(self.ode, self.form, &self.domain)?,
@@ -70,7 +69,7 @@ impl Run {
         })
     }
 
-    /// The same with the damping of Levenberg-Marquardt changing in this way.
+    /// The same run with another schedule of the damping, if it is by Levenberg-Marquardt.
     pub fn scheduled(mut self, by: Schedule) -> Self {
         if let Method::Lm { schedule, .. } = &mut self.method {
             *schedule = by;
@@ -78,22 +77,24 @@ impl Run {
         self
     }
 
-    /// The run that gives the first weights, if one does.
+    /// The run whose network gives the first weights, if there is one.
     pub fn source(&self) -> Option<&Run> {
         match &self.start {
             Start::Random => None,
             Start::From(source) => Some(source),
         }
     }
+}
 
-    /// Everything the result depends on, for the stored piece.
-    pub fn identity(&self) -> Identity {
+impl Piece for Run {
+    type Outcome = Trace;
+
+    fn identity(&self) -> Identity {
         let start = match self.source() {
             None => "random".to_owned(),
             Some(source) => format!("{:?}", source.identity()),
         };
-        [
-            ("software", env!("CARGO_PKG_VERSION").to_owned()),
+        pieces::identity([
             ("ode", self.ode.name().into()),
             ("form", self.form.name().into()),
             ("domain", format!("{:?}", self.domain)),
@@ -103,20 +104,16 @@ impl Run {
             ("seed", self.seed.to_string()),
             ("watched", self.watched.to_string()),
             ("start", start),
-        ]
-        .map(|(key, value)| (key.to_owned(), value))
-        .into()
+        ])
     }
 
-    /// File name of the stored piece. Another run may, very rarely, have the same; its identity then tells.
-    pub fn file_name(&self) -> String {
+    fn label(&self) -> String {
         let start = if self.source().is_some() { "moved" } else { "fresh" };
-        let digest = CRC32.checksum(format!("{:?}", self.identity()).as_bytes());
-        format!("{}-{start}-{}-{digest:08x}.piece", self.ode.name(), self.seed)
+        format!("{}-{start}-{}", self.ode.name(), self.seed)
     }
 
-    /// Roughly how long it takes, in multiply-adds: for the time left, not for results.
-    pub fn work(&self) -> f64 {
+    /// In multiply-adds.
+    fn work(&self) -> f64 {
         let inputs = if self.form == Form::Reduced { 3 } else { self.domain.len() };
         let widths: Vec<f64> =
             [inputs].iter().chain(&self.hidden).chain([&self.form.outputs(self.ode)]).map(|w| *w as f64).collect();
@@ -127,27 +124,57 @@ impl Run {
         };
         per_iteration * self.iterations as f64
     }
+
+    fn cpu_seconds(trace: &Trace) -> f64 {
+        trace.spent
+    }
+
+    fn columns(trace: &Trace) -> Columns {
+        let columns = [
+            ("iteration", &trace.iteration),
+            ("cpu", &trace.cpu),
+            ("logloss", &trace.logloss),
+            ("max_error", &trace.max_error),
+            ("weights", &trace.mlp.parameters),
+            ("spent", &vec![trace.spent]),
+        ];
+        columns.map(|(name, values)| (name.to_owned(), values.clone())).into()
+    }
+
+    fn outcome(&self, mut columns: Columns) -> Option<Trace> {
+        let widths = self.problem().ok()?.widths(&self.hidden);
+        let mut take = |name: &str| columns.remove(name);
+        let parameters = take("weights").filter(|weights| weights.len() == parameter_count(&widths))?;
+        Some(Trace {
+            iteration: take("iteration")?,
+            cpu: take("cpu")?,
+            logloss: take("logloss")?,
+            max_error: take("max_error")?,
+            spent: take("spent")?.pop()?,
+            mlp: Mlp { widths, activation: Activation::Tanh, parameters },
+        })
+    }
 }
 
-/// What a run leaves behind. The columns have one entry per measurement, the first before any training.
+/// The result of a run. The columns have one entry per measurement; the first one is from before any training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trace {
     /// Iterations done.
     pub iteration: Vec<f64>,
-    /// CPU seconds of training so far, all threads together, without those of measuring: equal shares of the whole.
+    /// CPU seconds of training so far, all threads together, without measurements; every iteration has an equal share.
     pub cpu: Vec<f64>,
-    /// LogLoss at held-out points, of the weights a run of so many iterations ends with.
+    /// LogLoss at held-out points of the weights that a run of so many iterations would end with.
     pub logloss: Vec<f64>,
     /// Largest absolute error at held-out queries.
     pub max_error: Vec<f64>,
-    /// CPU seconds of the whole piece, measuring included.
+    /// CPU seconds of the whole piece, measurements included.
     pub spent: f64,
     /// The trained network.
     pub mlp: Mlp,
 }
 
 impl Trace {
-    /// The last measurement not after this many iterations: a run that converged stays where it is.
+    /// The last measurement after at most this many iterations: a run that has converged stays where it is.
     pub fn at(&self, iterations: usize) -> usize {
         self.iteration.partition_point(|i| *i <= iterations as f64).saturating_sub(1)
     }
@@ -172,7 +199,7 @@ impl Trace {
         self.max_error.last().copied().unwrap_or(f64::NAN)
     }
 
-    /// Iterations after which the LogLoss is this low for the first time.
+    /// Iterations after which the LogLoss is this low for the first time, if it ever is.
     pub fn reaches(&self, logloss: f64) -> Option<f64> {
         self.iteration.get(self.logloss.iter().position(|l| *l <= logloss)?).copied()
     }
@@ -183,43 +210,6 @@ impl Trace {
             (Some(cpu), Some(iterations)) if *iterations > 0.0 => cpu / iterations,
             _ => f64::NAN,
         }
-    }
-
-    /// Stores the trace as the piece of `run`, in one step.
-    ///
-    /// # Errors
-    /// A file that cannot be written.
-    pub fn save(&self, run: &Run, path: &Path) -> Result<(), CheckpointError> {
-        let columns = [
-            ("iteration", &self.iteration),
-            ("cpu", &self.cpu),
-            ("logloss", &self.logloss),
-            ("max_error", &self.max_error),
-            ("weights", &self.mlp.parameters),
-        ];
-        let mut tensors: std::collections::BTreeMap<_, _> =
-            columns.map(|(name, values)| (name.to_owned(), values.clone())).into();
-        tensors.insert("spent".into(), vec![self.spent]);
-        Checkpoint { identity: run.identity(), counters: [].into(), tensors }.save(path)
-    }
-
-    /// The stored piece of `run`, whose network has these widths.
-    ///
-    /// # Errors
-    /// No file, a damaged one, or another run's.
-    pub fn load(run: &Run, widths: Vec<usize>, path: &Path) -> Result<Self, CheckpointError> {
-        let piece = Checkpoint::load(path, &run.identity())?;
-        let length = piece.tensors.get("iteration").map_or(0, Vec::len);
-        let column = |name: &str| piece.tensor(path, name, length).map(<[f64]>::to_vec);
-        let weights = piece.tensor(path, "weights", crate::bundle::mlp::parameter_count(&widths))?.to_vec();
-        Ok(Trace {
-            iteration: column("iteration")?,
-            cpu: column("cpu")?,
-            logloss: column("logloss")?,
-            max_error: column("max_error")?,
-            spent: piece.tensor(path, "spent", 1)?[0],
-            mlp: Mlp { widths, activation: Activation::Tanh, parameters: weights },
-        })
     }
 }
 
@@ -269,22 +259,22 @@ mod tests {
             let mut other = run();
             change(&mut other);
             assert_ne!(other.identity(), run().identity());
-            assert_ne!(other.file_name(), run().file_name());
         }
         let moved = |seed| Run { start: Start::From(Box::new(Run { seed, ..run() })), ..run() };
         assert_ne!(moved(1).identity(), moved(2).identity(), "the source counts too");
     }
 
     #[test]
-    fn a_stored_trace_comes_back_and_another_runs_does_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("piece");
-        trace().save(&run(), &path).unwrap();
-        let loaded = Trace::load(&run(), vec![1, 2, 1], &path).unwrap();
-        assert_eq!((&loaded.iteration, &loaded.mlp, loaded.spent), (&trace().iteration, &trace().mlp, 3.0));
+    fn a_stored_trace_comes_back() {
+        let mut run = run();
+        run.hidden = vec![2];
+        let widths = run.problem().unwrap().widths(&run.hidden);
+        let trace = Trace { mlp: Mlp::random(&widths, Activation::Tanh, 0.0, 0), ..trace() };
+        let loaded = run.outcome(Run::columns(&trace)).unwrap();
+        assert_eq!((&loaded.iteration, &loaded.mlp, loaded.spent), (&trace.iteration, &trace.mlp, 3.0));
         assert!(loaded.max_error[2].is_nan());
-        let other = Run { seed: 2, ..run() };
-        assert!(matches!(Trace::load(&other, vec![1, 2, 1], &path), Err(CheckpointError::Mismatch { .. })));
+        run.hidden = vec![3];
+        assert_eq!(run.outcome(Run::columns(&trace)), None, "other widths have other weights");
     }
 
     #[test]

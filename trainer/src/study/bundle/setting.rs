@@ -1,4 +1,4 @@
-//! What the user asked of the studies: seeds, form, optimiser, size.
+//! The options of a study: seeds, form, optimizer, effort.
 
 use super::run::{Method, Run, Start};
 use crate::bundle::load::Loaded;
@@ -20,9 +20,9 @@ pub struct Setting {
     pub adam: Option<adam::Recipe>,
     /// How much is computed.
     pub effort: Effort,
-    /// The model file whose curves are wanted, instead of the presets'.
+    /// The model file whose curves are shown instead of those of the presets.
     pub model: Option<(PathBuf, Loaded)>,
-    /// The curves that are wanted of it.
+    /// The queries whose curves are shown for it.
     pub queries: Vec<Query>,
 }
 
@@ -31,24 +31,24 @@ pub struct Setting {
 pub struct Effort {
     /// Name in the report.
     pub name: &'static str,
-    /// Most iterations of a pretrained network; its preset says fewer or as many.
+    /// Most iterations of a pretrained network; its preset may have fewer.
     pub pretrain: usize,
-    /// Iterations of networks that are finetuned or trained beside them.
+    /// Iterations of finetuning, and of the networks that are trained from random weights for comparison.
     pub tune: usize,
     /// Most collocation points of a round.
     pub points: usize,
-    /// Steps of Adam, pretraining and after.
+    /// Steps of Adam: of pretraining, and of finetuning.
     pub adam: [usize; 2],
     /// Random problems of a loss map.
     pub draws: usize,
     /// Cells along a side of the point-to-bundle maps.
     pub cells: usize,
-    /// Every how many of the steps of a series are taken.
+    /// One of this many steps of a series is taken.
     pub stride: usize,
 }
 
 impl Effort {
-    /// What the figures in the documentation were measured with.
+    /// The effort behind the figures in the documentation.
     pub const FULL: Effort = Effort {
         name: "full",
         pretrain: 1500,
@@ -65,7 +65,7 @@ impl Effort {
 }
 
 impl Setting {
-    /// The form that is used where the study itself would take `usual`.
+    /// The form that the user wants, or the one that the study takes otherwise.
     pub fn form(&self, usual: Form) -> Form {
         match self.form {
             Some(form) => form,
@@ -74,17 +74,17 @@ impl Setting {
         }
     }
 
-    /// Iterations (or steps) of networks that are finetuned or trained beside them.
+    /// Iterations of finetuning, or steps of Adam.
     pub fn tune(&self) -> usize {
         if self.adam.is_some() { self.effort.adam[1] } else { self.effort.tune }
     }
 
-    /// The network of a preset, as `bundle train` gives it; smaller with a smaller effort.
+    /// The network of a preset, trained as `bundle train` does, or less with a smaller effort.
     pub fn pretrained(&self, preset: &Preset, form: Form, seed: u64) -> Run {
         self.pretrained_by(preset, form, preset.recipe(form), seed)
     }
 
-    /// The network of a preset by another recipe than its own.
+    /// The network of a preset, trained by another recipe than its own.
     pub fn pretrained_by(&self, preset: &Preset, form: Form, recipe: Recipe, seed: u64) -> Run {
         let Recipe { hidden, iterations, points, .. } = recipe;
         let (method, hidden, iterations) = match self.adam {
@@ -107,7 +107,7 @@ impl Setting {
         }
     }
 
-    /// `source` taken to another box and trained there for as long as [`Setting::tune`] says, and the same from random
+    /// `source` taken to another box and trained there for [`Setting::tune`] iterations, and the same training from random
     /// weights.
     pub fn pair(&self, source: &Run, domain: &[(f64, f64)]) -> [Run; 2] {
         let tuned = Run {

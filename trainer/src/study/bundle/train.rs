@@ -1,6 +1,5 @@
-//! Trains a [`Run`] and measures it on the way, without billing the measurements.
+//! Trains a [`Run`] and measures it during training; the measurements do not count as CPU time of training.
 
-use super::StudyError;
 use super::probe::Probe;
 use super::run::{Method, Run, Start, Trace};
 use crate::bundle::loss;
@@ -14,13 +13,14 @@ use crate::host::budget::{Budget, Ending};
 use crate::host::clock;
 use crate::host::interrupt::Interrupt;
 use crate::host::random::Purpose;
+use crate::study::StudyError;
 
-/// Damping that random weights begin with.
+/// First damping of random weights.
 const RANDOM_MU: f64 = 1.0;
 /// Measurements of a run of Adam, evenly spaced.
 const ADAM_MEASUREMENTS: usize = 50;
 
-/// CPU time that can be stopped while something else is done.
+/// A clock of CPU time that can be stopped during other work.
 struct Meter {
     since: Option<f64>,
     sum: f64,
@@ -34,12 +34,13 @@ impl Meter {
     /// Seconds so far.
     fn read(&mut self) -> f64 {
         if let (Some(now), Some(since)) = (clock::cpu_seconds(), self.since) {
-            self.sum += now - since;
+            // The seconds of a thread that has ended in between are lost.
+            self.sum += (now - since).max(0.0);
         }
         self.sum
     }
 
-    /// Stops, lets `f` work, and goes on.
+    /// Stops while `f` runs.
     fn aside(&mut self, f: impl FnOnce()) {
         self.read();
         f();
@@ -47,10 +48,10 @@ impl Meter {
     }
 }
 
-/// Columns of a [`Trace`] while it grows.
+/// A [`Trace`] in the making.
 struct Recorder<'a> {
     problem: &'a Problem,
-    probe: &'a Probe,
+    probe: Probe,
     trace: Trace,
 }
 
@@ -66,7 +67,7 @@ impl Recorder<'_> {
     }
 }
 
-/// Whether Levenberg-Marquardt is measured after this iteration: every one at first, then fewer.
+/// Whether a run by Levenberg-Marquardt is measured after this iteration: every one at first, fewer later.
 fn due(iteration: usize) -> bool {
     match iteration {
         0..=20 => true,
@@ -75,17 +76,12 @@ fn due(iteration: usize) -> bool {
     }
 }
 
-/// Trains `run`. `source` is the network of [`Run::source`]; `watch` hears how many iterations are done.
+/// Trains `run`. `source` is the network of [`Run::source`]; `watch` is called with the number of iterations done.
 ///
 /// # Errors
-/// [`StudyError::Interrupted`]; a problem that does not exist; a loss that Adam lets overflow.
-pub fn train(
-    run: &Run,
-    source: Option<&Mlp>,
-    probe: &Probe,
-    stop: &Interrupt,
-    watch: impl FnMut(usize),
-) -> Result<Trace, StudyError> {
+/// [`StudyError::Interrupted`]; [`StudyError::Problem`] if there is no such problem; [`StudyError::Adam`] if the loss
+/// becomes non-finite.
+pub fn train(run: &Run, source: Option<&Mlp>, stop: &Interrupt, watch: impl FnMut(usize)) -> Result<Trace, StudyError> {
     let begin = clock::cpu_seconds();
     let problem = run.problem()?;
     let first = first_weights(run, &problem, source)?;
@@ -97,7 +93,7 @@ pub fn train(
         spent: 0.0,
         mlp: first.clone(),
     };
-    let mut recorder = Recorder { problem: &problem, probe, trace };
+    let mut recorder = Recorder { problem: &problem, probe: Probe::new(&problem), trace };
     recorder.record(0, &first);
     let (ending, mlp, done, cpu) = match run.method {
         Method::Lm { points, schedule } => {
@@ -111,7 +107,7 @@ pub fn train(
     recorder.record(done, &mlp);
     let Recorder { mut trace, .. } = recorder;
     trace.mlp = mlp;
-    // Every iteration gets the same share of the whole: one alone is too short to be measured well.
+    // Many iterations are shorter than a tick of the clock, so every one gets the same share of the whole.
     let each = if done > 0 { cpu / done as f64 } else { 0.0 };
     trace.cpu = trace.iteration.iter().map(|iteration| iteration * each).collect();
     trace.spent = clock::cpu_seconds().zip(begin).map_or(f64::NAN, |(end, begin)| end - begin);
@@ -160,7 +156,7 @@ fn levenberg_marquardt(
         watch(state.iteration);
         if run.watched && due(state.iteration) {
             meter.aside(|| {
-                // What a run that ends here would keep: the best of its rounds' ends, this being one.
+                // The weights that a run would keep if it ended here: the best at the end of any round so far.
                 let better = loss::score(problem, &state.mlp, &held_out) < state.best_score;
                 recorder.record(state.iteration, if better { &state.mlp } else { &state.best });
             });
@@ -222,11 +218,10 @@ mod tests {
     }
 
     fn done(run: &Run, source: Option<&Mlp>) -> Trace {
-        let probe = Probe::new(&run.problem().unwrap());
-        train(run, source, &probe, &Interrupt::never(), |_| ()).unwrap()
+        train(run, source, &Interrupt::never(), |_| ()).unwrap()
     }
 
-    /// The curve of a long run is what shorter runs end with: measuring changes nothing.
+    /// The curve of a long run passes through the ends of shorter runs: measuring changes nothing.
     #[test]
     fn a_curve_shows_where_shorter_runs_end() {
         let whole = done(&run(30), None);
@@ -259,8 +254,7 @@ mod tests {
     #[test]
     fn an_interrupted_run_leaves_nothing() {
         let interrupt = Interrupt::never();
-        let probe = Probe::new(&run(1).problem().unwrap());
-        let result = train(&run(1000), None, &probe, &interrupt, |iteration| {
+        let result = train(&run(1000), None, &interrupt, |iteration| {
             if iteration == 12 {
                 interrupt.press();
             }

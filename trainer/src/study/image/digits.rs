@@ -1,41 +1,31 @@
-//! The arms of the digit studies: criteria by budgets, rounds, and subsets chosen anew.
+//! The arms of the digit studies: criteria by budgets, in rounds, and with subsets that are chosen anew.
 
+use super::Study;
 use crate::image::adaptation::Arm;
 use crate::image::select::{self, Criterion, UnknownCriterion};
 
-/// A study of digits.
-#[derive(Debug, Clone, Copy)]
-pub struct DigitStudy {
-    /// Name on the command line.
-    pub name: &'static str,
-    /// The question.
-    pub what: &'static str,
-    /// Its arms for a number of steps.
-    pub arms: fn(usize) -> Result<Vec<Arm>, UnknownCriterion>,
-}
-
 /// All of them.
-pub const ALL: [DigitStudy; 3] = [
-    DigitStudy {
+pub const ALL: [Study; 3] = [
+    Study {
         name: "mnist-usps",
         what: "every criterion at 10, 25 and 50 % of the labels, once, in rounds, and chosen anew",
-        arms: budgets,
+        answer: budgets,
     },
-    DigitStudy {
+    Study {
         name: "budget",
         what: "accuracy over 1, 2, 5, 10, 25, 50 and 100 % of the labels for the criteria that matter",
-        arms: curves,
+        answer: curves,
     },
-    DigitStudy {
+    Study {
         name: "shift",
         what: "a quarter of the labels by the criteria that win and those that lose, under --shift",
-        arms: quarter,
+        answer: quarter,
     },
 ];
 
 /// Rounds of the arms that choose in rounds.
 pub const ROUNDS: usize = 4;
-/// Epochs between two choices of the arms that choose anew.
+/// Epochs after which the arms that choose anew do so.
 const EPOCHS: usize = 5;
 
 /// The whole table: the full set, then for each fraction every criterion once, some in rounds, some anew.
@@ -51,7 +41,7 @@ fn budgets(steps: usize) -> Result<Vec<Arm>, UnknownCriterion> {
     Ok(arms)
 }
 
-/// Criteria in rounds; two of our own: diverse first and uncertain then, and diverse throughout.
+/// Criteria in rounds: uncertain, diverse, and diverse in the first round but uncertain in the others.
 fn in_rounds(fraction: f64, steps: usize) -> Result<Vec<Arm>, UnknownCriterion> {
     let once = |criterion: Criterion| Arm::once(criterion, fraction, steps);
     let badge = select::find("badge")?;
@@ -78,7 +68,7 @@ fn curves(steps: usize) -> Result<Vec<Arm>, UnknownCriterion> {
     Ok(arms)
 }
 
-/// A quarter of the labels, as on the thesis' slides, and in rounds.
+/// A quarter of the labels, as on the slides of the thesis, and in rounds.
 fn quarter(steps: usize) -> Result<Vec<Arm>, UnknownCriterion> {
     let mut arms = vec![Arm::once(select::find("random")?, 1.0, steps)];
     let once = |name: &str| Ok(Arm::once(select::find(name)?, 0.25, steps));
@@ -95,10 +85,10 @@ mod tests {
     #[test]
     fn every_criterion_is_in_the_table_and_no_arm_occurs_twice() {
         for study in super::ALL {
-            let arms = (study.arms)(800).unwrap();
-            let keys: std::collections::BTreeSet<String> =
-                arms.iter().map(|a| crate::study::image::key(a, 0)).collect();
-            assert_eq!(keys.len(), arms.len(), "{}", study.name);
+            let arms = (study.answer)(800).unwrap();
+            let names: std::collections::BTreeSet<String> =
+                arms.iter().map(|a| format!("{} {}", a.name(), a.fraction)).collect();
+            assert_eq!(names.len(), arms.len(), "{}", study.name);
         }
         let arms = super::budgets(800).unwrap();
         assert!(crate::image::select::ALL.iter().all(|c| arms.iter().any(|a| a.criterion == *c && a.fraction == 0.1)));

@@ -3,20 +3,20 @@
 use crate::statistics::{deviation, mean};
 use serde::Serialize;
 
-/// One arm against another, seed by seed.
+/// The comparison of one arm with another, seed by seed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Paired {
     /// Mean difference.
     pub difference: f64,
     /// Half of its 95 % confidence interval.
     pub half_interval: f64,
-    /// Two-sided p-value of no difference.
+    /// Two-sided p-value of the hypothesis that there is no difference.
     pub p: f64,
-    /// The same after Holm's correction for all comparisons of the study.
+    /// The p-value after Holm's correction for all comparisons of the study.
     pub p_holm: f64,
 }
 
-/// Compares two columns of the same seeds; `None` unless both have the same number of values, at least two.
+/// Compares two columns that have one value per seed; `None` unless they have the same number of values, at least two.
 pub fn compare(a: &[f64], b: &[f64]) -> Option<Paired> {
     if a.len() != b.len() || a.len() < 2 {
         return None;
@@ -28,7 +28,7 @@ pub fn compare(a: &[f64], b: &[f64]) -> Option<Paired> {
     Some(Paired { difference, half_interval: critical(n - 1.0) * error, p, p_holm: p })
 }
 
-/// Holm (1979): the k-th smallest of m p-values is multiplied by m - k (k from 0), and never below the one before.
+/// Holm (1979): the k-th smallest of m p-values is multiplied by m - k (k from 0), and is at least the one before it.
 pub fn holm(mut all: Vec<&mut Paired>) {
     all.sort_by(|a, b| a.p.total_cmp(&b.p));
     let (m, mut least) = (all.len(), 0.0f64);
@@ -61,7 +61,7 @@ fn simpson(f: impl Fn(f64) -> f64, from: f64, to: f64) -> f64 {
     (0..=N).map(|k| weight(k) * f(from + h * k as f64)).sum::<f64>() * h / 3.0
 }
 
-/// The t that 5 % lie beyond, by bisection.
+/// The critical t of 5 %, two-sided, by bisection.
 fn critical(freedom: f64) -> f64 {
     let (mut low, mut high) = (0.0, 1e3);
     for _ in 0..60 {
