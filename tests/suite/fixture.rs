@@ -1,5 +1,6 @@
 //! Small models with random weights, made when a test asks for one: tests of the reader need files, not accuracy.
 
+use sirocco::layer::shape::{Shape, Window};
 use sirocco::network::Scheme;
 use sirocco_trainer::bundle::export::Candidate;
 use sirocco_trainer::bundle::mlp::{Activation, Mlp};
@@ -8,7 +9,6 @@ use sirocco_trainer::bundle::problem::Form;
 use sirocco_trainer::bundle::quantize::{Grid, rounding};
 use sirocco_trainer::host::model_file::{Metadata, ModelBytes};
 use sirocco_trainer::image::benchmark::{Builder, export_random};
-use sirocco_trainer::image::net::graph::{Shape, Window};
 use sirocco_trainer::image::quantize::winograd::Transformed;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -33,7 +33,7 @@ fn export(form: Form, scheme: Scheme, hidden: &[usize]) -> ModelBytes {
 
 /// An exported image network with random weights that has every operation.
 pub fn image() -> ModelBytes {
-    let net = Builder::new(Shape::new(2, 6, 7), 1).conv(4, Window::square(3, 1, 1), true);
+    let net = Builder::new(Shape { channels: 2, height: 6, width: 7 }, 1).conv(4, Window::square(3, 1, 1), true);
     let skip = net.value();
     let net = net.depthwise(Window::square(3, 1, 1), false).add(skip, true);
     let net = net.pool(Window::square(2, 2, 0), false).pool(Window::square(3, 1, 0), true);

@@ -8,6 +8,7 @@ use sirocco::image::Network;
 use sirocco::image::architecture::Architecture;
 use sirocco::image::cost::{self, KINDS, OPERATIONS, Processor};
 use sirocco::layer::kernel::Portable;
+use sirocco::layer::shape::{Shape, Window};
 use sirocco::model::Model;
 use sirocco_tests::program::{emulates, root};
 use sirocco_tools::device::bench;
@@ -16,7 +17,7 @@ use sirocco_tools::output::Output;
 use sirocco_trainer::host::model_file::{self, ModelBytes};
 use sirocco_trainer::host::random::{Purpose, Random};
 use sirocco_trainer::image::benchmark::{self, Builder, export_random};
-use sirocco_trainer::image::net::graph::{Folded, Shape, Window};
+use sirocco_trainer::image::net::graph::{Floats, Graph};
 use sirocco_trainer::image::quantize::winograd::Transformed;
 use std::collections::BTreeMap;
 
@@ -95,10 +96,10 @@ fn stated_memory_is_what_is_taken() {
 }
 
 /// A random network of every operation, larger than those that layers are tested on.
-fn network(seed: u64) -> Folded {
+fn network(seed: u64) -> Graph<Floats> {
     let mut random = Random::new(seed, Purpose::Choice, 1);
     let mut draw = |lo: usize, hi: usize| lo + (random.bits() >> 32) as usize % (hi - lo + 1);
-    let image = Shape::new(draw(1, 3), draw(14, 36), draw(14, 36));
+    let image = Shape { channels: draw(1, 3), height: draw(14, 36), width: draw(14, 36) };
     let mut net = Builder::new(image, seed);
     let kernel = [draw(1, 5), draw(1, 5)];
     let window =

@@ -5,22 +5,24 @@ use proptest::prelude::*;
 use sirocco::error::Key;
 use sirocco::image::Network;
 use sirocco::layer::kernel::Portable;
+use sirocco::layer::shape::{Shape, Window};
 use sirocco::model::Model;
 use sirocco_trainer::host::random::{Purpose, Random};
 use sirocco_trainer::image::answers::image_bytes;
 use sirocco_trainer::image::benchmark::{Builder, export_random};
 use sirocco_trainer::image::export::{ExportedImage, ImageExportError};
-use sirocco_trainer::image::net::graph::{Folded, Shape, Window};
-use sirocco_trainer::image::quantize::forms::{Integers, Layer, Quantised, quantise};
+use sirocco_trainer::image::net::graph::{Floats, Graph, Operation};
+use sirocco_trainer::image::quantize::forms::{Integers, quantize};
 use sirocco_trainer::image::quantize::range::{Range, ranges};
 use sirocco_trainer::image::quantize::winograd::{Budget, Transformed};
 
 /// Bytes of every value, channels last, and the logits: straight from the definitions in `sirocco::layer`.
-fn plain(net: &Quantised, image: &[u8]) -> (Vec<Vec<u8>>, Vec<f32>) {
+fn plain(net: &Graph<Integers>, image: &[u8]) -> (Vec<Vec<u8>>, Vec<f32>) {
+    let architecture = net.architecture().unwrap();
     let (mut values, mut logits) = (vec![image.to_vec()], vec![]);
-    for (k, node) in net.nodes.iter().enumerate() {
-        let ((shape, coding), x) = (&net.values[node.from], &values[node.from]);
-        let zero = i64::from(net.values[k + 1].1.byte(0));
+    for (k, (node, step)) in net.nodes.iter().zip(&architecture.steps).enumerate() {
+        let (shape, coding, x) = (step.geometry.input, net.coding(node.input), &values[node.input]);
+        let zero = i64::from(net.coding(k + 1).byte(0));
         let requantised =
             |sum: i64, m: i32| ((sum * i64::from(m) + (1 << 31)).div_euclid(1 << 32) + zero).clamp(0, 255) as u8;
         let pixel = |row: usize, column: usize, window: &Window, c: usize| {
@@ -35,7 +37,7 @@ fn plain(net: &Quantised, image: &[u8]) -> (Vec<Vec<u8>>, Vec<f32>) {
         };
         // (row, column, channel) of every output, channels last.
         let places = || {
-            let out = node.output;
+            let out = step.geometry.output;
             (0..out.height)
                 .flat_map(move |i| (0..out.width).flat_map(move |j| (0..out.channels).map(move |o| (i, j, o))))
         };
@@ -47,42 +49,41 @@ fn plain(net: &Quantised, image: &[u8]) -> (Vec<Vec<u8>>, Vec<f32>) {
                 .sum()
         };
         let all: Vec<usize> = (0..shape.channels).collect();
-        let value = match &node.layer {
-            Layer::Conv(_, w, n) => places()
+        let n = &node.weights;
+        let value = match &node.operation {
+            Operation::Conv { window: w, groups, .. } => places()
                 .map(|(i, j, o)| {
-                    requantised(i64::from(n.bias[o]) + window_sum(w, &n.weight[o], (i, j), &all), n.multiplier[o])
+                    let channels = if *groups == 1 { &all[..] } else { &[o] };
+                    let sum = i64::from(n.bias[o]) + window_sum(w, &n.weight[o], (i, j), channels);
+                    requantised(sum, n.multiplier[o])
                 })
                 .collect(),
-            Layer::Depthwise(w, n) => places()
-                .map(|(i, j, o)| {
-                    requantised(i64::from(n.bias[o]) + window_sum(w, &n.weight[o], (i, j), &[o]), n.multiplier[o])
-                })
-                .collect(),
-            Layer::Dense(n) => (0..n.bias.len()).map(|o| requantised(dot(n, o), n.multiplier[o])).collect(),
-            Layer::Max(w) => places()
+            Operation::Dense { .. } if n.multiplier.is_empty() => {
+                logits = (0..n.bias.len()).map(|o| dot(n, o) as f32 * n.unit[o] as f32).collect();
+                vec![]
+            }
+            Operation::Dense { .. } => (0..n.bias.len()).map(|o| requantised(dot(n, o), n.multiplier[o])).collect(),
+            Operation::MaxPool(w) => places()
                 .map(|(i, j, c)| {
                     let taps = (0..w.kernel[0]).flat_map(|u| (0..w.kernel[1]).map(move |v| (u, v)));
                     taps.map(|(u, v)| pixel(i * w.stride[0] + u, j * w.stride[1] + v, w, c) as u8).max().unwrap()
                 })
                 .collect(),
-            Layer::Average(w, bias, m) => places()
+            Operation::AveragePool(w) => places()
                 .map(|(i, j, c)| {
                     let ones = vec![1; w.kernel[0] * w.kernel[1]];
-                    requantised(i64::from(*bias) + window_sum(w, &ones, (i, j), &[c]), *m)
+                    requantised(i64::from(n.bias[0]) + window_sum(w, &ones, (i, j), &[c]), n.multiplier[0])
                 })
                 .collect(),
-            Layer::Add(other, bias, [m, n]) => x
+            Operation::Add { other, .. } => x
                 .iter()
                 .zip(&values[*other])
                 .map(|(a, b)| {
-                    let sum = i64::from(*bias) + i64::from(*a) * i64::from(*m) + i64::from(*b) * i64::from(*n);
+                    let [by_a, by_b] = [n.multiplier[0], n.multiplier[1]].map(i64::from);
+                    let sum = i64::from(n.bias[0]) + i64::from(*a) * by_a + i64::from(*b) * by_b;
                     sum.div_euclid(1 << 14).clamp(0, 255) as u8
                 })
                 .collect(),
-            Layer::Logits(n) => {
-                logits = (0..n.bias.len()).map(|o| dot(n, o) as f32 * n.unit[o] as f32).collect();
-                vec![]
-            }
         };
         values.push(value);
     }
@@ -90,10 +91,10 @@ fn plain(net: &Quantised, image: &[u8]) -> (Vec<Vec<u8>>, Vec<f32>) {
 }
 
 /// A network that has every operation, with sizes drawn from `draw`.
-fn network(seed: u64) -> Folded {
+fn network(seed: u64) -> Graph<Floats> {
     let mut random = Random::new(seed, Purpose::Choice, 0);
     let mut draw = |lo: usize, hi: usize| lo + (random.bits() >> 32) as usize % (hi - lo + 1);
-    let image = Shape::new(draw(1, 4), draw(7, 12), draw(7, 12));
+    let image = Shape { channels: draw(1, 4), height: draw(7, 12), width: draw(7, 12) };
     let mut net = Builder::new(image, seed);
     let kernel = [draw(1, 4), draw(1, 4)];
     let padding = [draw(0, kernel[0] - 1), draw(0, kernel[1] - 1)];
@@ -140,7 +141,7 @@ proptest! {
             (0..4 * folded.input.size()).map(|_| f32::from((random.bits() >> 56) as u8) / 255.0).collect()
         };
         let images: Vec<&[f32]> = pixels.chunks_exact(folded.input.size()).collect();
-        let quantized = quantise(&folded, &ranges(&folded, &images, Range::MinMax).unwrap()).unwrap();
+        let quantized = quantize(&folded, &ranges(&folded, &images, Range::MinMax).unwrap()).unwrap();
         let image = image_bytes(&noise(folded.input, seed), folded.input.channels);
         let mut arena = vec![0xdead_beef; device.arena()];
         let logits = device.logits::<Portable>(&image, &mut arena).unwrap();
@@ -151,14 +152,14 @@ proptest! {
 }
 
 /// 3x3 convolutions of growing width: all but the first can be transformed.
-fn deep() -> Folded {
-    let net = Builder::new(Shape::new(3, 12, 12), 3);
+fn deep() -> Graph<Floats> {
+    let net = Builder::new(Shape { channels: 3, height: 12, width: 12 }, 3);
     let widths = [16, 16, 32, 32];
     widths.into_iter().fold(net, |net, width| net.conv(width, Window::square(3, 1, 1), true)).global_average().logits(4)
 }
 
 /// Exports a network within a budget; returns also its operations.
-fn within(folded: &Folded, budget: Budget) -> Result<(ExportedImage, String), ImageExportError> {
+fn within(folded: &Graph<Floats>, budget: Budget) -> Result<(ExportedImage, String), ImageExportError> {
     let exported = export_random(folded, 3, Transformed::Within(budget))?;
     let model = Model::open(&exported.bytes).unwrap();
     let nodes = model.require(Key::Nodes).unwrap();

@@ -32,19 +32,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let channels = architecture.input[0];
     let normalisation = Normalisation { mean: vec![0.5; channels], deviation: vec![0.25; channels] };
-    let mut training = Training::new(Network::random(&architecture, normalisation, 1, &Device::Cpu)?);
+    let mut training =
+        Training::new(Network::random(&architecture, normalisation, 1, &Device::Cpu)?, &Settings::usual(0))?;
     let subset: Vec<usize> = (0..images.len()).collect();
-    let settings = Settings::usual(0);
     if let [file] = file {
         let before = weights(&training.network)?;
         let mut losses = Vec::new();
         let stage = Stage { number: 0, first: 0, end: steps, subset: &subset };
-        training.run(&images, stage, &settings, &Interrupt::never(), |_, loss| losses.push(loss))?;
+        training.run(&images, stage, &Interrupt::never(), |_, loss| losses.push(loss))?;
         return write(file, &images, before, &losses);
     }
     let stage = Stage { number: 0, first: 0, end: WARM_UP + steps, subset: &subset };
     let (mut begin, mut last) = (None, f32::NAN);
-    training.run(&images, stage, &settings, &Interrupt::never(), |training, loss| {
+    training.run(&images, stage, &Interrupt::never(), |training, loss| {
         last = loss;
         if training.step == WARM_UP {
             begin = cpu_seconds();
@@ -68,7 +68,7 @@ fn noise([channels, height, width]: [usize; 3]) -> Result<Images, Box<dyn Error>
 type Weights = Vec<(String, Vec<usize>, Vec<f32>)>;
 
 fn weights(network: &Network) -> Result<Weights, Box<dyn Error>> {
-    let slots = network.plan.slots.iter().zip(&network.variables);
+    let slots = network.steps.slots.iter().zip(&network.variables);
     slots.map(|(slot, v)| Ok((slot.name.clone(), slot.shape.clone(), v.flatten_all()?.to_vec1()?))).collect()
 }
 

@@ -47,6 +47,7 @@ pub mod cmd;
 pub mod dataset;
 pub mod host;
 pub mod image;
+pub mod optimizer;
 pub mod report;
 pub mod statistics;
 pub mod study;

@@ -14,13 +14,14 @@
 //! | `add` | `other=3 zero=0` |
 //! | `logits` | `out=10`; the last node, and only that |
 //!
-//! `zero` is the zero point of what the node leaves.
+//! `zero` is the zero point of what the node leaves. A [`Step`] displays as this text.
 
 use crate::error::{Countable, Key, ModelError, NodeDefect};
 use crate::layer::shape::{Geometry, Shape, Window};
 use crate::layer::{conv, dense_bytes, winograd};
 use crate::limits::{MAX_CHANNELS, MAX_CLASSES, MAX_FAN_IN, MAX_NODES, MAX_SIDE};
 use crate::text::{split, split_once};
+use core::fmt;
 use heapless::Vec;
 
 /// Channels of an image: grey, colour, and one more.
@@ -104,6 +105,31 @@ impl Step {
     }
 }
 
+/// The text of a node in a file.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Geometry { output, window: Window { kernel, stride, padding }, .. } = self.geometry;
+        let takes = Takes::of(self.operation);
+        write!(f, "{} from={}", self.operation.name(), self.from)?;
+        if takes.other {
+            write!(f, " other={}", self.other)?;
+        }
+        if takes.out {
+            write!(f, " out={}", output.channels)?;
+        }
+        if takes.window {
+            write!(f, " kernel={}x{} stride={}x{}", kernel[0], kernel[1], stride[0], stride[1])?;
+        }
+        if takes.padding {
+            write!(f, " padding={}x{}", padding[0], padding[1])?;
+        }
+        if takes.zero {
+            write!(f, " zero={}", self.zero)?;
+        }
+        Ok(())
+    }
+}
+
 /// A whole network without its weights.
 #[derive(Debug, Clone)]
 pub struct Architecture {
@@ -114,16 +140,38 @@ pub struct Architecture {
 }
 
 impl Architecture {
+    /// An image of this shape, and no node yet.
+    ///
+    /// # Errors
+    /// [`ModelError::Metadata`] if the image is larger than the limits allow.
+    pub fn new(image: Shape) -> Result<Self, ModelError> {
+        if !is_image(image) {
+            return Err(ModelError::Metadata(Key::Image));
+        }
+        Ok(Architecture { image, steps: Vec::new() })
+    }
+
+    /// Appends a node that reads what is there.
+    ///
+    /// # Errors
+    /// [`ModelError::Node`] if it does not fit what it reads or is too large, [`ModelError::TooMany`].
+    pub fn push(&mut self, operation: Operation, attributes: Attributes) -> Result<(), ModelError> {
+        let node = self.steps.len().min(MAX_NODES) as u8;
+        let step = self.step(operation, attributes).map_err(|defect| ModelError::Node { node, defect })?;
+        self.steps.push(step).map_err(|_| ModelError::TooMany(Countable::Layers))
+    }
+
     /// Reads `image` and `nodes`.
     ///
     /// # Errors
     /// [`ModelError::Metadata`], [`ModelError::TooMany`] or [`ModelError::Node`].
     pub fn parse(image: &str, nodes: &str) -> Result<Self, ModelError> {
         let image = parse_image(image).ok_or(ModelError::Metadata(Key::Image))?;
+        // Not by `new`: moved out of its result, the architecture would lie on the stack twice.
         let mut architecture = Architecture { image, steps: Vec::new() };
         for (node, text) in (0u8..).zip(split(nodes, b';')) {
-            let step = architecture.step(text).map_err(|defect| ModelError::Node { node, defect })?;
-            architecture.steps.push(step).map_err(|_| ModelError::TooMany(Countable::Layers))?;
+            let (operation, attributes) = parse_node(text).map_err(|defect| ModelError::Node { node, defect })?;
+            architecture.push(operation, attributes)?;
         }
         match architecture.steps.last() {
             Some(Step { operation: Operation::Logits, .. }) => Ok(architecture),
@@ -148,11 +196,7 @@ impl Architecture {
     }
 
     /// The next node.
-    fn step(&self, text: &str) -> Result<Step, NodeDefect> {
-        let mut words = split(text.trim_ascii(), b' ');
-        let name = words.next().unwrap_or("");
-        let (_, operation) = Operation::ALL.into_iter().find(|(n, _)| *n == name).ok_or(NodeDefect::Operation)?;
-        let attributes = Attributes::parse(words, operation)?;
+    fn step(&self, operation: Operation, attributes: Attributes) -> Result<Step, NodeDefect> {
         if self.steps.last().is_some_and(|step| step.operation == Operation::Logits) {
             return Err(NodeDefect::Logits);
         }
@@ -179,22 +223,63 @@ impl Architecture {
     }
 }
 
+/// Name and attributes of a node.
+fn parse_node(text: &str) -> Result<(Operation, Attributes), NodeDefect> {
+    let mut words = split(text.trim_ascii(), b' ');
+    let name = words.next().unwrap_or("");
+    let (_, operation) = Operation::ALL.into_iter().find(|(n, _)| *n == name).ok_or(NodeDefect::Operation)?;
+    Ok((operation, Attributes::parse(words, operation)?))
+}
+
 /// The shape of an image within the limits, such as `28x28x1`.
 pub(crate) fn parse_image(text: &str) -> Option<Shape> {
     let mut parts = split(text, b'x').map(|part| part.parse::<usize>().ok());
     let (height, width, channels) = (parts.next()??, parts.next()??, parts.next()??);
-    let sides = 1..=MAX_SIDE;
-    let fits = sides.contains(&height) && sides.contains(&width) && (1..=MAX_IMAGE_CHANNELS).contains(&channels);
-    (fits && parts.next().is_none()).then_some(Shape { height, width, channels })
+    let image = Shape { height, width, channels };
+    (is_image(image) && parts.next().is_none()).then_some(image)
 }
 
-/// Attributes of a node as they stand in the text, with defaults where the operation has none.
-struct Attributes {
-    from: usize,
-    other: usize,
-    out: Option<usize>,
-    window: Window,
-    zero: u8,
+/// Whether an image may have this shape.
+fn is_image(Shape { height, width, channels }: Shape) -> bool {
+    let sides = 1..=MAX_SIDE;
+    sides.contains(&height) && sides.contains(&width) && (1..=MAX_IMAGE_CHANNELS).contains(&channels)
+}
+
+/// What the text of an operation states besides `from`.
+struct Takes {
+    other: bool,
+    out: bool,
+    window: bool,
+    padding: bool,
+    zero: bool,
+}
+
+impl Takes {
+    fn of(operation: Operation) -> Self {
+        use Operation::{Add, Average, Conv, Dense, Depthwise, Logits, Max, Winograd};
+        Takes {
+            other: operation == Add,
+            out: matches!(operation, Conv | Winograd | Dense | Logits),
+            window: matches!(operation, Conv | Depthwise | Max | Average),
+            padding: matches!(operation, Conv | Winograd | Depthwise),
+            zero: !matches!(operation, Max | Logits),
+        }
+    }
+}
+
+/// Attributes of a node; those that its operation does not take have defaults.
+#[derive(Debug, Clone, Copy)]
+pub struct Attributes {
+    /// The value it reads.
+    pub from: usize,
+    /// The other value it reads; the same, if it reads only one.
+    pub other: usize,
+    /// Channels of what it leaves; those of what it reads unless given.
+    pub out: Option<usize>,
+    /// Its window; 1x1 where there is none.
+    pub window: Window,
+    /// Zero point of what it leaves.
+    pub zero: u8,
 }
 
 impl Attributes {
@@ -218,19 +303,18 @@ impl Attributes {
                 return Err(NodeDefect::Attribute);
             }
         }
-        use Operation::{Add, Average, Conv, Dense, Depthwise, Logits, Max, Winograd};
-        let slides = matches!(operation, Conv | Depthwise | Max | Average);
-        let takes = [
-            (other.is_some(), operation == Add),
-            (out.is_some(), matches!(operation, Conv | Winograd | Dense | Logits)),
-            (zero.is_some(), !matches!(operation, Max | Logits)),
-            (kernel.is_some() && stride.is_some(), slides),
-            (kernel.is_some() || stride.is_some(), slides),
-            (padding.is_some(), matches!(operation, Conv | Winograd | Depthwise)),
+        let takes = Takes::of(operation);
+        let stated = [
+            (other.is_some(), takes.other),
+            (out.is_some(), takes.out),
+            (zero.is_some(), takes.zero),
+            (kernel.is_some(), takes.window),
+            (stride.is_some(), takes.window),
+            (padding.is_some(), takes.padding),
         ];
-        let from = from.filter(|_| takes.iter().all(|(has, takes)| has == takes)).ok_or(NodeDefect::Attribute)?;
+        let from = from.filter(|_| stated.iter().all(|(has, takes)| has == takes)).ok_or(NodeDefect::Attribute)?;
         let window = Window {
-            kernel: kernel.unwrap_or(if operation == Winograd { winograd::KERNEL } else { [1, 1] }),
+            kernel: kernel.unwrap_or(if operation == Operation::Winograd { winograd::KERNEL } else { [1, 1] }),
             stride: stride.unwrap_or([1, 1]),
             padding: padding.unwrap_or([0, 0]),
         };
@@ -274,6 +358,19 @@ mod tests {
         assert_eq!(parsed.value(4), Some(Shape { height: 4, width: 4, channels: 8 }));
         assert_eq!((parsed.steps[2].from, parsed.steps[2].other), (2, 1));
         assert_eq!(parsed.steps[0].operation.name(), "conv");
+        let written: std::vec::Vec<_> = parsed.steps.iter().map(|step| std::format!("{step}")).collect();
+        assert_eq!(written.join(";"), text);
+    }
+
+    #[test]
+    fn every_operation_is_read_and_written() {
+        let text = "conv from=0 out=8 kernel=3x2 stride=1x2 padding=1x0 zero=7;winograd from=1 out=4 padding=1x1 zero=0;\
+                    depthwise from=2 kernel=1x3 stride=1x1 padding=0x1 zero=9;add from=3 other=2 zero=255;\
+                    max from=4 kernel=2x1 stride=2x1;average from=5 kernel=4x1 stride=4x1 zero=3;\
+                    dense from=6 out=5 zero=1;logits from=7 out=2";
+        let parsed = Architecture::parse("8x8x2", text).unwrap();
+        let written: std::vec::Vec<_> = parsed.steps.iter().map(|step| std::format!("{step}")).collect();
+        assert_eq!(written.join(";"), text);
     }
 
     #[test]

@@ -23,9 +23,9 @@
 //! [`Network::open`] checks everything once; evaluation can then only fail for a caller's slice of the wrong length.
 
 pub mod architecture;
+pub mod arena;
 pub mod cost;
 pub mod golden;
-pub mod plan;
 
 use crate::classify::{Classification, Logits};
 use crate::error::{Key, ModelError, NodeDefect};
@@ -42,9 +42,9 @@ use crate::model::Model;
 use crate::summary::ModelKind;
 use crate::text::{number, split};
 use architecture::{Architecture, Operation, Step};
+use arena::Arena;
 use core::ops::Range;
 use heapless::Vec;
-use plan::Plan;
 
 /// Version of the format of image networks that this build reads and writes.
 pub const FORMAT_VERSION: u16 = 1;
@@ -155,9 +155,9 @@ impl<'a> Network<'a> {
             Ok(architecture) => architecture,
             Err(defect) => return Err(*defect),
         };
-        let plan = Plan::new(architecture);
+        let arena = Arena::new(architecture);
         let stated = model.require(Key::Arena)?.parse::<u32>().map_err(|_| ModelError::Metadata(Key::Arena))?;
-        let needed = plan.bytes() as u32;
+        let needed = arena.bytes() as u32;
         if stated != needed {
             return Err(ModelError::Arena { stated, needed });
         }
@@ -175,7 +175,7 @@ impl<'a> Network<'a> {
         let _ = zeros.push(padding);
         let mut nodes = Vec::new();
         let bytes = |value: usize| {
-            let place = plan.places.get(value.checked_sub(1)?)?;
+            let place = arena.places.get(value.checked_sub(1)?)?;
             let size = architecture.value(value).map_or(0, |shape| shape.size());
             Some(4 * place.start..4 * place.start + size)
         };
@@ -200,7 +200,7 @@ impl<'a> Network<'a> {
                 Some(threshold.ok_or(ModelError::Metadata(Key::Abstain))?)
             }
         };
-        let (image, values, words) = (architecture.image, 4 * plan.values, plan.words());
+        let (image, values, words) = (architecture.image, 4 * arena.values, arena.words());
         Ok(Network { image, nodes, values, words, classes, class_count, abstain })
     }
 
@@ -306,7 +306,7 @@ impl<'a> Network<'a> {
 }
 
 impl Node<'_> {
-    /// Reads its values and writes its own: the plan keeps them apart.
+    /// Reads its values and writes its own: they lie apart in the arena.
     fn evaluate<K: Kernel>(&self, image: &[u8], values: &mut [u8], scratch: &mut [u32], logits: &mut Logits) {
         let Some((before, rest)) = values.split_at_mut_checked(self.to.start) else { return };
         let Some((output, after)) = rest.split_at_mut_checked(self.to.len()) else { return };

@@ -18,7 +18,7 @@ pub enum Error {
     #[error("cannot start {threads} threads: {source}; ask for fewer with --threads")]
     Threads { threads: usize, source: rayon::ThreadPoolBuildError },
     #[error(transparent)]
-    Architecture(#[from] crate::image::net::plan::ArchitectureError),
+    Architecture(#[from] crate::image::net::steps::ArchitectureError),
     #[error(transparent)]
     Bundle(#[from] crate::bundle::error::BundleError),
     #[error(transparent)]

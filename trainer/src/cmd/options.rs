@@ -145,10 +145,10 @@ mod tests {
             assert_eq!((ending.unwrap(), state.epoch), (Ending::Interrupted, 2));
         });
         with_a_full_disk(|session, save| {
-            let (mut training, stop) = (Training::new(small(0)), session.interrupt.clone());
-            let (images, settings) = (quarters(64, 1, 0.1), Settings::usual(0));
+            let (images, stop) = (quarters(64, 1, 0.1), session.interrupt.clone());
+            let mut training = Training::new(small(0), &Settings::usual(0)).unwrap();
             let stage = Stage { number: 0, first: 0, end: 1000, subset: &[0, 1, 2, 3] };
-            let ended = training.run(&images, stage, &settings, &stop, |training, _| {
+            let ended = training.run(&images, stage, &stop, |training, _| {
                 session.keep(|_| save(training.step as u64));
             });
             assert!(matches!(ended, Err(TrainingError::Interrupted)), "{ended:?}");

@@ -99,7 +99,7 @@ pub fn adapt(
 ) -> Result<Adapted, TrainingError> {
     let n = target.pool.len();
     let budget = ((arm.fraction * n as f64).round() as usize).clamp(1, n.max(1));
-    let mut training = Training::new(source.duplicate()?);
+    let mut training = Training::new(source.duplicate()?, settings)?;
     let mut ledger = Ledger::new(&target.pool.labels);
     let mut weights = vec![1.0 / n as f64; n];
     let (mut taken, mut subset, mut choices) = (vec![false; n], Vec::new(), Vec::new());
@@ -137,7 +137,7 @@ pub fn adapt(
         subset.extend_from_slice(&choice.chosen);
         choices.push(choice);
         let stage = Stage { number: number as u64, first: training.step, end, subset: &subset };
-        training.run(target.pool, stage, settings, stop, &mut watch)?;
+        training.run(target.pool, stage, stop, &mut watch)?;
     }
     Ok(Adapted { network: training.network, choices, subset, labels_seen: ledger.seen() })
 }
@@ -154,9 +154,9 @@ pub fn pretrain(
     stop: &Interrupt,
     watch: impl FnMut(&Training, f32),
 ) -> Result<Network, TrainingError> {
-    let mut training = Training::new(network);
+    let mut training = Training::new(network, settings)?;
     let all: Vec<usize> = (0..images.len()).collect();
-    training.run(images, Stage { number: 0, first: 0, end: steps, subset: &all }, settings, stop, watch)?;
+    training.run(images, Stage { number: 0, first: 0, end: steps, subset: &all }, stop, watch)?;
     Ok(training.network)
 }
 

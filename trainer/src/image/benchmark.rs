@@ -11,8 +11,9 @@
 
 use super::export::{self, ExportedImage, ImageExportError, Labelled, Options};
 use crate::host::random::{Purpose, Random};
-use crate::image::net::graph::{Folded, Node, Operation, Shape, Window};
+use crate::image::net::graph::{Floats, Graph, Node, Operation};
 use crate::image::quantize::winograd::Transformed;
+use sirocco::layer::shape::{Shape, Window};
 
 /// Images that random networks are calibrated on.
 const IMAGES: usize = 4;
@@ -20,53 +21,57 @@ const IMAGES: usize = 4;
 /// Names of the benchmark networks.
 pub const NAMES: [&str; 4] = ["mnist-cnn", "dense", "resnet8", "resnet8-winograd"];
 
-/// The benchmark network of that name, quantised, with random weights.
+/// The benchmark network of that name, quantized, with random weights.
 ///
 /// # Errors
 /// [`ImageExportError`]; never for the shapes above.
 pub fn network(name: &str, seed: u64) -> Option<Result<ExportedImage, ImageExportError>> {
-    let (folded, transformed) = match name {
+    let (graph, transformed) = match name {
         "mnist-cnn" => (mnist_cnn(seed), Transformed::Never),
         "dense" => (dense(seed), Transformed::Never),
         "resnet8" => (resnet8(seed), Transformed::Never),
         "resnet8-winograd" => (resnet8(seed), Transformed::Always),
         _ => return None,
     };
-    Some(export_random(&folded, seed, transformed))
+    Some(export_random(&graph, seed, transformed))
 }
 
 /// Exports a network with random weights, calibrated on noise, whose labels are its own answers.
 ///
 /// # Errors
 /// [`ImageExportError`].
-pub fn export_random(folded: &Folded, seed: u64, transformed: Transformed) -> Result<ExportedImage, ImageExportError> {
+pub fn export_random(
+    graph: &Graph<Floats>,
+    seed: u64,
+    transformed: Transformed,
+) -> Result<ExportedImage, ImageExportError> {
     let mut random = Random::new(seed, Purpose::Measurement, 0);
     let pixels: Vec<f32> =
-        (0..IMAGES * folded.input.size()).map(|_| f32::from((random.bits() >> 56) as u8) / 255.0).collect();
+        (0..IMAGES * graph.input.size()).map(|_| f32::from((random.bits() >> 56) as u8) / 255.0).collect();
     let noise = Labelled { pixels: &pixels, labels: &[0; IMAGES] };
     let options = Options { tolerance: 1.0, transformed, ..Options::default() };
-    export::export(folded, noise, noise, &options)
+    export::export(graph, noise, noise, &options)
 }
 
 /// A network under construction: every layer gets normal weights of variance 2 / inputs.
 #[derive(Debug)]
 pub struct Builder {
-    folded: Folded,
+    graph: Graph<Floats>,
     shape: Shape,
     random: Random,
 }
 
 impl Builder {
-    /// Nothing but an image, centred.
+    /// Nothing but an image, centered.
     pub fn new(input: Shape, seed: u64) -> Self {
         let (mean, deviation) = (vec![0.5; input.channels], vec![0.25; input.channels]);
-        let folded = Folded { input, mean, deviation, nodes: vec![], classes: vec![] };
-        Builder { folded, shape: input, random: Random::new(seed, Purpose::Weights, 0) }
+        let graph = Graph { input, mean, deviation, nodes: vec![], classes: vec![] };
+        Builder { graph, shape: input, random: Random::new(seed, Purpose::Weights, 0) }
     }
 
     /// Number of the last value.
     pub fn value(&self) -> usize {
-        self.folded.nodes.len()
+        self.graph.nodes.len()
     }
 
     /// Shape of the last value.
@@ -74,26 +79,31 @@ impl Builder {
         self.shape
     }
 
-    fn weights(&mut self, outputs: usize, inputs: usize) -> (Vec<f32>, Vec<f32>) {
+    fn weights(&mut self, outputs: usize, inputs: usize) -> Floats {
         let deviation = (2.0 / inputs as f64).sqrt();
         let weight = (0..outputs * inputs).map(|_| (deviation * self.random.normal()) as f32).collect();
-        (weight, (0..outputs).map(|_| (0.1 * self.random.normal()) as f32).collect())
+        Floats { weight, bias: (0..outputs).map(|_| (0.1 * self.random.normal()) as f32).collect() }
     }
 
-    /// Any operation on a value.
-    #[must_use]
-    pub fn node(mut self, input: usize, operation: Operation) -> Self {
-        self.folded.nodes.push(Node { input, operation });
+    /// An operation on a value, whose output has this shape.
+    fn node(mut self, input: usize, shape: Shape, operation: Operation, weights: Floats) -> Self {
+        self.graph.nodes.push(Node { input, operation, weights });
+        self.shape = shape;
         self
+    }
+
+    /// What a window leaves of a shape; nothing if it does not fit, which the exporter then refuses.
+    fn slid(window: Window, input: Shape, channels: usize) -> Shape {
+        let [height, width] = window.output(input).unwrap_or([0, 0]);
+        Shape { channels, height, width }
     }
 
     /// A convolution of the value `input`, of this shape.
     #[must_use]
     pub fn conv_of(mut self, input: usize, shape: Shape, outputs: usize, window: Window, relu: bool) -> Self {
-        let (weight, bias) = self.weights(outputs, shape.channels * window.kernel[0] * window.kernel[1]);
-        let [height, width] = window.output(shape.height, shape.width).unwrap_or([0, 0]);
-        self.shape = Shape::new(outputs, height, width);
-        self.node(input, Operation::Conv { weight, bias, window, groups: 1, relu })
+        let weights = self.weights(outputs, shape.channels * window.kernel[0] * window.kernel[1]);
+        let operation = Operation::Conv { filters: outputs, window, groups: 1, relu };
+        self.node(input, Self::slid(window, shape, outputs), operation, weights)
     }
 
     /// A convolution of the last value.
@@ -107,65 +117,61 @@ impl Builder {
     #[must_use]
     pub fn depthwise(mut self, window: Window, relu: bool) -> Self {
         let (input, channels) = (self.value(), self.shape.channels);
-        let (weight, bias) = self.weights(channels, window.kernel[0] * window.kernel[1]);
-        let [height, width] = window.output(self.shape.height, self.shape.width).unwrap_or([0, 0]);
-        self.shape = Shape::new(channels, height, width);
-        self.node(input, Operation::Conv { weight, bias, window, groups: channels, relu })
+        let weights = self.weights(channels, window.kernel[0] * window.kernel[1]);
+        let operation = Operation::Conv { filters: channels, window, groups: channels, relu };
+        let shape = Self::slid(window, self.shape, channels);
+        self.node(input, shape, operation, weights)
     }
 
     /// A pool of the last value.
     #[must_use]
-    pub fn pool(mut self, window: Window, average: bool) -> Self {
-        let [height, width] = window.output(self.shape.height, self.shape.width).unwrap_or([0, 0]);
-        self.shape = Shape { height, width, ..self.shape };
-        let input = self.value();
-        self.node(input, if average { Operation::AveragePool(window) } else { Operation::MaxPool(window) })
+    pub fn pool(self, window: Window, average: bool) -> Self {
+        let (input, shape) = (self.value(), Self::slid(window, self.shape, self.shape.channels));
+        let operation = if average { Operation::AveragePool(window) } else { Operation::MaxPool(window) };
+        self.node(input, shape, operation, Floats::default())
     }
 
     /// The mean of every channel.
     #[must_use]
-    pub fn global_average(mut self) -> Self {
-        self.shape = Shape { height: 1, width: 1, ..self.shape };
-        let input = self.value();
-        self.node(input, Operation::GlobalAverage)
+    pub fn global_average(self) -> Self {
+        let (input, shape) = (self.value(), self.shape);
+        self.node(input, Shape::vector(shape.channels), Operation::global_average(shape), Floats::default())
     }
 
     /// The sum of the last value and another.
     #[must_use]
     pub fn add(self, other: usize, relu: bool) -> Self {
-        let input = self.value();
-        self.node(input, Operation::Add { other, relu })
+        let (input, shape) = (self.value(), self.shape);
+        self.node(input, shape, Operation::Add { other, relu }, Floats::default())
     }
 
     /// A dense layer.
     #[must_use]
     pub fn dense(mut self, outputs: usize, relu: bool) -> Self {
-        let (weight, bias) = self.weights(outputs, self.shape.size());
-        self.shape = Shape::new(outputs, 1, 1);
-        let input = self.value();
-        self.node(input, Operation::Dense { weight, bias, relu })
+        let (input, weights) = (self.value(), self.weights(outputs, self.shape.size()));
+        self.node(input, Shape::vector(outputs), Operation::Dense { outputs, relu }, weights)
     }
 
     /// The network, with a last dense layer.
-    pub fn logits(self, classes: usize) -> Folded {
-        let mut folded = self.dense(classes, false).folded;
-        folded.classes = (0..classes).map(|class| class.to_string()).collect();
-        folded
+    pub fn logits(self, classes: usize) -> Graph<Floats> {
+        let mut graph = self.dense(classes, false).graph;
+        graph.classes = (0..classes).map(|class| class.to_string()).collect();
+        graph
     }
 }
 
-fn mnist_cnn(seed: u64) -> Folded {
-    let net = Builder::new(Shape::new(1, 28, 28), seed).conv(8, Window::square(3, 1, 0), true);
+fn mnist_cnn(seed: u64) -> Graph<Floats> {
+    let net = Builder::new(Shape { channels: 1, height: 28, width: 28 }, seed).conv(8, Window::square(3, 1, 0), true);
     net.conv(16, Window::square(3, 2, 0), true).conv(32, Window::square(3, 2, 0), true).logits(10)
 }
 
-fn dense(seed: u64) -> Folded {
-    Builder::new(Shape::new(1, 28, 28), seed).dense(128, true).logits(10)
+fn dense(seed: u64) -> Graph<Floats> {
+    Builder::new(Shape { channels: 1, height: 28, width: 28 }, seed).dense(128, true).logits(10)
 }
 
-fn resnet8(seed: u64) -> Folded {
+fn resnet8(seed: u64) -> Graph<Floats> {
     let same = Window::square(3, 1, 1);
-    let mut net = Builder::new(Shape::new(3, 32, 32), seed).conv(16, same, true);
+    let mut net = Builder::new(Shape { channels: 3, height: 32, width: 32 }, seed).conv(16, same, true);
     let skip = net.value();
     net = net.conv(16, same, true).conv(16, same, false).add(skip, true);
     for channels in [32, 64] {

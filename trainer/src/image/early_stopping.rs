@@ -3,7 +3,7 @@
 //!
 //! Studies of label selection do without: their arms take equal numbers of steps and end with their last weights.
 
-use super::training::{Settings, Stage, Training, TrainingError};
+use super::training::{Stage, Training, TrainingError};
 use crate::dataset::Images;
 use crate::host::checkpoint::{Checkpoint, CheckpointError};
 use crate::host::interrupt::Interrupt;
@@ -64,7 +64,6 @@ impl EarlyStopping {
         training: &mut Training,
         [images, validation]: [&Images; 2],
         stage: Stage<'_>,
-        settings: &Settings,
         stop: &Interrupt,
         mut watch: impl FnMut(&Self, &Training, f32),
     ) -> Result<(), TrainingError> {
@@ -78,7 +77,7 @@ impl EarlyStopping {
                 return Ok(());
             }
             let until = stage.end.min((training.step / self.every + 1) * self.every);
-            training.run_until(until, images, stage, settings, stop, |training, loss| watch(self, training, loss))?;
+            training.run_until(until, images, stage, stop, |training, loss| watch(self, training, loss))?;
         }
     }
 
@@ -166,7 +165,7 @@ impl EarlyStopping {
 mod tests {
     use super::super::training::tests::{quarters, small};
     use super::*;
-    use crate::image::training::Optimizer;
+    use crate::image::training::{Optimizer, Settings};
 
     /// Few noisy images with many wrong labels, which a network can only learn by heart.
     fn misleading() -> (Images, Images) {
@@ -177,6 +176,10 @@ mod tests {
 
     fn settings() -> Settings {
         Settings { batch: 8, rate: 1e-2, optimizer: Optimizer::Adam, ..Settings::usual(3) }
+    }
+
+    fn fresh(seed: u64) -> Training {
+        Training::new(small(seed), &settings()).unwrap()
     }
 
     fn validation_loss(training: &Training, validation: &Images) -> f64 {
@@ -190,9 +193,9 @@ mod tests {
         let (images, validation) = misleading();
         let all: Vec<usize> = (0..images.len()).collect();
         let stage = Stage { number: 0, first: 0, end: 2000, subset: &all };
-        let (mut training, mut early) = (Training::new(small(0)), EarlyStopping::new(5, 6));
+        let (mut training, mut early) = (fresh(0), EarlyStopping::new(5, 6));
         let never = Interrupt::never();
-        early.run(&mut training, [&images, &validation], stage, &settings(), &never, |_, _, _| {}).unwrap();
+        early.run(&mut training, [&images, &validation], stage, &never, |_, _, _| {}).unwrap();
         let last = validation_loss(&training, &validation);
         let ending = early.finish(&mut training, stage.end).unwrap().unwrap();
         eprintln!("{ending:?}, last {last}");
@@ -202,8 +205,8 @@ mod tests {
         assert_eq!(validation_loss(&training, &validation), ending.validation_loss, "weights and moments came back");
 
         // What is kept is what a training of just so many steps gives.
-        let mut short = Training::new(small(0));
-        short.run_until(ending.best_step, &images, stage, &settings(), &never, |_, _| {}).unwrap();
+        let mut short = fresh(0);
+        short.run_until(ending.best_step, &images, stage, &never, |_, _| {}).unwrap();
         assert_eq!(validation_loss(&short, &validation), ending.validation_loss);
     }
 
@@ -212,9 +215,9 @@ mod tests {
         let (images, validation) = misleading();
         let all: Vec<usize> = (0..images.len()).collect();
         let stage = Stage { number: 0, first: 0, end: 12, subset: &all };
-        let (mut training, mut early, mut steps) = (Training::new(small(0)), EarlyStopping::new(5, 9), 0);
+        let (mut training, mut early, mut steps) = (fresh(0), EarlyStopping::new(5, 9), 0);
         let never = Interrupt::never();
-        early.run(&mut training, [&images, &validation], stage, &settings(), &never, |_, _, _| steps += 1).unwrap();
+        early.run(&mut training, [&images, &validation], stage, &never, |_, _, _| steps += 1).unwrap();
         let ending = early.finish(&mut training, stage.end).unwrap().unwrap();
         assert_eq!((steps, ending.steps, ending.early), (12, 12, false), "the last look is at the end");
         let nothing = EarlyStopping::new(5, 9).finish(&mut training, 12).unwrap();
@@ -229,17 +232,17 @@ mod tests {
         let run = |training: &mut Training, early: &mut EarlyStopping, to: usize| {
             let stop = Interrupt::never();
             // At a step of a look, too, which comes after the step.
-            let ending = early.run(training, [&images, &validation], stage, &settings(), &stop, |_, training, _| {
+            let ending = early.run(training, [&images, &validation], stage, &stop, |_, training, _| {
                 if training.step == to {
                     _ = stop.press();
                 }
             });
             assert_eq!(ending.is_err(), to > 0);
         };
-        let (mut unbroken, mut whole) = (Training::new(small(0)), EarlyStopping::new(5, 4));
+        let (mut unbroken, mut whole) = (fresh(0), EarlyStopping::new(5, 4));
         run(&mut unbroken, &mut whole, 0);
 
-        let (mut stopped, mut half) = (Training::new(small(0)), EarlyStopping::new(5, 4));
+        let (mut stopped, mut half) = (fresh(0), EarlyStopping::new(5, 4));
         for to in [8, 10, 17] {
             run(&mut stopped, &mut half, to);
         }
@@ -249,7 +252,7 @@ mod tests {
         half.note(&mut checkpoint);
         checkpoint.save(&path).unwrap();
         let checkpoint = Checkpoint::load(&path, &Default::default()).unwrap();
-        let (mut resumed, mut rest) = (Training::new(small(9)), EarlyStopping::new(5, 4));
+        let (mut resumed, mut rest) = (fresh(9), EarlyStopping::new(5, 4));
         resumed.restore(&checkpoint, &path).unwrap();
         rest.restore(&checkpoint, &path, &resumed).unwrap();
         run(&mut resumed, &mut rest, 0);

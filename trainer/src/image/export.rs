@@ -1,4 +1,4 @@
-//! From a folded image network to a file that can be flashed: quantise, pack, check with the device evaluator, measure.
+//! From a folded image network to a file that can be flashed: quantize, pack, check with the device evaluator, measure.
 //!
 //! As for bundles, the exporter believes nothing but the bytes it is about to write: it opens them with the device's
 //! evaluator, compares class by class with the f32 network on labelled images, puts both accuracies and golden
@@ -6,18 +6,19 @@
 
 use super::answers::{self, Answer, image_bytes};
 use crate::host::model_file::{self, Metadata, ModelBytes, OwnedTensor};
-use crate::image::net::graph::{Folded, Window};
-use crate::image::quantize::forms::{Coding, Form, ImageQuantiseError, Integers, Layer, Node, Quantised, quantise};
+use crate::image::net::graph::{Floats, Graph};
+use crate::image::quantize::error::QuantizeError;
+use crate::image::quantize::forms::{Integers, quantize};
 use crate::image::quantize::range::{Range, ranges};
-use crate::image::quantize::winograd::{self, Taken, Transformed};
+use crate::image::quantize::winograd::{self, Transformed};
 use crate::statistics::{deviation, mean};
 use rayon::prelude::*;
 use safetensors::Dtype;
 use sirocco::error::{Key, ModelError};
-use sirocco::image::architecture::Architecture;
+use sirocco::image::architecture::{Architecture, Operation};
+use sirocco::image::arena::Arena;
 use sirocco::image::cost::{self, Processor};
 use sirocco::image::golden::Golden;
-use sirocco::image::plan::Plan;
 use sirocco::image::{self, FORMAT_VERSION, ImageError, Network};
 use sirocco::layer::kernel::Portable;
 use sirocco::model::Model;
@@ -78,7 +79,7 @@ impl Default for Options {
 pub enum ImageExportError {
     /// It does not fit integers.
     #[error(transparent)]
-    Quantise(#[from] ImageQuantiseError),
+    Quantize(#[from] QuantizeError),
     /// The file cannot be put together.
     #[error(transparent)]
     File(#[from] model_file::ModelFileError),
@@ -147,17 +148,17 @@ pub struct ExportedImage {
     pub instructions: [u64; 2],
 }
 
-/// Quantises with the ranges seen on `calibration`, checks and measures on `check`; writes nothing.
+/// Quantizes with the ranges seen on `calibration`, checks and measures on `check`; writes nothing.
 ///
 /// # Errors
 /// [`ImageExportError`], the first check that fails.
 pub fn export(
-    folded: &Folded,
+    graph: &Graph<Floats>,
     calibration: Labelled<'_>,
     check: Labelled<'_>,
     options: &Options,
 ) -> Result<ExportedImage, ImageExportError> {
-    export_watched(folded, calibration, check, options, &|| ())
+    export_watched(graph, calibration, check, options, &|| ())
 }
 
 /// [`export`]; `seen` hears of every check image twice, once for each network, on any thread.
@@ -165,25 +166,25 @@ pub fn export(
 /// # Errors
 /// [`ImageExportError`], the first check that fails.
 pub fn export_watched(
-    folded: &Folded,
+    graph: &Graph<Floats>,
     calibration: Labelled<'_>,
     check: Labelled<'_>,
     options: &Options,
     seen: &(dyn Fn() + Sync),
 ) -> Result<ExportedImage, ImageExportError> {
     for set in [calibration, check] {
-        let (images, size, pixels) = (set.labels.len(), folded.input.size(), set.pixels.len());
+        let (images, size, pixels) = (set.labels.len(), graph.input.size(), set.pixels.len());
         if images * size != pixels || images == 0 {
             return Err(ImageExportError::Images { images, size, pixels });
         }
     }
     let images: Vec<&[f32]> = calibration.iter().map(|(image, _)| image).collect();
-    let mut quantised = quantise(folded, &ranges(folded, &images, options.range)?)?;
-    winograd::choose(&mut quantised, options.transformed, |quantised| taken(quantised, check.labels.len(), options))?;
-    let tensors = tensors(&quantised);
-    let architecture = architecture(&quantised)?;
+    let integers = quantize(graph, &ranges(graph, &images, options.range)?)?;
+    let mut architecture = integers.architecture()?;
+    winograd::choose(&mut architecture, options.transformed, |a| file_size(&integers, a, check.labels.len(), options))?;
+    let tensors = tensors(&integers, &architecture);
     let instructions = [Processor::Dsp, Processor::Portable].map(|p| cost::total(&architecture, p));
-    let mut metadata = metadata(&quantised, &Plan::new(&architecture), options);
+    let mut metadata = metadata(&integers, &architecture, options);
     let draft = model_file::assemble(&tensors, &metadata)?;
     let network = Network::open(&Model::open(&draft)?)?;
 
@@ -194,7 +195,7 @@ pub fn export_watched(
         let rank = ((1.0 - share) * entropies.len() as f64).ceil() as usize;
         entropies[rank.clamp(1, entropies.len()) - 1]
     });
-    let comparison = Comparison::of(folded, &network, check, seen)?;
+    let comparison = Comparison::of(graph, &network, check, seen)?;
     let (accuracy_before, accuracy) = (comparison.right_before, comparison.right);
     // Two images of 400 are .005, and .895 - .890 is a little more than that in binary.
     if accuracy_before - accuracy > options.tolerance.max(2.0 / check.labels.len() as f64) + 1e-9 {
@@ -239,20 +240,24 @@ pub fn export_watched(
         withheld: 1.0 - answered.len() as f64 / check.labels.len() as f64,
         accuracy_answered: right as f64 / answered.len().max(1) as f64,
         arena: 4 * network.arena(),
-        transformed: quantised.nodes.iter().filter(|n| matches!(n.layer, Layer::Conv(Form::Winograd, ..))).count(),
+        transformed: architecture.steps.iter().filter(|step| step.operation == Operation::Winograd).count(),
         macs: network.macs(),
         instructions,
         bytes,
     })
 }
 
-/// What the file of a network will take: with golden images and all, but without the measured metadata, for which there is
-/// room.
-fn taken(quantised: &Quantised, images: usize, options: &Options) -> Result<Taken, ImageExportError> {
-    let architecture = architecture(quantised)?;
-    let draft = model_file::assemble(&tensors(quantised), &metadata(quantised, &Plan::new(&architecture), options))?;
-    let golden = images.min(GOLDEN) * (quantised.input.size() + 4 * architecture.classes());
-    Ok(Taken::new(draft.len() + golden + MEASURED, &architecture))
+/// Bytes that the file of a network will take: with golden images and all, but without the measured metadata, for which there
+/// is room.
+fn file_size(
+    integers: &Graph<Integers>,
+    architecture: &Architecture,
+    images: usize,
+    options: &Options,
+) -> Result<usize, ImageExportError> {
+    let draft = model_file::assemble(&tensors(integers, architecture), &metadata(integers, architecture, options))?;
+    let golden = images.min(GOLDEN) * (integers.input.size() + 4 * architecture.classes());
+    Ok(draft.len() + golden + MEASURED)
 }
 
 /// Opens the file as a device would, and replays its golden images.
@@ -278,7 +283,7 @@ struct Comparison {
 impl Comparison {
     /// Evaluates both networks on every image, on all cores.
     fn of(
-        folded: &Folded,
+        graph: &Graph<Floats>,
         network: &Network<'_>,
         check: Labelled<'_>,
         seen: &(dyn Fn() + Sync),
@@ -286,7 +291,7 @@ impl Comparison {
         let answers = answers::answers(network, check.pixels, seen)?;
         let images: Vec<_> = check.iter().zip(&answers).collect();
         let one = |((pixels, label), answer): ((&[f32], u8), &Answer)| -> Result<_, ImageExportError> {
-            let before = folded.logits(pixels).map_err(ImageQuantiseError::from)?;
+            let before = graph.logits(pixels).map_err(QuantizeError::from)?;
             let differences = before.iter().zip(&answer.logits).map(|(a, b)| f64::from((a - b).abs()));
             seen();
             let class = (0..before.len()).fold(0, |best, k| if before[k] > before[best] { k } else { best });
@@ -322,104 +327,58 @@ fn golden(network: &Network<'_>, check: Labelled<'_>) -> Result<Vec<OwnedTensor>
     ])
 }
 
-/// `image` and `nodes` of the metadata.
-fn described(quantised: &Quantised) -> (String, String) {
-    let Quantised { input, nodes, values, .. } = quantised;
-    let nodes: Vec<String> = nodes.iter().zip(&values[1..]).map(|(node, (_, coding))| describe(node, coding)).collect();
-    (format!("{}x{}x{}", input.height, input.width, input.channels), nodes.join(";"))
-}
-
-/// The network's architecture, as a device reads it.
-fn architecture(quantised: &Quantised) -> Result<Architecture, ModelError> {
-    let (image, nodes) = described(quantised);
-    Architecture::parse(&image, &nodes)
-}
-
 /// Everything the reader needs, and what only people read.
-fn metadata(quantised: &Quantised, plan: &Plan, options: &Options) -> Metadata {
+fn metadata(integers: &Graph<Integers>, architecture: &Architecture, options: &Options) -> Metadata {
     let mut metadata = options.provenance.clone();
     let mut set = |key: Key, value: String| metadata.insert(key.key().into(), value);
-    let Quantised { input, values, classes, .. } = quantised;
-    let (image, nodes) = described(quantised);
+    let nodes: Vec<_> = architecture.steps.iter().map(|step| step.to_string()).collect();
     set(Key::Format, FORMAT_VERSION.to_string());
     set(Key::Kind, ModelKind::Image.name().into());
-    set(Key::Image, image);
-    set(Key::Nodes, nodes);
-    set(Key::Arena, plan.bytes().to_string());
-    set(Key::Classes, classes.join(","));
-    let padding: Vec<_> = (0..input.channels).map(|c| values[0].1.byte(c).to_string()).collect();
+    set(Key::Image, architecture.image.to_string());
+    set(Key::Nodes, nodes.join(";"));
+    set(Key::Arena, Arena::new(architecture).bytes().to_string());
+    set(Key::Classes, integers.classes.join(","));
+    let image = integers.coding(0);
+    let padding: Vec<_> = (0..integers.input.channels).map(|c| image.byte(c).to_string()).collect();
     set(Key::Padding, padding.join(","));
     // Numbers per byte of every value but the logits, for whoever wants to read activations.
-    let scales: Vec<_> = values[..values.len() - 1].iter().map(|(_, c)| format!("{:e}", c.scale as f32)).collect();
-    metadata.insert("scales".into(), scales.join(","));
+    let scales = (0..integers.nodes.len()).map(|value| format!("{:e}", integers.coding(value).scale as f32));
+    metadata.insert("scales".into(), scales.collect::<Vec<_>>().join(","));
     metadata
 }
 
-/// A node as the file's metadata describe it.
-fn describe(node: &Node, coding: &Coding) -> String {
-    let (from, zero, out) = (node.from, coding.byte(0), node.output.channels);
-    let pair = |[a, b]: [usize; 2]| format!("{a}x{b}");
-    let slides = |w: &Window| format!("kernel={} stride={}", pair(w.kernel), pair(w.stride));
-    match &node.layer {
-        Layer::Conv(Form::Winograd, w, _) => {
-            format!("winograd from={from} out={out} padding={} zero={zero}", pair(w.padding))
-        }
-        Layer::Conv(Form::Direct, w, _) => {
-            format!("conv from={from} out={out} {} padding={} zero={zero}", slides(w), pair(w.padding))
-        }
-        Layer::Depthwise(w, _) => {
-            format!("depthwise from={from} {} padding={} zero={zero}", slides(w), pair(w.padding))
-        }
-        Layer::Dense(_) => format!("dense from={from} out={out} zero={zero}"),
-        Layer::Max(w) => format!("max from={from} {}", slides(w)),
-        Layer::Average(w, ..) => format!("average from={from} {} zero={zero}", slides(w)),
-        Layer::Add(other, ..) => format!("add from={from} other={other} zero={zero}"),
-        Layer::Logits(_) => format!("logits from={from} out={out}"),
-    }
-}
-
 /// The tensors of all nodes.
-fn tensors(quantised: &Quantised) -> Vec<OwnedTensor> {
+fn tensors(integers: &Graph<Integers>, architecture: &Architecture) -> Vec<OwnedTensor> {
     let mut tensors = Vec::new();
-    for (index, node) in quantised.nodes.iter().enumerate() {
-        let name = |what: &str| format!("layers.{index}.{what}");
-        let i32s = |what: &str, values: &[i32]| OwnedTensor::i32(name(what), &[values.len()], values);
-        match &node.layer {
-            Layer::Conv(Form::Winograd, _, integers) => {
-                let (shape, values) = winograd::packed(integers);
+    for (index, (node, step)) in integers.nodes.iter().zip(&architecture.steps).enumerate() {
+        let (name, numbers) = (|what: &str| format!("layers.{index}.{what}"), &node.weights);
+        let [rows, columns] = step.geometry.window.kernel;
+        match step.operation {
+            Operation::Winograd => {
+                let (shape, values) = winograd::packed(numbers);
                 tensors.push(OwnedTensor::i16(name("weight"), &shape, &values));
             }
-            Layer::Conv(Form::Direct, window, integers) => {
-                let row = window.kernel[1] * quantised.values[node.from].0.channels;
-                tensors.push(packed(name("weight"), integers, row));
+            Operation::Conv => tensors.push(packed(name("weight"), numbers, columns * step.geometry.input.channels)),
+            Operation::Dense | Operation::Logits => {
+                tensors.push(packed(name("weight"), numbers, step.geometry.input.size()));
             }
-            Layer::Dense(integers) | Layer::Logits(integers) => {
-                tensors.push(packed(name("weight"), integers, integers.weight[0].len()));
-            }
-            Layer::Depthwise(window, integers) => {
+            Operation::Depthwise => {
                 // Padded, so that what follows in the file is aligned to words too.
-                let channels = integers.weight.len().next_multiple_of(4);
-                let shape = vec![window.kernel[0], window.kernel[1], channels];
-                let tap = |k: usize| integers.weight.iter().map(move |row| row[k] as u8).chain([0; 3]).take(channels);
-                let bytes = (0..window.kernel[0] * window.kernel[1]).flat_map(tap).collect();
+                let channels = numbers.weight.len().next_multiple_of(4);
+                let tap = |k: usize| numbers.weight.iter().map(move |row| row[k] as u8).chain([0; 3]).take(channels);
+                let bytes = (0..rows * columns).flat_map(tap).collect();
+                let shape = vec![rows, columns, channels];
                 tensors.push(OwnedTensor { name: name("weight"), dtype: Dtype::I8, shape, bytes });
             }
-            Layer::Max(_) => {}
-            Layer::Average(_, bias, multiplier) => {
-                tensors.extend([i32s("bias", &[*bias]), i32s("multiplier", &[*multiplier])]);
-            }
-            Layer::Add(_, bias, multipliers) => {
-                tensors.extend([i32s("bias", &[*bias]), i32s("multiplier", multipliers)]);
-            }
+            Operation::Max => continue,
+            Operation::Average | Operation::Add => {}
         }
-        if let Layer::Conv(_, _, i) | Layer::Depthwise(_, i) | Layer::Dense(i) | Layer::Logits(i) = &node.layer {
-            tensors.push(i32s("bias", &i.bias));
-            if matches!(node.layer, Layer::Logits(_)) {
-                let scale: Vec<f32> = i.unit.iter().map(|u| *u as f32).collect();
-                tensors.push(OwnedTensor::f32(name("scale"), &[scale.len()], &scale));
-            } else {
-                tensors.push(i32s("multiplier", &i.multiplier));
-            }
+        tensors.push(OwnedTensor::i32(name("bias"), &[numbers.bias.len()], &numbers.bias));
+        if step.operation == Operation::Logits {
+            let scale: Vec<f32> = numbers.unit.iter().map(|u| *u as f32).collect();
+            tensors.push(OwnedTensor::f32(name("scale"), &[scale.len()], &scale));
+        } else {
+            tensors.push(OwnedTensor::i32(name("multiplier"), &[numbers.multiplier.len()], &numbers.multiplier));
         }
     }
     tensors

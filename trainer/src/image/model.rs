@@ -56,7 +56,7 @@ impl ImageModel {
     pub fn save(&self, path: &Path) -> Result<(), ImageModelError> {
         let network = &self.network;
         let mut tensors = Vec::new();
-        for (slot, variable) in network.plan.slots.iter().zip(&network.variables) {
+        for (slot, variable) in network.steps.slots.iter().zip(&network.variables) {
             let values = variable.flatten_all().and_then(|t| t.to_vec1::<f32>()).map_err(NetworkError::from)?;
             tensors.push(OwnedTensor::f32(slot.name.clone(), &slot.shape, &values));
         }
@@ -100,7 +100,7 @@ impl ImageModel {
         let tensor = |name: &str, count: usize| -> Result<Vec<f32>, ImageModelError> {
             contents.f32(name).filter(|v| v.len() == count).ok_or_else(|| missing(name))
         };
-        for (slot, variable) in network.plan.slots.iter().zip(&network.variables) {
+        for (slot, variable) in network.steps.slots.iter().zip(&network.variables) {
             let values = tensor(&slot.name, variable.elem_count())?;
             let filled = Tensor::from_vec(values, variable.shape(), device).and_then(|t| variable.set(&t));
             filled.map_err(NetworkError::from)?;

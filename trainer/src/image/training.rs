@@ -4,7 +4,6 @@
 //! any subset gives full batches and equal numbers of steps are equal work. Adam (Kingma and Ba 2015) or SGD with
 //! momentum. A training resumed from its checkpoint repeats the unbroken one bit for bit.
 
-use crate::bundle::optimize::adam;
 use crate::dataset::Images;
 use crate::host::checkpoint::{Checkpoint, CheckpointError, Identity};
 use crate::host::heap;
@@ -13,7 +12,10 @@ use crate::host::random::{Purpose, Random};
 use crate::image::net::kernel::norm::Moments;
 use crate::image::net::network::{Network, NetworkError};
 use crate::image::net::operation;
+use crate::optimizer::{Adam, Rates, Sgd, all_finite};
 use candle_core::Tensor;
+use candle_core::backprop::GradStore;
+use candle_nn::Optimizer as _;
 use std::path::Path;
 
 /// How steps follow gradients.
@@ -110,6 +112,63 @@ impl From<candle_core::Error> for TrainingError {
     }
 }
 
+/// The optimizer of a run, with its moments.
+#[derive(Debug)]
+enum Stepper {
+    Adam(Adam),
+    Sgd(Sgd),
+}
+
+impl Stepper {
+    fn new(network: &Network, settings: &Settings) -> candle_core::Result<Self> {
+        let (variables, rates) = (network.variables.clone(), Rates { learning: settings.rate, decay: settings.decay });
+        Ok(match settings.optimizer {
+            Optimizer::Adam => Stepper::Adam(Adam::new(variables, rates)?),
+            Optimizer::Sgd => Stepper::Sgd(Sgd::new(variables, rates)?),
+        })
+    }
+
+    fn step(&mut self, gradients: &GradStore, rate: f64) -> candle_core::Result<()> {
+        match self {
+            Stepper::Adam(adam) => {
+                adam.set_learning_rate(rate);
+                adam.step(gradients)
+            }
+            Stepper::Sgd(sgd) => {
+                sgd.set_learning_rate(rate);
+                sgd.step(gradients)
+            }
+        }
+    }
+
+    /// Both moments of variable `k`; of one that has only a velocity, the second is zero.
+    fn moments(&self, k: usize) -> candle_core::Result<[Vec<f32>; 2]> {
+        match self {
+            Stepper::Adam(adam) => adam.weights[k].moments(),
+            Stepper::Sgd(sgd) => {
+                let [velocity] = sgd.weights[k].moments()?;
+                let zeros = vec![0.0; velocity.len()];
+                Ok([velocity, zeros])
+            }
+        }
+    }
+
+    /// Goes on after `steps` steps, which led to these moments of all variables.
+    fn restore(&mut self, steps: usize, moments: Vec<[Vec<f32>; 2]>) -> candle_core::Result<()> {
+        match self {
+            Stepper::Adam(adam) => {
+                adam.set_steps(steps);
+                adam.weights.iter_mut().zip(moments).try_for_each(|(weights, moments)| weights.set_moments(moments))
+            }
+            Stepper::Sgd(sgd) => sgd
+                .weights
+                .iter_mut()
+                .zip(moments)
+                .try_for_each(|(weights, [velocity, _])| weights.set_moments([velocity])),
+        }
+    }
+}
+
 /// A network in training.
 #[derive(Debug)]
 pub struct Training {
@@ -117,15 +176,18 @@ pub struct Training {
     pub network: Network,
     /// Steps done.
     pub step: usize,
-    first: Vec<Vec<f32>>,
-    second: Vec<Vec<f32>>,
+    settings: Settings,
+    stepper: Stepper,
 }
 
 impl Training {
     /// At step 0.
-    pub fn new(network: Network) -> Self {
-        let zeros = || network.variables.iter().map(|v| vec![0.0; v.elem_count()]).collect();
-        Training { step: 0, first: zeros(), second: zeros(), network }
+    ///
+    /// # Errors
+    /// If the device has no memory for the moments.
+    pub fn new(network: Network, settings: &Settings) -> Result<Self, NetworkError> {
+        let stepper = Stepper::new(&network, settings)?;
+        Ok(Training { step: 0, settings: *settings, stepper, network })
     }
 
     /// Runs the steps of a stage that are not done yet. `watch` sees every step with its loss.
@@ -136,11 +198,10 @@ impl Training {
         &mut self,
         images: &Images,
         stage: Stage<'_>,
-        settings: &Settings,
         stop: &Interrupt,
         watch: impl FnMut(&Training, f32),
     ) -> Result<(), TrainingError> {
-        self.run_until(stage.end, images, stage, settings, stop, watch)
+        self.run_until(stage.end, images, stage, stop, watch)
     }
 
     /// Runs the steps of a stage that are not done yet before step `until`.
@@ -152,7 +213,6 @@ impl Training {
         until: usize,
         images: &Images,
         stage: Stage<'_>,
-        settings: &Settings,
         stop: &Interrupt,
         mut watch: impl FnMut(&Training, f32),
     ) -> Result<(), TrainingError> {
@@ -161,6 +221,7 @@ impl Training {
         if stage.subset.is_empty() && self.step < until {
             return Err(TrainingError::Empty);
         }
+        let settings = self.settings;
         let mut stream = Stream::new(stage, settings.seed);
         while self.step < until {
             if stop.pressed() {
@@ -169,54 +230,28 @@ impl Training {
             let at = (self.step - stage.first) * settings.batch;
             let batch: Vec<usize> = (at..at + settings.batch).map(|k| stream.at(k)).collect();
             let share = (self.step - stage.first) as f64 / (stage.end - stage.first) as f64;
-            let loss = self.batch(images, &batch, settings, settings.rate * settings.schedule.at(share))?;
+            let loss = self.batch(images, &batch, settings.rate * settings.schedule.at(share))?;
             watch(self, loss);
         }
         Ok(())
     }
 
     /// One step on the images of `batch`; returns their mean loss before it.
-    fn batch(
-        &mut self,
-        images: &Images,
-        batch: &[usize],
-        settings: &Settings,
-        rate: f64,
-    ) -> Result<f32, TrainingError> {
+    fn batch(&mut self, images: &Images, batch: &[usize], rate: f64) -> Result<f32, TrainingError> {
         let chosen = images.select(batch);
         let x = self.network.input(&chosen.pixels, batch.len())?;
-        let dropout = Random::new(settings.seed, Purpose::Dropout, self.step as u64);
+        let dropout = Random::new(self.settings.seed, Purpose::Dropout, self.step as u64);
         let logits = self.network.train(&x, dropout)?;
         let loss = operation::cross_entropy(&logits, &chosen.labels)?;
         let gradients = loss.backward()?;
         let loss = loss.to_scalar::<f32>()?;
         if !loss.is_finite() {
-            return Err(TrainingError::Diverged { step: self.step, rate: settings.rate });
+            return Err(TrainingError::Diverged { step: self.step, rate: self.settings.rate });
         }
         self.step += 1;
-        for (k, variable) in self.network.variables.iter().enumerate() {
-            let Some(gradient) = gradients.get(variable) else { continue };
-            let gradient = gradient.flatten_all()?.to_vec1::<f32>()?;
-            let mut weights = variable.flatten_all()?.to_vec1::<f32>()?;
-            if settings.decay > 0.0 {
-                weights.iter_mut().for_each(|w| *w -= (rate * settings.decay) as f32 * *w);
-            }
-            match settings.optimizer {
-                Optimizer::Adam => {
-                    let moments = (&mut self.first[k][..], &mut self.second[k][..]);
-                    adam::update(&mut weights, &gradient, moments, rate, self.step);
-                }
-                Optimizer::Sgd => {
-                    for ((w, g), m) in weights.iter_mut().zip(&gradient).zip(&mut self.first[k]) {
-                        *m = 0.9 * *m + g;
-                        *w -= rate as f32 * *m;
-                    }
-                }
-            }
-            if !weights.iter().all(|w| w.is_finite()) {
-                return Err(TrainingError::Diverged { step: self.step, rate: settings.rate });
-            }
-            variable.set(&Tensor::from_vec(weights, variable.shape(), variable.device())?)?;
+        self.stepper.step(&gradients, rate)?;
+        if !all_finite(&self.network.variables)? {
+            return Err(TrainingError::Diverged { step: self.step, rate: self.settings.rate });
         }
         Ok(loss)
     }
@@ -228,11 +263,12 @@ impl Training {
     pub fn checkpoint(&self, identity: Identity) -> candle_core::Result<Checkpoint> {
         let wide = |values: &[f32]| -> Vec<f64> { values.iter().map(|v| f64::from(*v)).collect() };
         let mut tensors = std::collections::BTreeMap::new();
-        for (k, slot) in self.network.plan.slots.iter().enumerate() {
+        for (k, slot) in self.network.steps.slots.iter().enumerate() {
             let weights = self.network.variables[k].flatten_all()?.to_vec1::<f32>()?;
             tensors.insert(slot.name.clone(), wide(&weights));
-            tensors.insert(format!("first.{}", slot.name), wide(&self.first[k]));
-            tensors.insert(format!("second.{}", slot.name), wide(&self.second[k]));
+            let [first, second] = self.stepper.moments(k)?;
+            tensors.insert(format!("first.{}", slot.name), wide(&first));
+            tensors.insert(format!("second.{}", slot.name), wide(&second));
         }
         for (k, moments) in self.network.moments.iter().enumerate() {
             tensors.insert(format!("mean.{k}"), wide(&moments.mean));
@@ -250,13 +286,14 @@ impl Training {
             Ok(checkpoint.tensor(path, name, count)?.iter().map(|v| *v as f32).collect())
         };
         let damaged = |e: candle_core::Error| CheckpointError::Damaged { path: path.into(), reason: e.to_string() };
-        for (k, slot) in self.network.plan.slots.iter().enumerate() {
+        let mut moments = Vec::new();
+        for (k, slot) in self.network.steps.slots.iter().enumerate() {
             let variable = &self.network.variables[k];
             let weights = narrow(&slot.name, variable.elem_count())?;
             let tensor = Tensor::from_vec(weights, variable.shape(), variable.device()).map_err(damaged)?;
             variable.set(&tensor).map_err(damaged)?;
-            self.first[k] = narrow(&format!("first.{}", slot.name), variable.elem_count())?;
-            self.second[k] = narrow(&format!("second.{}", slot.name), variable.elem_count())?;
+            let moment = |which: &str| narrow(&format!("{which}.{}", slot.name), variable.elem_count());
+            moments.push([moment("first")?, moment("second")?]);
         }
         for (k, moments) in self.network.moments.iter_mut().enumerate() {
             let count = moments.mean.len();
@@ -266,7 +303,7 @@ impl Training {
             };
         }
         self.step = checkpoint.counter(path, "step")? as usize;
-        Ok(())
+        self.stepper.restore(self.step, moments).map_err(damaged)
     }
 }
 
@@ -349,12 +386,12 @@ pub(crate) mod tests {
         Settings { batch: 16, rate, schedule, optimizer, decay: 1e-4, seed: 1 }
     }
 
-    fn train(training: &mut Training, images: &Images, end: usize, to: usize, settings: &Settings) -> Vec<f32> {
+    fn train(training: &mut Training, images: &Images, end: usize, to: usize) -> Vec<f32> {
         let subset: Vec<usize> = (0..images.len()).collect();
         let stop = Interrupt::never();
         let mut losses = Vec::new();
         let stage = Stage { number: 0, first: 0, end, subset: &subset };
-        let ending = training.run(images, stage, settings, &stop, |training, loss| {
+        let ending = training.run(images, stage, &stop, |training, loss| {
             losses.push(loss);
             if training.step == to {
                 _ = stop.press();
@@ -368,9 +405,9 @@ pub(crate) mod tests {
     fn both_optimisers_learn() {
         let (images, test) = (quarters(200, 1, 0.3), quarters(200, 2, 0.3));
         for optimizer in [Optimizer::Adam, Optimizer::Sgd] {
-            let mut training = Training::new(small(0));
+            let mut training = Training::new(small(0), &settings(optimizer)).unwrap();
             assert!(accuracy(&training.network, &test).unwrap() < 70.0);
-            train(&mut training, &images, 60, 60, &settings(optimizer));
+            train(&mut training, &images, 60, 60);
             let reached = accuracy(&training.network, &test).unwrap();
             assert!(reached > 95.0, "{optimizer:?}: {reached}");
         }
@@ -380,18 +417,18 @@ pub(crate) mod tests {
     fn a_resumed_training_is_the_unbroken_one() {
         let images = quarters(50, 1, 0.2);
         let settings = settings(Optimizer::Adam);
-        let mut unbroken = Training::new(small(3));
-        let losses = train(&mut unbroken, &images, 20, 20, &settings);
+        let mut unbroken = Training::new(small(3), &settings).unwrap();
+        let losses = train(&mut unbroken, &images, 20, 20);
 
-        let mut stopped = Training::new(small(3));
-        train(&mut stopped, &images, 20, 7, &settings);
+        let mut stopped = Training::new(small(3), &settings).unwrap();
+        train(&mut stopped, &images, 20, 7);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.checkpoint");
         let identity: Identity = [("seed".to_string(), "3".to_string())].into();
         stopped.checkpoint(identity.clone()).unwrap().save(&path).unwrap();
-        let mut resumed = Training::new(small(9));
+        let mut resumed = Training::new(small(9), &settings).unwrap();
         resumed.restore(&Checkpoint::load(&path, &identity).unwrap(), &path).unwrap();
-        assert_eq!(train(&mut resumed, &images, 20, 20, &settings), losses[7..]);
+        assert_eq!(train(&mut resumed, &images, 20, 20), losses[7..]);
         assert_eq!(
             resumed.checkpoint(identity.clone()).unwrap(),
             unbroken.checkpoint(identity).unwrap(),
@@ -416,15 +453,16 @@ pub(crate) mod tests {
     #[test]
     fn what_cannot_be_trained_says_so() {
         let images = quarters(8, 1, 0.1);
-        let mut training = Training::new(small(0));
-        let stage = Stage { number: 0, first: 0, end: 5, subset: &[] };
         let usual = Settings::usual(0);
-        let nothing = training.run(&images, stage, &usual, &Interrupt::never(), |_, _| {});
+        let mut training = Training::new(small(0), &usual).unwrap();
+        let stage = Stage { number: 0, first: 0, end: 5, subset: &[] };
+        let nothing = training.run(&images, stage, &Interrupt::never(), |_, _| {});
         assert!(matches!(nothing, Err(TrainingError::Empty)));
         // Batch normalisation hides any finite scale of the weights before it, so the rate must leave f32.
         let wild = Settings { rate: 1e39, optimizer: Optimizer::Sgd, ..usual };
         let stage = Stage { number: 0, first: 0, end: 50, subset: &[0, 1, 2, 3] };
-        let error = training.run(&images, stage, &wild, &Interrupt::never(), |_, _| {}).unwrap_err();
+        let mut training = Training::new(small(0), &wild).unwrap();
+        let error = training.run(&images, stage, &Interrupt::never(), |_, _| {}).unwrap_err();
         assert!(error.to_string().contains("--rate"), "{error}");
     }
 }

@@ -9,7 +9,6 @@
 //! outputs are computed on the host, from the right-hand side that device, reference and trainer share.
 
 pub use super::adam_state::State;
-pub(crate) use super::adam_state::update;
 
 use crate::bundle::error::BundleError;
 use crate::bundle::loss;

@@ -108,13 +108,7 @@ impl State {
 
 /// The update of Adam that makes step number `step` (the first is 1), with both corrections of its moments put into the
 /// rate.
-pub(crate) fn update(
-    weights: &mut [f32],
-    gradient: &[f32],
-    (first, second): (&mut [f32], &mut [f32]),
-    rate: f64,
-    step: usize,
-) {
+fn update(weights: &mut [f32], gradient: &[f32], (first, second): (&mut [f32], &mut [f32]), rate: f64, step: usize) {
     let power = |beta: f32| 1.0 - f64::from(beta).powf(step as f64);
     let rate = (rate * power(BETA_2).sqrt() / power(BETA_1)) as f32;
     let epsilon = EPSILON * power(BETA_2).sqrt() as f32;

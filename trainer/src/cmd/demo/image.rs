@@ -181,7 +181,7 @@ fn study(setting: &Setting<'_>, material: &Material) -> Result<(Finished, usize)
         device: Device::Cpu,
     };
     let finished = work.run(&setting.interrupt)?;
-    Ok((finished, crate::image::net::plan::Plan::new(&architecture)?.parameters()))
+    Ok((finished, crate::image::net::steps::Steps::new(&architecture)?.parameters()))
 }
 
 /// The arm once more with the first seed, for its network and its choices.

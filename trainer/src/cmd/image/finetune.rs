@@ -175,10 +175,10 @@ impl Arguments {
         let bar = output.bar("samples", total);
         let (mut accuracies, mut first) = (Vec::new(), None);
         for k in 0..self.seeds {
-            let mut training = Training::new(source.network.duplicate()?);
+            let mut training = Training::new(source.network.duplicate()?, &self.recipe.settings(self.seed + k))?;
             let stage = Stage { number: 0, first: 0, end: self.steps, subset: &subset };
             let before = k as usize * self.steps;
-            training.run(&images, stage, &self.recipe.settings(self.seed + k), &interrupt, |training, loss| {
+            training.run(&images, stage, &interrupt, |training, loss| {
                 bar.advance((before + training.step) as f64 / total as f64, &format!("loss {loss:.3}"));
             })?;
             if let Some(test) = &test {

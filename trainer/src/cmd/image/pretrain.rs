@@ -155,7 +155,8 @@ impl Arguments {
     fn train(&self, device: &Device, material: &Material, output: Output) -> Result<Trained, Error> {
         let images = &material.training;
         let normalisation = Normalisation::of(&images.pixels, images.channels, images.height * images.width);
-        let mut training = Training::new(Network::random(&material.network, normalisation, self.seed, device)?);
+        let network = Network::random(&material.network, normalisation, self.seed, device)?;
+        let mut training = Training::new(network, &self.recipe.settings(self.seed))?;
         let mut early = self.patience.map(|patience| EarlyStopping::new(self.look_every, patience as usize));
         let bar = output.bar(&self.network, self.steps);
         let mut session = self.checkpoints.session(bar, self.identity())?;
@@ -167,7 +168,7 @@ impl Arguments {
         }
         let all: Vec<usize> = (0..images.len()).collect();
         let stage = Stage { number: 0, first: 0, end: self.steps, subset: &all };
-        let (settings, stop) = (self.recipe.settings(self.seed), session.interrupt.clone());
+        let stop = session.interrupt.clone();
         let mut watch = |early: Option<&EarlyStopping>, training: &Training, loss: f32| {
             session.progress.advance(training.step as f64 / self.steps as f64, &format!("loss {loss:.3}"));
             session.keep(|identity| snapshot(training, early, identity));
@@ -175,11 +176,11 @@ impl Arguments {
         let ended = match &mut early {
             Some(early) => {
                 let images = [images, &material.validation];
-                early.run(&mut training, images, stage, &settings, &stop, |early, training, loss| {
+                early.run(&mut training, images, stage, &stop, |early, training, loss| {
                     watch(Some(early), training, loss);
                 })
             }
-            None => training.run(images, stage, &settings, &stop, |training, loss| watch(None, training, loss)),
+            None => training.run(images, stage, &stop, |training, loss| watch(None, training, loss)),
         };
         let interrupted = match ended {
             Err(TrainingError::Interrupted) => true,

@@ -2,8 +2,8 @@
 //!
 //! `y = layers(x)` on `[c, h, w]`; the last value holds one logit per class. Softmax belongs to the loss.
 
-use crate::image::net::graph::Shape;
 use serde::{Deserialize, Serialize};
+use sirocco::layer::shape::Shape;
 
 /// One layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,7 +59,8 @@ pub struct Architecture {
 impl Architecture {
     /// Shape of an image.
     pub fn shape(&self) -> Shape {
-        Shape::new(self.input[0], self.input[1], self.input[2])
+        let [channels, height, width] = self.input;
+        Shape { height, width, channels }
     }
 }
 

@@ -1,19 +1,20 @@
-//! From a trained network to what a device evaluates: batch normalisation goes into the convolution before it.
+//! From a trained network to the graph of inference: batch normalization goes into the convolution before it.
 //!
 //! `gain (W x + b - mean) / sqrt(variance + e) + shift = (s W) x + (s (b - mean) + shift)`, `s = gain / sqrt(variance + e)`.
 
+use super::graph::{Floats, Graph, Node, Operation};
 use super::kernel::norm::EPSILON;
 use super::kernel::pool::{Kind, Pool};
 use super::network::Network;
-use super::plan::Step;
-use crate::image::net::graph::{Folded, Node, Operation, Window};
+use super::steps::Step;
+use sirocco::layer::shape::{Shape, Window};
 
 /// Why a network cannot be folded.
 #[derive(Debug, thiserror::Error)]
 pub enum FoldError {
-    /// Normalisation without a convolution of its own before it.
-    #[error("batch normalisation folds into the convolution right before it, and here there is none; reorder `{0}`")]
-    Normalisation(String),
+    /// A normalization without a convolution of its own before it.
+    #[error("batch normalization folds into the convolution right before it, and here there is none; reorder `{0}`")]
+    Normalization(String),
     /// The tensors cannot be read.
     #[error("the weights cannot be read: {0}")]
     Tensor(#[from] candle_core::Error),
@@ -24,10 +25,10 @@ impl Network {
     ///
     /// # Errors
     /// [`FoldError`].
-    pub fn fold(&self, classes: &[String]) -> Result<Folded, FoldError> {
+    pub fn fold(&self, classes: &[String]) -> Result<Graph<Floats>, FoldError> {
         let mut nodes = Vec::new();
-        self.fold_steps(&self.plan.steps, 0, &mut nodes)?;
-        Ok(Folded {
+        self.fold_steps(&self.steps.list, 0, &mut nodes)?;
+        Ok(Graph {
             input: self.architecture.shape(),
             mean: self.normalisation.mean.clone(),
             deviation: self.normalisation.deviation.clone(),
@@ -40,48 +41,52 @@ impl Network {
         Ok(self.variables[k].flatten_all()?.to_vec1()?)
     }
 
+    /// Weights and biases that begin with variable `k`.
+    fn floats(&self, k: usize) -> Result<Floats, FoldError> {
+        Ok(Floats { weight: self.values(k)?, bias: self.values(k + 1)? })
+    }
+
     /// Appends nodes for `steps` on value `from`; returns the number of the last value.
-    fn fold_steps(&self, steps: &[Step], from: usize, nodes: &mut Vec<Node>) -> Result<usize, FoldError> {
+    fn fold_steps(&self, steps: &[Step], from: usize, nodes: &mut Vec<Node<Floats>>) -> Result<usize, FoldError> {
         let mut input = from;
         for step in steps {
-            let operation = match step {
-                Step::Conv { geometry, weight, relu } => Operation::Conv {
-                    weight: self.values(*weight)?,
-                    bias: self.values(weight + 1)?,
-                    window: geometry.window,
-                    groups: 1,
-                    relu: *relu,
-                },
+            let (operation, weights) = match step {
+                Step::Conv { geometry, weight, relu } => {
+                    let (filters, window) = (geometry.output.channels, geometry.window);
+                    (Operation::Conv { filters, window, groups: 1, relu: *relu }, self.floats(*weight)?)
+                }
                 Step::Dense { weight, relu } => {
-                    Operation::Dense { weight: self.values(*weight)?, bias: self.values(weight + 1)?, relu: *relu }
+                    let weights = self.floats(*weight)?;
+                    (Operation::Dense { outputs: weights.bias.len(), relu: *relu }, weights)
                 }
                 Step::Norm { norm, gain, moments } => {
-                    let whole = input != from;
-                    let before = nodes.last_mut().filter(|_| whole).map(|node| &mut node.operation);
-                    let Some(Operation::Conv { weight, bias, relu: bent @ false, .. }) = before else {
-                        return Err(FoldError::Normalisation(self.architecture.name.clone()));
+                    let before = nodes.last_mut().filter(|_| input != from);
+                    let Some(Node { operation: Operation::Conv { relu: relu @ false, .. }, weights, .. }) = before
+                    else {
+                        return Err(FoldError::Normalization(self.architecture.name.clone()));
                     };
-                    *bent = norm.relu;
-                    self.fold_norm(*gain, *moments, weight, bias)?;
+                    *relu = norm.relu;
+                    self.fold_norm(*gain, *moments, weights)?;
                     let Some(pool) = &norm.pool else { continue };
-                    pooling(pool)
+                    (pooling(pool), Floats::default())
                 }
-                Step::Pool(pool) => pooling(pool),
-                Step::Flatten => Operation::Flatten,
-                Step::Dropout(_) => continue,
+                Step::Pool(pool) => (pooling(pool), Floats::default()),
+                // A dense layer reads its input in the order in which flattening leaves it.
+                Step::Flatten | Step::Dropout(_) => continue,
                 Step::Residual { body, shortcut } => {
                     let other = self.fold_steps(shortcut, input, nodes)?;
                     input = self.fold_steps(body, input, nodes)?;
-                    Operation::Add { other, relu: true }
+                    (Operation::Add { other, relu: true }, Floats::default())
                 }
             };
-            nodes.push(Node { input, operation });
+            nodes.push(Node { input, operation, weights });
             input = nodes.len();
         }
         Ok(input)
     }
 
-    fn fold_norm(&self, gain: usize, moments: usize, weight: &mut [f32], bias: &mut [f32]) -> Result<(), FoldError> {
+    fn fold_norm(&self, gain: usize, moments: usize, weights: &mut Floats) -> Result<(), FoldError> {
+        let Floats { weight, bias } = weights;
         let (gain, shift, moments) = (self.values(gain)?, self.values(gain + 1)?, &self.moments[moments]);
         let taps = weight.len() / bias.len();
         for (o, weight) in weight.chunks_exact_mut(taps).enumerate() {
@@ -93,10 +98,12 @@ impl Network {
     }
 }
 
-fn pooling(pool: &Pool) -> Operation {
-    let window = Window::square(pool.size, pool.size, 0);
-    match pool.kind {
-        Kind::Average if pool.output() == [1, 1] && pool.height == pool.width => Operation::GlobalAverage,
+fn pooling(&Pool { kind, size, height, width }: &Pool) -> Operation {
+    let window = Window::square(size, size, 0);
+    match kind {
+        Kind::Average if [height, width] == window.kernel => {
+            Operation::global_average(Shape { height, width, channels: 1 })
+        }
         Kind::Average => Operation::AveragePool(window),
         Kind::Max => Operation::MaxPool(window),
     }

@@ -6,7 +6,7 @@ pub mod graph;
 pub mod kernel;
 pub mod network;
 pub mod operation;
-pub mod plan;
+pub mod steps;
 
 pub use fold::FoldError;
 

@@ -3,7 +3,7 @@
 use super::architecture::Architecture;
 use super::kernel::norm::Moments;
 use super::operation;
-use super::plan::{ArchitectureError, Plan, Step};
+use super::steps::{ArchitectureError, Step, Steps};
 use crate::host::random::{Purpose, Random};
 use candle_core::{Device, Result, Tensor, Var};
 
@@ -46,11 +46,11 @@ impl Normalisation {
 pub struct Network {
     /// What it is made of.
     pub architecture: Architecture,
-    /// The same, made ready.
-    pub plan: Plan,
+    /// The same, ready to run.
+    pub steps: Steps,
     /// How images enter.
     pub normalisation: Normalisation,
-    /// Weights, one per slot of the plan.
+    /// Weights, one per slot of the steps.
     pub variables: Vec<Var>,
     /// Running moments of the normalisations.
     pub moments: Vec<Moments>,
@@ -86,10 +86,10 @@ impl Network {
         seed: u64,
         device: &Device,
     ) -> std::result::Result<Self, NetworkError> {
-        let plan = Plan::new(architecture)?;
+        let steps = Steps::new(architecture)?;
         let mut random = Random::new(seed, Purpose::Weights, 0);
         let mut variables = Vec::new();
-        for slot in &plan.slots {
+        for slot in &steps.slots {
             let count: usize = slot.shape.iter().product();
             let values: Vec<f32> = if slot.fan_in == 0 {
                 vec![if slot.name.ends_with("gain") { 1.0 } else { 0.0 }; count]
@@ -100,8 +100,8 @@ impl Network {
             variables.push(Var::from_vec(values, slot.shape.as_slice(), device)?);
         }
         let fresh = |channels: &usize| Moments { mean: vec![0.0; *channels], variance: vec![1.0; *channels] };
-        let moments = plan.normalised.iter().map(fresh).collect();
-        Ok(Network { architecture: architecture.clone(), plan, normalisation, variables, moments })
+        let moments = steps.normalised.iter().map(fresh).collect();
+        Ok(Network { architecture: architecture.clone(), steps, normalisation, variables, moments })
     }
 
     /// A copy with weights of its own, on the same device.
@@ -112,7 +112,7 @@ impl Network {
         let variables = self.variables.iter().map(|v| Var::from_tensor(&v.as_tensor().copy()?));
         Ok(Network {
             architecture: self.architecture.clone(),
-            plan: self.plan.clone(),
+            steps: self.steps.clone(),
             normalisation: self.normalisation.clone(),
             variables: variables.collect::<Result<_>>()?,
             moments: self.moments.clone(),
@@ -139,7 +139,7 @@ impl Network {
     /// # Errors
     /// What the device says.
     pub fn evaluate(&self, x: &Tensor) -> Result<Tensor> {
-        self.steps(&self.plan.steps, x, &mut Mode::Evaluate { track: true })
+        self.run(&self.steps.list, x, &mut Mode::Evaluate { track: true })
     }
 
     /// Logits of `x` with the batch's own moments and with dropout drawn from `dropout`; updates the running moments.
@@ -148,7 +148,7 @@ impl Network {
     /// What the device says.
     pub fn train(&mut self, x: &Tensor, dropout: Random) -> Result<Tensor> {
         let mut seen = Vec::new();
-        let logits = self.steps(&self.plan.steps, x, &mut Mode::Train { dropout, seen: &mut seen })?;
+        let logits = self.run(&self.steps.list, x, &mut Mode::Train { dropout, seen: &mut seen })?;
         for (k, batch) in seen {
             let count = (x.dim(0)? * self.plane(k)) as f32;
             let unbiased = count / (count - 1.0).max(1.0);
@@ -167,11 +167,11 @@ impl Network {
     pub fn outputs(&self, pixels: &[f32]) -> Result<Outputs> {
         let size: usize = self.architecture.input.iter().product();
         let mut outputs = Outputs::default();
-        let (last, body) = self.plan.steps.split_last().expect("a plan ends with its classes");
+        let (last, body) = self.steps.list.split_last().expect("the last step gives the logits");
         for part in pixels.chunks(BATCH * size) {
             let x = self.input(part, part.len() / size)?;
-            let features = self.steps(body, &x, &mut Mode::Evaluate { track: false })?;
-            let logits = self.steps(std::slice::from_ref(last), &features, &mut Mode::Evaluate { track: false })?;
+            let features = self.run(body, &x, &mut Mode::Evaluate { track: false })?;
+            let logits = self.run(std::slice::from_ref(last), &features, &mut Mode::Evaluate { track: false })?;
             outputs.logits.extend(logits.flatten_all()?.to_vec1::<f32>()?);
             let features = features.flatten_from(1)?;
             outputs.width = features.dim(1)?;
@@ -195,7 +195,7 @@ impl Network {
             let mut seen = Vec::new();
             // Dropout stands after every normalisation of the presets, so what is drawn here touches no moment.
             let dropout = Random::new(0, Purpose::Dropout, 0);
-            self.steps(&self.plan.steps, &self.input(part, images)?, &mut Mode::Train { dropout, seen: &mut seen })?;
+            self.run(&self.steps.list, &self.input(part, images)?, &mut Mode::Train { dropout, seen: &mut seen })?;
             let share = images as f32 / total;
             for (k, batch) in seen {
                 sums[k].mean.iter_mut().zip(batch.mean).for_each(|(s, b)| *s += share * b);
@@ -215,10 +215,10 @@ impl Network {
                 _ => None,
             })
         }
-        find(&self.plan.steps, k).unwrap_or(1)
+        find(&self.steps.list, k).unwrap_or(1)
     }
 
-    fn steps(&self, steps: &[Step], x: &Tensor, mode: &mut Mode<'_>) -> Result<Tensor> {
+    fn run(&self, steps: &[Step], x: &Tensor, mode: &mut Mode<'_>) -> Result<Tensor> {
         steps.iter().try_fold(x.clone(), |x, step| self.step(step, &x, mode))
     }
 
@@ -260,8 +260,8 @@ impl Network {
             },
             Step::Dense { weight, relu } => operation::dense(x, &variable(*weight), &variable(weight + 1), *relu),
             Step::Residual { body, shortcut } => {
-                let other = self.steps(shortcut, x, mode)?;
-                operation::add_relu(&self.steps(body, x, mode)?, &other)
+                let other = self.run(shortcut, x, mode)?;
+                operation::add_relu(&self.run(body, x, mode)?, &other)
             }
         }
     }

@@ -1,13 +1,12 @@
 //! The operations of image networks on candle tensors: our [`kernel`](super::kernel)s on the CPU, candle's own
 //! elsewhere, with the same results to rounding.
 
-use super::kernel::conv::{Direction, Geometry};
+use super::kernel::conv::{Conv, Direction};
 use super::kernel::norm::{EPSILON, Moments, Norm};
 use super::kernel::pool::{Kind, Pool};
 use super::kernel::{dense, loss, sum_of, through_relu};
-use candle_core::{
-    CpuStorage, CustomOp1, CustomOp2, CustomOp3, D, DType, Device, Layout, Result, Shape, Storage, Tensor, bail,
-};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Storage, Tensor, bail};
+use sirocco::layer::shape::Geometry;
 use std::ops::{Deref, Range};
 
 /// The numbers of a contiguous tensor on the CPU, borrowed.
@@ -52,7 +51,7 @@ fn before_relu(gradient: &Tensor, y: &Tensor, relu: bool) -> Result<Tensor> {
 }
 
 struct Convolution {
-    geometry: Geometry,
+    conv: Conv,
     direction: Direction,
     relu: bool,
 }
@@ -72,16 +71,16 @@ impl CustomOp3 for Convolution {
         b_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (x, w, b) = (slice(x, x_layout)?, slice(w, w_layout)?, slice(b, b_layout)?);
-        let out = self.geometry.apply(self.direction, x, w, b, self.relu);
-        let [channels, rows, columns] = self.geometry.end(self.direction);
-        Ok((CpuStorage::F32(out), (x_layout.dim(0)?, channels, rows, columns).into()))
+        let out = self.conv.apply(self.direction, x, w, b, self.relu);
+        let to = self.conv.end(self.direction);
+        Ok((CpuStorage::F32(out), (x_layout.dim(0)?, to.channels, to.height, to.width).into()))
     }
 
     fn bwd(&self, x: &Tensor, w: &Tensor, b: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<Gradients3> {
         let gradient = before_relu(gradient, y, self.relu)?;
         let of_input = x.track_op();
         let (x_, w_, g_) = (read(x)?, read(w)?, read(&gradient)?);
-        let found = self.geometry.gradients(self.direction, x_.get()?, w_.get()?, g_.get()?, of_input);
+        let found = self.conv.gradients(self.direction, x_.get()?, w_.get()?, g_.get()?, of_input);
         let by_input = if of_input { Some(tensor(found.input, x.shape())?) } else { None };
         Ok((by_input, Some(tensor(found.weight, w.shape())?), Some(tensor(found.bias, b.shape())?)))
     }
@@ -92,8 +91,8 @@ type Gradients3 = (Option<Tensor>, Option<Tensor>, Option<Tensor>);
 /// Convolution of `x [n, c, h, w]`, with bias and perhaps ReLU; `w [filters, c, kh, kw]`.
 pub fn convolution(x: &Tensor, w: &Tensor, b: &Tensor, geometry: &Geometry, relu: bool) -> Result<Tensor> {
     if x.device().is_cpu() {
-        let (geometry, direction) = (*geometry, Direction::Onward);
-        return x.contiguous()?.apply_op3(w, b, Convolution { geometry, direction, relu });
+        let (conv, direction) = (Conv(*geometry), Direction::Onward);
+        return x.contiguous()?.apply_op3(w, b, Convolution { conv, direction, relu });
     }
     let y = x.conv2d(w, geometry.window.padding[0], geometry.window.stride[0], 1, 1)?;
     with_bias(&y, b, relu)
@@ -103,11 +102,11 @@ pub fn convolution(x: &Tensor, w: &Tensor, b: &Tensor, geometry: &Geometry, relu
 /// each of its channels and perhaps ReLU; `w [filters, c, kh, kw]`.
 pub fn transposed_convolution(x: &Tensor, w: &Tensor, b: &Tensor, geometry: &Geometry, relu: bool) -> Result<Tensor> {
     if x.device().is_cpu() {
-        let (geometry, direction) = (*geometry, Direction::Back);
-        return x.contiguous()?.apply_op3(w, b, Convolution { geometry, direction, relu });
+        let (conv, direction) = (Conv(*geometry), Direction::Back);
+        return x.contiguous()?.apply_op3(w, b, Convolution { conv, direction, relu });
     }
-    let (window, [_, rows, _]) = (geometry.window, geometry.input);
-    let whole = (geometry.output[0] - 1) * window.stride[0] + window.kernel[0] - 2 * window.padding[0];
+    let (window, rows) = (geometry.window, geometry.input.height);
+    let whole = (geometry.output.height - 1) * window.stride[0] + window.kernel[0] - 2 * window.padding[0];
     let y = x.conv_transpose2d(w, window.padding[0], rows - whole, window.stride[0], 1)?;
     with_bias(&y, b, relu)
 }
@@ -335,9 +334,7 @@ pub fn cross_entropy(logits: &Tensor, labels: &[u8]) -> Result<Tensor> {
         return logits.contiguous()?.apply_op1(CrossEntropy(labels.to_vec()));
     }
     let wanted: Vec<u32> = labels.iter().map(|l| u32::from(*l)).collect();
-    let wanted = Tensor::new(wanted, logits.device())?.unsqueeze(1)?;
-    let picked = logits.gather(&wanted, D::Minus1)?.squeeze(1)?;
-    (logits.log_sum_exp(D::Minus1)? - picked)?.to_dtype(DType::F32)?.mean_all()
+    candle_nn::loss::cross_entropy(logits, &Tensor::new(wanted, logits.device())?)
 }
 
 struct SquaredError(Vec<f32>);
@@ -373,5 +370,5 @@ pub fn squared_error(z: &Tensor, target: Vec<f32>) -> Result<Tensor> {
         return z.contiguous()?.apply_op1(SquaredError(target));
     }
     let target = Tensor::from_vec(target, z.shape(), z.device())?;
-    ((z.neg()?.exp()? + 1.0)?.recip()? - target)?.sqr()?.mean_all()
+    candle_nn::loss::mse(&candle_nn::ops::sigmoid(z)?, &target)
 }

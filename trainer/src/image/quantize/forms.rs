@@ -1,4 +1,4 @@
-//! From a folded f32 image network to integers: bytes as activations, signed bytes per output channel as weights.
+//! From f32 to integers: bytes as activations, signed bytes per output channel as weights.
 //!
 //! | what | scale | zero point |
 //! | --- | --- | --- |
@@ -10,9 +10,13 @@
 //! lo and hi are seen on calibration images ([`super::range`]). The arithmetic is that of `sirocco::layer`: the zero
 //! point of the input is taken out of the bias once, here, so that the device never subtracts it.
 
+use super::error::QuantizeError;
 use super::range::Interval;
-use crate::image::net::graph::{Folded, FoldedError, Operation, Shape, Window};
+use crate::image::net::graph::{Floats, Graph, Node, Operation};
+use sirocco::error::ModelError;
+use sirocco::image::architecture::{self, Architecture, Attributes};
 use sirocco::layer::add;
+use sirocco::layer::shape::{Shape, Window};
 
 /// Largest weight.
 const WEIGHT_MAX: f64 = 127.0;
@@ -22,40 +26,6 @@ const BIAS_MAX: f64 = (1u32 << 29) as f64;
 const MULTIPLIER_UNIT: f64 = 4_294_967_296.0;
 /// Largest ratio of a sum's unit to its output's unit.
 const RATIO_MAX: f64 = 0.499;
-
-/// Why a network cannot be quantised.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum ImageQuantiseError {
-    /// The description is no network.
-    #[error(transparent)]
-    Folded(#[from] FoldedError),
-    /// A weight or a value is not a finite number.
-    #[error("node {node} holds or makes a number that is not finite; train again")]
-    NotFinite {
-        /// The node.
-        node: usize,
-    },
-    /// No calibration images.
-    #[error("calibration needs at least one image")]
-    NoImages,
-    /// Groups other than one or as many as channels.
-    #[error("node {node} has {groups} groups of channels; devices take 1, or one per channel with one output each")]
-    Groups {
-        /// The node.
-        node: usize,
-        /// Its groups.
-        groups: usize,
-    },
-    /// The image feeds something that has no weights to take up its normalisation.
-    #[error("node {node} adds or averages the image itself; put a convolution before it")]
-    BareImage {
-        /// The node.
-        node: usize,
-    },
-    /// The last node with an effect is no dense layer without ReLU.
-    #[error("the last layer has to be a dense one without ReLU: its outputs are the logits")]
-    NoLogits,
-}
 
 /// How the bytes of a value stand for numbers: real = spread\[c\] scale (byte - zero\[c\]).
 #[derive(Debug, Clone, PartialEq)]
@@ -86,9 +56,19 @@ impl Coding {
     fn plain(scale: f64, zero: f64) -> Self {
         Coding { scale, zero: vec![zero], spread: vec![1.0] }
     }
+
+    /// That of an image: its own bytes.
+    fn image<W>(graph: &Graph<W>) -> Self {
+        Coding {
+            scale: 1.0 / 255.0,
+            zero: graph.mean.iter().map(|m| 255.0 * f64::from(*m)).collect(),
+            spread: graph.deviation.iter().map(|d| 1.0 / f64::from(*d)).collect(),
+        }
+    }
 }
 
-/// Weights, biases and multipliers of a layer, per output.
+/// The numbers of a node, as a device computes with them: per output of a convolution or a dense layer, one of each for an
+/// average, a bias and two multipliers for a sum, none for a maximum.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Integers {
     /// Rows of weights, in the device's order: (rows, columns, channels) of the window, or of the whole input.
@@ -99,112 +79,119 @@ pub struct Integers {
     pub unit: Vec<f64>,
     /// round(2^32 unit / output scale); empty for logits.
     pub multiplier: Vec<i32>,
+    /// What the bytes of the output stand for; for logits it says nothing.
+    pub coding: Coding,
 }
 
-/// How a device computes a convolution, to the same bytes: [`super::winograd`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// Window by window.
-    Direct,
-    /// Tile by tile, on transformed weights.
-    Winograd,
+impl Integers {
+    /// Those of an operation without weights.
+    fn bare(bias: Vec<i32>, multiplier: Vec<i32>, coding: Coding) -> Self {
+        Integers { weight: vec![], bias, unit: vec![], multiplier, coding }
+    }
 }
 
-/// What a device node computes.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Layer {
-    /// A convolution over all channels.
-    Conv(Form, Window, Integers),
-    /// A convolution of every channel with itself.
-    Depthwise(Window, Integers),
-    /// A dense layer to bytes.
-    Dense(Integers),
-    /// Maximum of each window.
-    Max(Window),
-    /// Mean of each window: bias and multiplier.
-    Average(Window, i32, i32),
-    /// Sum with another value: its number, bias and multipliers.
-    Add(usize, i32, [i32; 2]),
-    /// The last dense layer.
-    Logits(Integers),
+impl Node<Integers> {
+    /// What a device computes for it: a convolution window by window, until [`super::winograd`] chooses otherwise.
+    fn device_operation(&self) -> architecture::Operation {
+        match self.operation {
+            Operation::Conv { groups: 1, .. } => architecture::Operation::Conv,
+            Operation::Conv { .. } => architecture::Operation::Depthwise,
+            Operation::Dense { .. } if self.weights.multiplier.is_empty() => architecture::Operation::Logits,
+            Operation::Dense { .. } => architecture::Operation::Dense,
+            Operation::MaxPool(_) => architecture::Operation::Max,
+            Operation::AveragePool(_) => architecture::Operation::Average,
+            Operation::Add { .. } => architecture::Operation::Add,
+        }
+    }
+
+    fn attributes(&self) -> Attributes {
+        let mut attributes = Attributes {
+            from: self.input,
+            other: self.input,
+            out: None,
+            window: Window::square(1, 1, 0),
+            zero: self.weights.coding.byte(0),
+        };
+        match self.operation {
+            Operation::Conv { filters, window, .. } => (attributes.out, attributes.window) = (Some(filters), window),
+            Operation::Dense { outputs, .. } => attributes.out = Some(outputs),
+            Operation::MaxPool(window) | Operation::AveragePool(window) => attributes.window = window,
+            Operation::Add { other, .. } => attributes.other = other,
+        }
+        attributes
+    }
 }
 
-/// A device node.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Node {
-    /// Number of the value it reads; value 0 is the image, value k + 1 what node k leaves.
-    pub from: usize,
-    /// What it computes.
-    pub layer: Layer,
-    /// Shape of what it leaves.
-    pub output: Shape,
+impl Graph<Integers> {
+    /// What the bytes of a value stand for.
+    pub fn coding(&self, value: usize) -> Coding {
+        match value.checked_sub(1) {
+            None => Coding::image(self),
+            Some(node) => self.nodes[node].weights.coding.clone(),
+        }
+    }
+
+    /// The network as a device sees it, without its weights.
+    ///
+    /// # Errors
+    /// [`ModelError`] if a device would refuse it: it is too large.
+    pub fn architecture(&self) -> Result<Architecture, ModelError> {
+        let mut architecture = Architecture::new(self.input)?;
+        for node in &self.nodes {
+            architecture.push(node.device_operation(), node.attributes())?;
+        }
+        Ok(architecture)
+    }
 }
 
-/// A network in integers.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Quantised {
-    /// Shape of an image.
-    pub input: Shape,
-    /// The nodes in order of evaluation.
-    pub nodes: Vec<Node>,
-    /// Shape and coding of every value; the logits' coding says nothing.
-    pub values: Vec<(Shape, Coding)>,
-    /// Names of the classes.
-    pub classes: Vec<String>,
-}
-
-/// Quantises a network whose values were seen to lie in `ranges`, one per value.
+/// Quantizes a network whose values were seen to lie in `ranges`, one per value.
 ///
 /// # Errors
-/// [`ImageQuantiseError`].
-pub fn quantise(folded: &Folded, ranges: &[Interval]) -> Result<Quantised, ImageQuantiseError> {
-    let shapes = folded.shapes()?;
-    let spread = folded.deviation.iter().map(|d| 1.0 / f64::from(*d)).collect();
-    let zero = folded.mean.iter().map(|m| 255.0 * f64::from(*m)).collect();
-    let image = (folded.input, Coding { scale: 1.0 / 255.0, zero, spread });
-    let mut out =
-        Quantised { input: folded.input, nodes: vec![], values: vec![image], classes: folded.classes.clone() };
-    // The device's number of each folded value: flattening leaves none of its own.
-    let mut places = vec![0];
-    for (index, node) in folded.nodes.iter().enumerate() {
-        let place = match &node.operation {
-            Operation::Flatten => places[node.input],
-            operation => {
-                let last = folded.nodes[index + 1..].iter().all(|n| n.operation == Operation::Flatten);
-                let step = Step { index, out: &out, places: &places, range: ranges[index + 1], last };
-                let from = places[node.input];
-                let (layer, coding) = step.layer(operation, from)?;
-                out.nodes.push(Node { from, layer, output: shapes[index + 1] });
-                out.values.push((shapes[index + 1], coding));
-                out.nodes.len()
-            }
-        };
-        places.push(place);
+/// [`QuantizeError`]: the first node that a device could not compute.
+pub fn quantize(graph: &Graph<Floats>, ranges: &[Interval]) -> Result<Graph<Integers>, QuantizeError> {
+    let shapes = graph.shapes()?;
+    let mut codings = vec![Coding::image(graph)];
+    let mut nodes: Vec<Node<Integers>> = vec![];
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let last = index + 1 == graph.nodes.len();
+        let (codings_, shape, range) = (codings.as_slice(), shapes[node.input], ranges[index + 1]);
+        let weights = Quantizer { index, codings: codings_, input: node.input, shape, range, last }.integers(node)?;
+        codings.push(weights.coding.clone());
+        nodes.push(Node { input: node.input, operation: node.operation, weights });
     }
-    match out.nodes.last() {
-        Some(Node { layer: Layer::Logits(_), .. }) => Ok(out),
-        _ => Err(ImageQuantiseError::NoLogits),
+    match nodes.last() {
+        Some(Node { operation: Operation::Dense { relu: false, .. }, .. }) => {}
+        _ => return Err(QuantizeError::NoLogits),
     }
+    let Graph { input, mean, deviation, classes, .. } = graph.clone();
+    Ok(Graph { input, mean, deviation, nodes, classes })
 }
 
-/// One node on its way.
-struct Step<'a> {
+/// One node on its way to integers.
+struct Quantizer<'a> {
     index: usize,
-    out: &'a Quantised,
-    places: &'a [usize],
+    /// Codings of the values so far.
+    codings: &'a [Coding],
+    /// The value that the node reads, and its shape.
+    input: usize,
+    shape: Shape,
+    /// Where the node's own value was seen to lie.
     range: Interval,
+    /// Whether it is the last node.
     last: bool,
 }
 
-impl Step<'_> {
-    fn layer(&self, operation: &Operation, from: usize) -> Result<(Layer, Coding), ImageQuantiseError> {
-        let (shape, input) = &self.out.values[from];
-        let plain = || if input.is_plain() { Ok(()) } else { Err(ImageQuantiseError::BareImage { node: self.index }) };
-        Ok(match operation {
-            Operation::Conv { weight, bias, window, groups, relu } => {
+impl Quantizer<'_> {
+    fn integers(
+        &self,
+        Node { operation, weights: Floats { weight, bias }, .. }: &Node<Floats>,
+    ) -> Result<Integers, QuantizeError> {
+        let (shape, input) = (self.shape, &self.codings[self.input]);
+        match operation {
+            Operation::Conv { window, groups, relu, .. } => {
                 let depthwise = *groups > 1 && *groups == shape.channels && bias.len() == shape.channels;
                 if *groups != 1 && !depthwise {
-                    return Err(ImageQuantiseError::Groups { node: self.index, groups: *groups });
+                    return Err(QuantizeError::Groups { node: self.index, groups: *groups });
                 }
                 let rows = weight.chunks_exact(weight.len() / bias.len());
                 let rows = rows.enumerate().map(|(o, row)| {
@@ -213,43 +200,42 @@ impl Step<'_> {
                     }
                     channels_last(row, [shape.channels, window.kernel[0], window.kernel[1]])
                 });
-                let (integers, coding) = self.weighted(rows.collect(), bias, input, *relu)?;
-                let conv = |integers| Layer::Conv(Form::Direct, *window, integers);
-                (if depthwise { Layer::Depthwise(*window, integers) } else { conv(integers) }, coding)
+                self.weighted(rows.collect(), bias, input, *relu)
             }
-            Operation::Dense { weight, bias, relu } => {
+            Operation::Dense { relu, .. } => {
                 let rows = weight.chunks_exact(shape.size());
                 let rows = rows.map(|row| channels_last(row, [shape.channels, shape.height, shape.width])).collect();
-                let (mut integers, coding) = self.weighted(rows, bias, input, *relu)?;
+                let mut integers = self.weighted(rows, bias, input, *relu)?;
                 if self.last && !relu {
                     integers.multiplier.clear();
-                    return Ok((Layer::Logits(integers), coding));
                 }
-                (Layer::Dense(integers), coding)
+                Ok(integers)
             }
-            Operation::MaxPool(window) => (Layer::Max(*window), input.clone()),
-            Operation::AveragePool(window) => plain().map(|()| self.average(*window, input))?,
-            Operation::GlobalAverage => {
-                let window = Window { kernel: [shape.height, shape.width], stride: [1, 1], padding: [0, 0] };
-                plain().map(|()| self.average(window, input))?
+            Operation::MaxPool(_) => Ok(Integers::bare(vec![], vec![], input.clone())),
+            Operation::AveragePool(window) => {
+                let count = (window.kernel[0] * window.kernel[1]) as f64;
+                let scale = self.plain(input)?.scale / count;
+                let output = self.coding(false, scale / RATIO_MAX);
+                let multiplier = (scale / output.scale * MULTIPLIER_UNIT).round() as i32;
+                Ok(Integers::bare(vec![-(count * input.zero[0]) as i32], vec![multiplier], output))
             }
             Operation::Add { other, relu } => {
-                plain()?;
-                let other = self.places[*other];
-                let operands = [input, &self.out.values[other].1];
-                if !operands[1].is_plain() {
-                    return Err(ImageQuantiseError::BareImage { node: self.index });
-                }
+                let operands = [self.plain(input)?, self.plain(&self.codings[*other])?];
                 let coarsest = operands[0].scale.max(operands[1].scale);
                 let unit = f64::from(1 << add::SHIFT);
                 let output = self.coding(*relu, coarsest * unit / f64::from(add::MAX_MULTIPLIER));
                 let ratio = operands.map(|o| o.scale / output.scale);
                 let zeros = ratio[0] * operands[0].zero[0] + ratio[1] * operands[1].zero[0];
                 let bias = (unit * (output.zero[0] - zeros)).round() + unit / 2.0;
-                (Layer::Add(other, bias as i32, ratio.map(|r| (unit * r).round() as i32)), output)
+                let multipliers = ratio.map(|r| (unit * r).round() as i32).to_vec();
+                Ok(Integers::bare(vec![bias as i32], multipliers, output))
             }
-            Operation::Flatten => unreachable!("flattening leaves no node"),
-        })
+        }
+    }
+
+    /// The coding, if it is the same for all channels.
+    fn plain<'c>(&self, coding: &'c Coding) -> Result<&'c Coding, QuantizeError> {
+        if coding.is_plain() { Ok(coding) } else { Err(QuantizeError::BareImage { node: self.index }) }
     }
 
     /// Scale and zero point of the output; the scale is at least `least`.
@@ -260,13 +246,6 @@ impl Step<'_> {
         Coding::plain(scale, (-lo / scale).round())
     }
 
-    fn average(&self, window: Window, input: &Coding) -> (Layer, Coding) {
-        let count = (window.kernel[0] * window.kernel[1]) as f64;
-        let output = self.coding(false, input.scale / count / RATIO_MAX);
-        let multiplier = input.scale / count / output.scale * MULTIPLIER_UNIT;
-        (Layer::Average(window, -(count * input.zero[0]) as i32, multiplier.round() as i32), output)
-    }
-
     /// Rows of weights, each with its input channel, as integers.
     fn weighted(
         &self,
@@ -274,10 +253,10 @@ impl Step<'_> {
         bias: &[f32],
         input: &Coding,
         relu: bool,
-    ) -> Result<(Integers, Coding), ImageQuantiseError> {
+    ) -> Result<Integers, QuantizeError> {
         let finite = rows.iter().flatten().all(|(w, _)| w.is_finite()) && bias.iter().all(|b| b.is_finite());
         if !finite || !self.range.lo.is_finite() || !self.range.hi.is_finite() {
-            return Err(ImageQuantiseError::NotFinite { node: self.index });
+            return Err(QuantizeError::NotFinite { node: self.index });
         }
         let rows: Vec<Vec<(f64, f64)>> = rows
             .into_iter()
@@ -292,17 +271,17 @@ impl Step<'_> {
         let units: Vec<f64> = rows.iter().zip(bias).map(unit).collect();
         let coarsest = units.iter().fold(0.0f64, |m, u| m.max(u * input.scale));
         let output = self.coding(relu, coarsest / RATIO_MAX);
-        let mut integers = Integers { weight: vec![], bias: vec![], unit: vec![], multiplier: vec![] };
+        let mut integers = Integers::bare(vec![], vec![], output);
         for ((row, bias), unit) in rows.iter().zip(bias).zip(units) {
             let weight: Vec<i8> = row.iter().map(|(w, _)| (w / unit).round() as i8).collect();
             let zeros: f64 = weight.iter().zip(row).map(|(q, (_, zero))| f64::from(*q) * zero).sum();
             let sum_unit = unit * input.scale;
             integers.bias.push((f64::from(*bias) / sum_unit - zeros).round() as i32);
-            integers.multiplier.push((sum_unit / output.scale * MULTIPLIER_UNIT).round() as i32);
+            integers.multiplier.push((sum_unit / integers.coding.scale * MULTIPLIER_UNIT).round() as i32);
             integers.weight.push(weight);
             integers.unit.push(sum_unit);
         }
-        Ok((integers, output))
+        Ok(integers)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Ranges of an image network's values, seen on calibration images.
 
-use crate::image::net::graph::Folded;
-use crate::image::quantize::forms::ImageQuantiseError;
+use super::error::QuantizeError;
+use crate::image::net::graph::{Floats, Graph};
 use rayon::prelude::*;
 
 /// Bins of the histogram that percentiles are read from.
@@ -52,16 +52,16 @@ pub enum Range {
 /// many there are.
 ///
 /// # Errors
-/// [`ImageQuantiseError`] if there is no image, the nodes do not fit together, or a value is not finite.
-pub fn ranges(folded: &Folded, images: &[&[f32]], range: Range) -> Result<Vec<Interval>, ImageQuantiseError> {
-    let count = folded.shapes()?.len();
+/// [`QuantizeError`] if there is no image, the nodes do not fit together, or a value is not finite.
+pub fn ranges(graph: &Graph<Floats>, images: &[&[f32]], range: Range) -> Result<Vec<Interval>, QuantizeError> {
+    let count = graph.shapes()?.len();
     if images.is_empty() {
-        return Err(ImageQuantiseError::NoImages);
+        return Err(QuantizeError::NoImages);
     }
-    let hull = |chunk: &[&[f32]]| -> Result<Vec<Interval>, ImageQuantiseError> {
+    let hull = |chunk: &[&[f32]]| -> Result<Vec<Interval>, QuantizeError> {
         let mut hulls = vec![Interval::EMPTY; count];
         for image in chunk {
-            for (hull, value) in hulls.iter_mut().zip(folded.values(image)?) {
+            for (hull, value) in hulls.iter_mut().zip(graph.values(image)?) {
                 *hull = hull.hull(Interval::of(&value));
             }
         }
@@ -73,24 +73,28 @@ pub fn ranges(folded: &Folded, images: &[&[f32]], range: Range) -> Result<Vec<In
         whole = whole.into_iter().zip(part).map(|(a, b)| a.hull(b)).collect();
     }
     if let Some(value) = whole.iter().position(|i| !i.lo.is_finite() || !i.hi.is_finite()) {
-        return Err(ImageQuantiseError::NotFinite { node: value.saturating_sub(1) });
+        return Err(QuantizeError::NotFinite { node: value.saturating_sub(1) });
     }
     match range {
         Range::MinMax => Ok(whole),
         Range::Percentile(percent) => {
             let cut = (1.0 - percent / 100.0).clamp(0.0, 1.0) / 2.0;
-            let bins = histograms(folded, images, &whole)?;
+            let bins = histograms(graph, images, &whole)?;
             Ok(whole.into_iter().zip(bins).map(|(interval, bins)| percentile(interval, &bins, cut)).collect())
         }
     }
 }
 
 /// How often each bin of each value's interval was hit.
-fn histograms(folded: &Folded, images: &[&[f32]], intervals: &[Interval]) -> Result<Vec<Vec<u64>>, ImageQuantiseError> {
-    let count = |chunk: &[&[f32]]| -> Result<Vec<Vec<u64>>, ImageQuantiseError> {
+fn histograms(
+    graph: &Graph<Floats>,
+    images: &[&[f32]],
+    intervals: &[Interval],
+) -> Result<Vec<Vec<u64>>, QuantizeError> {
+    let count = |chunk: &[&[f32]]| -> Result<Vec<Vec<u64>>, QuantizeError> {
         let mut bins = vec![vec![0; BINS]; intervals.len()];
         for image in chunk {
-            for ((bins, value), interval) in bins.iter_mut().zip(folded.values(image)?).zip(intervals) {
+            for ((bins, value), interval) in bins.iter_mut().zip(graph.values(image)?).zip(intervals) {
                 let per_unit = BINS as f64 / (interval.hi - interval.lo).max(f64::MIN_POSITIVE);
                 for v in value {
                     bins[((f64::from(v) - interval.lo) * per_unit).min((BINS - 1) as f64) as usize] += 1;

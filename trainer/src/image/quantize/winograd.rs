@@ -1,10 +1,10 @@
 //! Which convolutions of an image network are stored with transformed weights, for `sirocco::layer::winograd`. They compute
 //! the same bytes in fewer instructions, but take more flash and working memory: a budget decides.
 
-use crate::image::quantize::forms::{Form, Integers, Layer, Quantised};
-use sirocco::image::architecture::Architecture;
+use crate::image::quantize::forms::Integers;
+use sirocco::image::architecture::{Architecture, Operation};
+use sirocco::image::arena::Arena;
 use sirocco::image::cost::{self, Processor};
-use sirocco::image::plan::Plan;
 use sirocco::layer::winograd;
 
 /// Which convolutions are transformed.
@@ -28,71 +28,48 @@ pub struct Budget {
     pub ram: usize,
 }
 
-/// What a network takes.
-#[derive(Debug, Clone)]
-pub struct Taken {
-    flash: usize,
-    ram: usize,
-    /// Predicted instructions of every node on a Cortex-M4 with DSP instructions, and whether it can be transformed.
-    nodes: Vec<(u64, bool)>,
-}
-
-impl Taken {
-    /// A file of so many bytes with this architecture.
-    pub fn new(flash: usize, architecture: &Architecture) -> Self {
-        let steps = architecture.steps.iter();
-        let nodes = steps.map(|s| (cost::instructions(s, Processor::Dsp), winograd::fits(&s.geometry))).collect();
-        Taken { flash, ram: Plan::new(architecture).bytes(), nodes }
-    }
-}
-
-/// Chooses; `taken` says what a network takes.
+/// Chooses; `file_size` returns the bytes of the file of an architecture.
 ///
 /// # Errors
-/// What `taken` says.
+/// Those of `file_size`.
 pub fn choose<E>(
-    quantised: &mut Quantised,
+    architecture: &mut Architecture,
     which: Transformed,
-    taken: impl Fn(&Quantised) -> Result<Taken, E>,
+    file_size: impl Fn(&Architecture) -> Result<usize, E>,
 ) -> Result<(), E> {
-    if which == Transformed::Never {
-        return Ok(());
-    }
-    let before = taken(quantised)?;
-    // (saved instructions for each byte of the file, node) of those that can be transformed and save any.
+    let candidates = architecture.steps.iter().enumerate();
+    let candidates = candidates.filter(|(_, s)| s.operation == Operation::Conv && winograd::fits(&s.geometry));
+    let candidates: Vec<usize> = candidates.map(|(node, _)| node).collect();
+    let budget = match which {
+        Transformed::Never => return Ok(()),
+        Transformed::Always => {
+            candidates.iter().for_each(|node| architecture.steps[*node].operation = Operation::Winograd);
+            return Ok(());
+        }
+        Transformed::Within(budget) => budget,
+    };
+    let before = file_size(architecture)?;
+    // (saved instructions for each byte of the file, node) of those that save any.
     let mut gains = vec![];
-    for (node, (instructions, _)) in before.nodes.iter().enumerate().filter(|(_, (_, fits))| *fits) {
-        if !set(quantised, node, Form::Winograd) || which == Transformed::Always {
-            continue;
-        }
-        let after = taken(quantised)?;
-        set(quantised, node, Form::Direct);
-        let saved = instructions.saturating_sub(after.nodes[node].0);
+    for node in candidates {
+        let instructions = |a: &Architecture| cost::instructions(&a.steps[node], Processor::Dsp);
+        let direct = instructions(architecture);
+        architecture.steps[node].operation = Operation::Winograd;
+        let saved = direct.saturating_sub(instructions(architecture));
+        let more = file_size(architecture)?.saturating_sub(before);
+        architecture.steps[node].operation = Operation::Conv;
         if saved > 0 {
-            gains.push((saved as f64 / (after.flash - before.flash).max(1) as f64, node));
+            gains.push((saved as f64 / more.max(1) as f64, node));
         }
     }
-    let Transformed::Within(budget) = which else { return Ok(()) };
     gains.sort_by(|a, b| b.0.total_cmp(&a.0));
     for (_, node) in gains {
-        set(quantised, node, Form::Winograd);
-        let now = taken(quantised)?;
-        if now.flash > budget.flash || now.ram > budget.ram {
-            set(quantised, node, Form::Direct);
+        architecture.steps[node].operation = Operation::Winograd;
+        if file_size(architecture)? > budget.flash || Arena::new(architecture).bytes() > budget.ram {
+            architecture.steps[node].operation = Operation::Conv;
         }
     }
     Ok(())
-}
-
-/// Gives a convolution this form; false for other nodes.
-fn set(quantised: &mut Quantised, node: usize, to: Form) -> bool {
-    match &mut quantised.nodes[node].layer {
-        Layer::Conv(form, ..) => {
-            *form = to;
-            true
-        }
-        _ => false,
-    }
 }
 
 /// U = G g G' of an output's weights (3, 3, channels): 16 places, row by row, of as many channels.

@@ -5,17 +5,17 @@
 //! eight are continued by their last row and column, and cut again. Pixels go in as they are, from 0 to 1, since that is
 //! all that a sigmoid can give back. 1.5 million multiplications for a colour image of 32 x 32.
 
-use crate::bundle::optimize::adam;
 use crate::dataset::{Images, fingerprint};
 use crate::host::checkpoint::{Checkpoint, CheckpointError, Identity};
 use crate::host::heap;
 use crate::host::interrupt::Interrupt;
 use crate::host::random::{Purpose, Random};
-use crate::image::net::graph::Window;
-use crate::image::net::kernel::conv::Geometry;
 use crate::image::net::operation;
 use crate::image::training::{Stage, Stream, TrainingError};
+use crate::optimizer::{Adam, Rates};
 use candle_core::{Device, Result, Tensor, Var};
+use candle_nn::Optimizer;
+use sirocco::layer::shape::{Geometry, Shape, Window};
 use std::path::Path;
 
 /// Channels after every convolution.
@@ -43,11 +43,12 @@ impl Autoencoder {
     fn random(shape: [usize; 3], seed: u64, device: &Device) -> Option<Result<Self>> {
         let [channels, height, width] = shape;
         let window = Window::square(4, 2, 1);
-        let mut input = [channels, height.next_multiple_of(MULTIPLE), width.next_multiple_of(MULTIPLE)];
+        let [height, width] = [height, width].map(|side| side.next_multiple_of(MULTIPLE));
+        let mut input = Shape { channels, height, width };
         let mut geometries = Vec::new();
         for filters in CHANNELS {
             let geometry = Geometry::new(input, filters, window)?;
-            input = [filters, geometry.output[0], geometry.output[1]];
+            input = geometry.output;
             geometries.push(geometry);
         }
         let geometries: [Geometry; 3] = geometries.try_into().ok()?;
@@ -62,9 +63,9 @@ impl Autoencoder {
             let mut all = Vec::new();
             for transposed in [false, true] {
                 for g in &geometries {
-                    let weight = [g.filters, g.input[0], 4, 4];
-                    let (inputs, outputs) =
-                        if transposed { (g.filters * 4, g.input[0]) } else { (g.taps(), g.filters) };
+                    let (channels, filters) = (g.input.channels, g.output.channels);
+                    let weight = [filters, channels, 4, 4];
+                    let (inputs, outputs) = if transposed { (filters * 4, channels) } else { (g.taps(), filters) };
                     all.push(variable(&weight, inputs)?);
                     all.push(variable(&[outputs], inputs)?);
                 }
@@ -90,8 +91,7 @@ impl Autoencoder {
         heap::keep_freed_memory();
         let fresh = Self::random(images.shape(), seed, device).filter(|_| !images.is_empty());
         let autoencoder = fresh.ok_or(TrainingError::Empty)??;
-        let zeros = || autoencoder.variables.iter().map(|v| vec![0.0; v.elem_count()]).collect::<Vec<_>>();
-        let (mut first, mut second) = (zeros(), zeros());
+        let mut adam = Adam::new(autoencoder.variables.clone(), Rates { learning: RATE, decay: 0.0 })?;
         let all: Vec<usize> = (0..images.len()).collect();
         let mut order = Stream::new(Stage { number: 0, first: 0, end: steps, subset: &all }, seed);
         for step in 0..steps {
@@ -107,13 +107,7 @@ impl Autoencoder {
             if !error.is_finite() {
                 return Err(TrainingError::Diverged { step, rate: RATE });
             }
-            for (k, variable) in autoencoder.variables.iter().enumerate() {
-                let Some(gradient) = gradients.get(variable) else { continue };
-                let gradient = gradient.flatten_all()?.to_vec1::<f32>()?;
-                let mut weights = variable.flatten_all()?.to_vec1::<f32>()?;
-                adam::update(&mut weights, &gradient, (&mut first[k], &mut second[k]), RATE, step + 1);
-                variable.set(&Tensor::from_vec(weights, variable.shape(), device)?)?;
-            }
+            adam.step(&gradients)?;
             watch(step + 1, error);
         }
         Ok(autoencoder)
@@ -224,14 +218,14 @@ impl Autoencoder {
     }
 
     fn tensor(&self, padded: &[f32]) -> Result<Tensor> {
-        let [channels, height, width] = self.geometries[0].input;
+        let Shape { channels, height, width } = self.geometries[0].input;
         let n = padded.len() / (channels * height * width);
         Tensor::from_slice(padded, (n, channels, height, width), self.variables[0].device())
     }
 
     /// Images continued to whole multiples of eight.
     fn padded(&self, pixels: &[f32]) -> Vec<f32> {
-        let ([_, height, width], [_, rows, columns]) = (self.shape, self.geometries[0].input);
+        let ([_, height, width], Shape { height: rows, width: columns, .. }) = (self.shape, self.geometries[0].input);
         let mut out = Vec::with_capacity(pixels.len() / (height * width) * rows * columns);
         for plane in pixels.chunks_exact(height * width) {
             for row in 0..rows {
@@ -244,7 +238,7 @@ impl Autoencoder {
 
     /// The part of padded images that is theirs.
     fn cut(&self, padded: &[f32]) -> impl Iterator<Item = f32> {
-        let ([_, height, width], [_, rows, columns]) = (self.shape, self.geometries[0].input);
+        let ([_, height, width], Shape { height: rows, width: columns, .. }) = (self.shape, self.geometries[0].input);
         let planes = padded.chunks_exact(rows * columns);
         planes
             .flat_map(move |plane| plane.chunks_exact(columns).take(height).flat_map(move |row| &row[..width]))
@@ -340,7 +334,7 @@ mod tests {
         let pixels: Vec<f32> = (0..2 * 3 * 9 * 12).map(|k| (k % 17) as f32 / 17.0).collect();
         let images = Images::new([3, 9, 12], pixels, vec![0, 0], 1).unwrap();
         let autoencoder = Autoencoder::random(images.shape(), 0, &Device::Cpu).unwrap().unwrap();
-        assert_eq!(autoencoder.geometries.map(|g| g.output), [[8, 8], [4, 4], [2, 2]]);
+        assert_eq!(autoencoder.geometries.map(|g| [g.output.height, g.output.width]), [[8, 8], [4, 4], [2, 2]]);
         let padded = autoencoder.padded(&images.pixels);
         assert_eq!(padded.len(), 2 * 3 * 16 * 16);
         assert_eq!(

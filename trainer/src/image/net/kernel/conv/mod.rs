@@ -10,8 +10,8 @@
 mod vectors;
 
 use super::{LANES, Lanes, gather, parts, pieces, sum};
-use crate::image::net::graph::Window;
 use pulp::Arch;
+use sirocco::layer::shape::{Geometry, Shape};
 use vectors::{Backward, Forward};
 
 /// Filters, or entries of a run, whose sums are in registers together.
@@ -28,18 +28,9 @@ pub enum Direction {
     Back,
 }
 
-/// Shapes of a convolution.
+/// A convolution of these shapes, on values `[n, c, h, w]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Geometry {
-    /// Channels, rows, columns of the input.
-    pub input: [usize; 3],
-    /// Rows and columns of the output.
-    pub output: [usize; 2],
-    /// Channels of the output.
-    pub filters: usize,
-    /// Kernel, stride, padding.
-    pub window: Window,
-}
+pub struct Conv(pub Geometry);
 
 /// Gradients of a convolution.
 #[derive(Debug)]
@@ -52,58 +43,78 @@ pub struct Gradients {
     pub bias: Vec<f32>,
 }
 
-impl Geometry {
-    /// Shapes for an input `[c, h, w]`, if the window fits.
-    pub fn new(input: [usize; 3], filters: usize, window: Window) -> Option<Self> {
-        let output = window.output(input[1], input[2])?;
-        Some(Geometry { input, output, filters, window })
-    }
-
+impl Conv {
     /// Numbers of one input image.
-    pub fn input_size(&self) -> usize {
-        self.input.iter().product()
-    }
-
-    /// Numbers of one output channel.
-    fn plane(&self) -> usize {
-        self.output[0] * self.output[1]
+    #[inline]
+    fn input_size(&self) -> usize {
+        self.0.input.size()
     }
 
     /// Numbers of one output image.
-    pub fn output_size(&self) -> usize {
-        self.filters * self.plane()
+    #[inline]
+    fn output_size(&self) -> usize {
+        self.0.output.size()
+    }
+
+    /// Channels of the input.
+    #[inline]
+    fn channels(&self) -> usize {
+        self.0.input.channels
+    }
+
+    /// Channels of the output.
+    #[inline]
+    fn filters(&self) -> usize {
+        self.0.output.channels
+    }
+
+    /// Rows and columns of the output.
+    #[inline]
+    fn output(&self) -> [usize; 2] {
+        [self.0.output.height, self.0.output.width]
     }
 
     /// Weights of one filter.
-    pub fn taps(&self) -> usize {
-        self.input[0] * self.window.kernel[0] * self.window.kernel[1]
+    #[inline]
+    fn taps(&self) -> usize {
+        self.0.taps()
+    }
+
+    /// Rows of the kernel.
+    #[inline]
+    fn kernel_rows(&self) -> usize {
+        self.0.window.kernel[0]
     }
 
     /// Entries of a row of the padded image that a window covers, one after the other.
+    #[inline]
     fn run(&self) -> usize {
-        self.window.kernel[1] * self.input[0]
+        self.0.window.kernel[1] * self.channels()
     }
 
     /// Rows and columns of the padded image.
+    #[inline]
     fn padded(&self) -> [usize; 2] {
-        [0, 1].map(|axis| self.input[axis + 1] + 2 * self.window.padding[axis])
+        let [above, left] = self.0.window.padding;
+        [self.0.input.height + 2 * above, self.0.input.width + 2 * left]
     }
 
     /// First entry of row `u` of the window of output (i, j) in the padded image `[h, w, c]`.
     #[inline(always)]
     fn corner(&self, i: usize, j: usize, u: usize) -> usize {
-        let [rows, columns] = self.window.stride;
-        ((i * rows + u) * self.padded()[1] + j * columns) * self.input[0]
+        let [rows, columns] = self.0.window.stride;
+        ((i * rows + u) * self.padded()[1] + j * columns) * self.channels()
     }
 
     /// Output rows that are computed together.
     fn together(&self) -> usize {
-        (TOGETHER / (self.output[1] * self.filters).max(1)).clamp(1, self.output[0].max(1))
+        let [rows, columns] = self.output();
+        (TOGETHER / (columns * self.filters()).max(1)).clamp(1, rows.max(1))
     }
 
     /// Visits the rows of all channels: first number in an image, first entry in the padded one.
     fn rows(&self) -> impl Iterator<Item = (usize, usize)> {
-        let ([channels, height, width], [above, left]) = (self.input, self.window.padding);
+        let (Shape { height, width, channels }, [above, left]) = (self.0.input, self.0.window.padding);
         let padded = self.padded()[1];
         (0..channels * height).map(move |k| {
             let (c, y) = (k / height, k % height);
@@ -115,16 +126,16 @@ impl Geometry {
     #[inline(always)]
     fn turned(&self, x: &[f32]) -> Vec<Lanes> {
         let [rows, columns] = self.padded();
-        let mut turned = vec![[0.0; LANES]; rows * columns * self.input[0]];
+        let mut turned = vec![[0.0; LANES]; rows * columns * self.channels()];
         for (from, to) in self.rows() {
-            gather(&x[from..], self.input_size(), self.input[2], &mut turned[to..], self.input[0]);
+            gather(&x[from..], self.input_size(), self.0.input.width, &mut turned[to..], self.channels());
         }
         turned
     }
 
     /// Weights `[o, c, u, v]` as `[o / 4, u, v, c, 4]`.
     fn packed_by_filter(&self, weight: &[f32]) -> Vec<[f32; BLOCK]> {
-        let mut packed = vec![[0.0; BLOCK]; self.filters.div_ceil(BLOCK) * self.taps()];
+        let mut packed = vec![[0.0; BLOCK]; self.filters().div_ceil(BLOCK) * self.taps()];
         self.each_tap(|o, tap, turned| {
             packed[o / BLOCK * self.taps() + turned][o % BLOCK] = weight[o * self.taps() + tap]
         });
@@ -134,18 +145,18 @@ impl Geometry {
     /// Weights `[o, c, u, v]` as `[u, (v, c) / 4, o, 4]`.
     fn packed_by_run(&self, weight: &[f32]) -> Vec<[f32; BLOCK]> {
         let blocks = self.run().div_ceil(BLOCK);
-        let mut packed = vec![[0.0; BLOCK]; self.window.kernel[0] * blocks * self.filters];
+        let mut packed = vec![[0.0; BLOCK]; self.kernel_rows() * blocks * self.filters()];
         self.each_tap(|o, tap, turned| {
             let (u, q) = (turned / self.run(), turned % self.run());
-            packed[(u * blocks + q / BLOCK) * self.filters + o][q % BLOCK] = weight[o * self.taps() + tap];
+            packed[(u * blocks + q / BLOCK) * self.filters() + o][q % BLOCK] = weight[o * self.taps() + tap];
         });
         packed
     }
 
     /// Visits (filter, place of a weight in `[c, u, v]`, its place in `[u, v, c]`).
     fn each_tap(&self, mut visit: impl FnMut(usize, usize, usize)) {
-        let ([channels, ..], [rows, columns]) = (self.input, self.window.kernel);
-        for o in 0..self.filters {
+        let (channels, [rows, columns]) = (self.channels(), self.0.window.kernel);
+        for o in 0..self.filters() {
             for c in 0..channels {
                 for at in 0..rows * columns {
                     visit(o, c * rows * columns + at, at * channels + c);
@@ -154,11 +165,11 @@ impl Geometry {
         }
     }
 
-    /// Channels, rows, columns of what comes out.
-    pub fn end(&self, direction: Direction) -> [usize; 3] {
+    /// Shape of what comes out.
+    pub fn end(&self, direction: Direction) -> Shape {
         match direction {
-            Direction::Onward => [self.filters, self.output[0], self.output[1]],
-            Direction::Back => self.input,
+            Direction::Onward => self.0.output,
+            Direction::Back => self.0.input,
         }
     }
 
@@ -184,13 +195,12 @@ impl Geometry {
         }
         // The adjoint's adjoint is the convolution, and both have the same gradient by the weights, with the roles of
         // input and output exchanged.
-        let zeros = vec![0.0; self.filters];
+        let zeros = vec![0.0; self.filters()];
         let input = if of_input { self.forward(gradient, weight, &zeros, false) } else { Vec::new() };
         let by_weight = self.backward(gradient, weight, x, false).weight;
-        let [channels, rows, columns] = self.input;
-        let mut bias = vec![0.0; channels];
-        for (at, plane) in gradient.chunks_exact(rows * columns).enumerate() {
-            bias[at % channels] += sum(plane);
+        let mut bias = vec![0.0; self.channels()];
+        for (at, plane) in gradient.chunks_exact(self.0.input.pixels()).enumerate() {
+            bias[at % self.channels()] += sum(plane);
         }
         Gradients { input, weight: by_weight, bias }
     }
@@ -202,7 +212,7 @@ impl Geometry {
         let least = if relu { 0.0 } else { f32::NEG_INFINITY };
         pieces(&mut out, LANES * self.output_size(), |k, out| {
             let x = &x[k * LANES * self.input_size()..][..out.len() / self.output_size() * self.input_size()];
-            Arch::new().dispatch(Forward { geometry: self, x, packed: &packed, bias, least, out });
+            Arch::new().dispatch(Forward { conv: self, x, packed: &packed, bias, least, out });
         });
         out
     }
@@ -217,13 +227,13 @@ impl Geometry {
         pieces(&mut out, LANES * self.input_size(), |k, out| {
             let gradient = &y[k * LANES * self.output_size()..][..out.len() / self.input_size() * self.output_size()];
             Arch::new().dispatch(Backward {
-                geometry: self,
+                conv: self,
                 gradient,
                 by_weight: None,
                 by_input: Some((&packed, &mut *out)),
             });
-            for (at, x) in out.chunks_exact_mut(self.input[1] * self.input[2]).enumerate() {
-                let b = bias[at % self.input[0]];
+            for (at, x) in out.chunks_exact_mut(self.0.input.pixels()).enumerate() {
+                let b = bias[at % self.channels()];
                 x.iter_mut().for_each(|x| *x = (*x + b).max(least));
             }
         });
@@ -238,17 +248,18 @@ impl Geometry {
             let images = LANES.min(n - k * LANES);
             let x = &x[k * LANES * self.input_size()..][..images * self.input_size()];
             let gradient = &gradient[k * LANES * self.output_size()..][..images * self.output_size()];
-            let mut bias = vec![0.0; self.filters];
-            for (at, plane) in gradient.chunks_exact(self.plane()).enumerate() {
-                bias[at % self.filters] += sum(plane);
+            let mut bias = vec![0.0; self.filters()];
+            for (at, plane) in gradient.chunks_exact(self.0.output.pixels()).enumerate() {
+                bias[at % self.filters()] += sum(plane);
             }
-            let mut by_weight = vec![0.0; self.filters * taps];
+            let mut by_weight = vec![0.0; self.filters() * taps];
             let mut input = vec![0.0; if of_input { images * self.input_size() } else { 0 }];
             let by_input = of_input.then_some((&packed[..], &mut input[..]));
-            Arch::new().dispatch(Backward { geometry: self, gradient, by_weight: Some((x, &mut by_weight)), by_input });
+            Arch::new().dispatch(Backward { conv: self, gradient, by_weight: Some((x, &mut by_weight)), by_input });
             Gradients { input, weight: by_weight, bias }
         });
-        let mut total = Gradients { input: Vec::new(), weight: vec![0.0; weight.len()], bias: vec![0.0; self.filters] };
+        let mut total =
+            Gradients { input: Vec::new(), weight: vec![0.0; weight.len()], bias: vec![0.0; self.filters()] };
         total.input.reserve_exact(if of_input { x.len() } else { 0 });
         let mut turned = vec![0.0; weight.len()];
         for part in each {

@@ -1,12 +1,12 @@
 //! The inner loops of convolution, for up to sixteen images side by side.
 
 use super::super::{LANES, Lanes, gather, scatter};
-use super::{BLOCK, Geometry};
+use super::{BLOCK, Conv};
 use pulp::{Simd, WithSimd};
 
 /// The forward pass of up to sixteen images.
 pub(super) struct Forward<'a> {
-    pub(super) geometry: &'a Geometry,
+    pub(super) conv: &'a Conv,
     pub(super) x: &'a [f32],
     pub(super) packed: &'a [[f32; BLOCK]],
     pub(super) bias: &'a [f32],
@@ -19,8 +19,8 @@ impl WithSimd for Forward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let g = self.geometry;
-        let ([rows, columns], filters, run, taps) = (g.output, g.filters, g.run(), g.taps());
+        let g = self.conv;
+        let ([rows, columns], filters, run, taps) = (g.output(), g.filters(), g.run(), g.taps());
         let x = g.turned(self.x);
         let mut y = vec![[0.0; LANES]; g.together() * columns * filters];
         for first in (0..rows).step_by(g.together()) {
@@ -31,7 +31,7 @@ impl WithSimd for Forward<'_> {
                     let weights = &self.packed[block * taps..][..taps];
                     for pair in 0..LANES / S::F32_LANES / 2 {
                         let mut sums = Pairs::new(simd);
-                        for u in 0..g.window.kernel[0] {
+                        for u in 0..g.kernel_rows() {
                             sums.add(&x[g.corner(i, j, u)..][..run], &weights[u * run..][..run], pair);
                         }
                         for (k, y) in y.iter_mut().enumerate() {
@@ -50,7 +50,7 @@ impl WithSimd for Forward<'_> {
 
 /// The backward pass of up to sixteen images.
 pub(super) struct Backward<'a> {
-    pub(super) geometry: &'a Geometry,
+    pub(super) conv: &'a Conv,
     pub(super) gradient: &'a [f32],
     /// The input, and where the gradient by the weights is added, `[o, u, v, c]`.
     pub(super) by_weight: Option<(&'a [f32], &'a mut [f32])>,
@@ -63,10 +63,10 @@ impl WithSimd for Backward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let g = self.geometry;
-        let ([rows, columns], filters) = (g.output, g.filters);
+        let g = self.conv;
+        let ([rows, columns], filters) = (g.output(), g.filters());
         let x = self.by_weight.as_ref().map(|(x, _)| g.turned(x)).unwrap_or_default();
-        let entries = g.padded()[0] * g.padded()[1] * g.input[0];
+        let entries = g.padded()[0] * g.padded()[1] * g.channels();
         let mut by_input = vec![[0.0; LANES]; if self.by_input.is_some() { entries } else { 0 }];
         let mut gradient = vec![[0.0; LANES]; g.together() * columns * filters];
         for first in (0..rows).step_by(g.together()) {
@@ -75,7 +75,7 @@ impl WithSimd for Backward<'_> {
                 let start = o * rows * columns + first * columns;
                 gather(&self.gradient[start..], g.output_size(), count * columns, &mut gradient[o..], filters);
             }
-            let lines = Lines { geometry: g, gradient: &gradient[..count * columns * filters], first };
+            let lines = Lines { conv: g, gradient: &gradient[..count * columns * filters], first };
             if let Some((_, by_weight)) = &mut self.by_weight {
                 lines.by_weight(simd, &x, by_weight);
             }
@@ -85,7 +85,7 @@ impl WithSimd for Backward<'_> {
         }
         if let Some((_, out)) = self.by_input {
             for (to, from) in g.rows() {
-                scatter(&by_input[from..], g.input[0], g.input[2], &mut out[to..], g.input_size());
+                scatter(&by_input[from..], g.channels(), g.0.input.width, &mut out[to..], g.input_size());
             }
         }
     }
@@ -93,7 +93,7 @@ impl WithSimd for Backward<'_> {
 
 /// Some rows of the gradient by the output, `[i, j, o]`.
 struct Lines<'a> {
-    geometry: &'a Geometry,
+    conv: &'a Conv,
     gradient: &'a [Lanes],
     /// The first row.
     first: usize,
@@ -102,12 +102,12 @@ struct Lines<'a> {
 impl Lines<'_> {
     #[inline(always)]
     fn by_weight<S: Simd>(&self, simd: S, x: &[Lanes], out: &mut [f32]) {
-        let (filters, run) = (self.geometry.filters, self.geometry.run());
+        let (filters, run) = (self.conv.filters(), self.conv.run());
         // Filters outermost: the gradients of a block stay in the first-level cache.
         let mut o = 0;
         while o < filters {
             let block = if filters - o >= BLOCK { BLOCK } else { 1 };
-            for u in 0..self.geometry.window.kernel[0] {
+            for u in 0..self.conv.kernel_rows() {
                 for q in (0..run).step_by(3) {
                     let at = (o, u, q);
                     match (block, run - q) {
@@ -133,11 +133,11 @@ impl Lines<'_> {
         (o, u, q): (usize, usize, usize),
         out: &mut [f32],
     ) {
-        let (g, parts) = (self.geometry, LANES / S::F32_LANES);
+        let (g, parts) = (self.conv, LANES / S::F32_LANES);
         let (x, gradient) = (S::as_simd_f32s(x.as_flattened()).0, S::as_simd_f32s(self.gradient.as_flattened()).0);
         let mut sums = [[simd.splat_f32s(0.0); ENTRIES]; FILTERS];
-        for (i, gradient) in gradient.chunks_exact(g.output[1] * g.filters * parts).enumerate() {
-            for (j, gradient) in gradient.chunks_exact(g.filters * parts).enumerate() {
+        for (i, gradient) in gradient.chunks_exact(g.output()[1] * g.filters() * parts).enumerate() {
+            for (j, gradient) in gradient.chunks_exact(g.filters() * parts).enumerate() {
                 let x = &x[(g.corner(self.first + i, j, u) + q) * parts..][..ENTRIES * parts];
                 let gradient = &gradient[o * parts..][..FILTERS * parts];
                 for part in 0..parts {
@@ -160,14 +160,14 @@ impl Lines<'_> {
 
     #[inline(always)]
     fn by_input<S: Simd>(&self, simd: S, packed: &[[f32; BLOCK]], out: &mut [Lanes]) {
-        let g = self.geometry;
+        let g = self.conv;
         let (run, blocks) = (g.run(), g.run().div_ceil(BLOCK));
-        for (at, gradient) in self.gradient.chunks_exact(g.filters).enumerate() {
-            let (i, j) = (self.first + at / g.output[1], at % g.output[1]);
-            for u in 0..g.window.kernel[0] {
+        for (at, gradient) in self.gradient.chunks_exact(g.filters()).enumerate() {
+            let (i, j) = (self.first + at / g.output()[1], at % g.output()[1]);
+            for u in 0..g.kernel_rows() {
                 let covered = &mut out[g.corner(i, j, u)..][..run];
                 for (block, covered) in covered.chunks_mut(BLOCK).enumerate() {
-                    let weights = &packed[(u * blocks + block) * g.filters..][..g.filters];
+                    let weights = &packed[(u * blocks + block) * g.filters()..][..g.filters()];
                     for pair in 0..LANES / S::F32_LANES / 2 {
                         let mut sums = Pairs::new(simd);
                         sums.add(gradient, weights, pair);

@@ -1,17 +1,18 @@
-//! Where every value of an image network lies in the arena, so that values share memory once nothing reads them.
+//! Where every value of an image network lies in its working memory, the arena. Values share memory once nothing reads them
+//! any more.
 //!
-//! Values are placed in order of evaluation, each at the lowest place where it overlaps no value that is still read;
-//! the image itself stays where the caller has it, and the logits leave the arena. Behind the values comes the
-//! scratch of the neediest node. Everything is in words of four bytes.
+//! Values are placed in order of evaluation, each at the lowest place where it overlaps no value that is still read. The
+//! image stays where the caller has it, and the logits leave the arena. The scratch memory of the node that needs most of it
+//! follows the values. Everything is in words of four bytes.
 
 use super::architecture::{Architecture, Operation};
 use crate::limits::{self, MAX_NODES};
 use core::ops::Range;
 use heapless::Vec;
 
-/// The plan of an arena.
+/// The layout of an arena.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct Arena {
     /// Where the output of each node lies, in words; empty for the logits.
     pub places: Vec<Range<usize>, MAX_NODES>,
     /// Words of all values; the scratch begins there.
@@ -20,10 +21,10 @@ pub struct Plan {
     pub scratch: usize,
 }
 
-impl Plan {
-    /// Plans an architecture's arena.
+impl Arena {
+    /// Lays out the arena of an architecture.
     pub fn new(architecture: &Architecture) -> Self {
-        let mut plan = Plan { places: Vec::new(), values: 0, scratch: 0 };
+        let mut arena = Arena { places: Vec::new(), values: 0, scratch: 0 };
         let steps = &architecture.steps;
         for (node, step) in steps.iter().enumerate() {
             let words = match step.operation {
@@ -32,18 +33,18 @@ impl Plan {
             };
             // What is still read: by this node or a later one.
             let read = |value: usize| steps.iter().skip(node).any(|s| s.from == value || s.other == value);
-            let live = plan.places.iter().enumerate().filter(|(k, _)| read(k + 1)).map(|(_, place)| place.clone());
+            let live = arena.places.iter().enumerate().filter(|(k, _)| read(k + 1)).map(|(_, place)| place.clone());
             let live: Vec<Range<usize>, MAX_NODES> = limits::collect(live);
             let mut start = 0;
             while let Some(in_the_way) = live.iter().find(|p| p.start < start + words && start < p.end) {
                 start = in_the_way.end;
             }
-            plan.values = plan.values.max(start + words);
-            plan.scratch = plan.scratch.max(step.scratch());
+            arena.values = arena.values.max(start + words);
+            arena.scratch = arena.scratch.max(step.scratch());
             // As many places as nodes: there is room.
-            let _ = plan.places.push(start..start + words);
+            let _ = arena.places.push(start..start + words);
         }
-        plan
+        arena
     }
 
     /// Words of the whole arena.
@@ -66,11 +67,11 @@ mod tests {
         let conv = |from: usize| std::format!("conv from={from} out=4 kernel=3x3 stride=1x1 padding=1x1 zero=0");
         let text = std::format!("{};{};{};add from=3 other=1 zero=0;logits from=4 out=2", conv(0), conv(1), conv(2));
         let architecture = Architecture::parse("4x4x1", &text).unwrap();
-        let plan = Plan::new(&architecture);
+        let arena = Arena::new(&architecture);
         // Value 1 is read until the sum, so value 3 may not take its place; the sum takes value 2's.
-        assert_eq!(plan.places[..], [0..16, 16..32, 32..48, 16..32, 0..0]);
+        assert_eq!(arena.places[..], [0..16, 16..32, 32..48, 16..32, 0..0]);
         // Four columns of 3 x 12 bytes as 16-bit numbers, and a row of 12 bytes.
-        assert_eq!((plan.values, plan.scratch), (48, 4 * 18 + 3));
-        assert_eq!(plan.bytes(), 4 * (48 + 75));
+        assert_eq!((arena.values, arena.scratch), (48, 4 * 18 + 3));
+        assert_eq!(arena.bytes(), 4 * (48 + 75));
     }
 }

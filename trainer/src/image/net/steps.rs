@@ -2,10 +2,9 @@
 //! pooling to the normalisation before it, every weight numbered.
 
 use super::architecture::{Architecture, Layer};
-use super::kernel::conv::Geometry;
 use super::kernel::norm::Norm;
 use super::kernel::pool::{Kind, Pool};
-use crate::image::net::graph::Window;
+use sirocco::layer::shape::{Geometry, Shape, Window};
 
 /// One step of the evaluation. Weights are numbers into the network's list; a bias follows its weight there, a shift
 /// its gain.
@@ -64,9 +63,9 @@ pub struct Slot {
 
 /// Steps, weights and cost of an architecture.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Plan {
-    /// Steps in order.
-    pub steps: Vec<Step>,
+pub struct Steps {
+    /// The steps in order.
+    pub list: Vec<Step>,
     /// Tensors of weights.
     pub slots: Vec<Slot>,
     /// Channels of every normalisation.
@@ -102,22 +101,22 @@ pub enum ArchitectureError {
     },
 }
 
-impl Plan {
+impl Steps {
     /// Makes an architecture ready.
     ///
     /// # Errors
     /// [`ArchitectureError`] names the first layer that does not fit.
     pub fn new(architecture: &Architecture) -> Result<Self, ArchitectureError> {
-        let mut plan = Plan::default();
+        let mut steps = Steps::default();
         let mut shape = architecture.input.to_vec();
-        plan.steps = plan.list(&architecture.layers, &mut shape).map_err(|(layer, input, what)| {
+        steps.list = steps.join(&architecture.layers, &mut shape).map_err(|(layer, input, what)| {
             ArchitectureError::Layer { network: architecture.name.clone(), layer: format!("{layer:?}"), input, what }
         })?;
         if shape != [architecture.classes] {
             let (network, classes) = (architecture.name.clone(), architecture.classes);
             return Err(ArchitectureError::Classes { network, outputs: shape, classes });
         }
-        Ok(plan)
+        Ok(steps)
     }
 
     /// Weights, biases, gains and shifts.
@@ -126,7 +125,7 @@ impl Plan {
     }
 
     /// The steps of `layers`; `shape` becomes that of their output.
-    fn list(&mut self, layers: &[Layer], shape: &mut Vec<usize>) -> Result<Vec<Step>, Misfit> {
+    fn join(&mut self, layers: &[Layer], shape: &mut Vec<usize>) -> Result<Vec<Step>, Misfit> {
         let mut steps = Vec::new();
         for layer in layers {
             let input = shape.clone();
@@ -151,21 +150,23 @@ impl Plan {
     }
 
     fn step(&mut self, layer: &Layer, shape: &mut Vec<usize>) -> Result<Step, Fault> {
-        let image =
-            || <[usize; 3]>::try_from(shape.as_slice()).map_err(|_| Fault::Here("it wants channels, rows, columns"));
+        let image = || match shape[..] {
+            [channels, height, width] => Ok(Shape { channels, height, width }),
+            _ => Err(Fault::Here("it wants channels, rows, columns")),
+        };
         match layer {
             Layer::Conv { filters, kernel, stride, padding } => {
                 let input = image()?;
                 let window = Window::square(*kernel, *stride, *padding);
-                let geometry = Geometry::new(input, *filters, window).ok_or(Fault::Here("the kernel is larger"))?;
+                let geometry = Geometry::new(input, *filters, window).ok_or(Fault::Here("the kernel does not fit"))?;
                 let weight = self.slots.len();
-                self.pair("conv", vec![*filters, input[0], *kernel, *kernel], geometry.taps());
-                self.macs += geometry.taps() * geometry.output_size();
-                *shape = vec![*filters, geometry.output[0], geometry.output[1]];
+                self.pair("conv", vec![*filters, input.channels, *kernel, *kernel], geometry.taps());
+                self.macs += geometry.taps() * geometry.output.size();
+                *shape = vec![*filters, geometry.output.height, geometry.output.width];
                 Ok(Step::Conv { geometry, weight, relu: false })
             }
             Layer::BatchNorm => {
-                let [channels, height, width] = image()?;
+                let Shape { channels, height, width } = image()?;
                 let gain = self.slots.len();
                 self.pair("norm", vec![channels], 0);
                 self.normalised.push(channels);
@@ -173,7 +174,7 @@ impl Plan {
                 Ok(Step::Norm { norm: Norm { plane: height * width, relu: false, pool: None }, gain, moments })
             }
             Layer::MaxPool(size) | Layer::AveragePool(size) => {
-                let [channels, height, width] = image()?;
+                let Shape { channels, height, width } = image()?;
                 if *size == 0 || *size > height || *size > width {
                     return Err(Fault::Here("the window is larger"));
                 }
@@ -198,8 +199,8 @@ impl Plan {
             }
             Layer::Residual { body, shortcut } => {
                 let mut other = shape.clone();
-                let body = self.list(body, shape).map_err(Fault::Inside)?;
-                let shortcut = self.list(shortcut, &mut other).map_err(Fault::Inside)?;
+                let body = self.join(body, shape).map_err(Fault::Inside)?;
+                let shortcut = self.join(shortcut, &mut other).map_err(Fault::Inside)?;
                 if *shape != other {
                     return Err(Fault::Here("body and shortcut end in different shapes"));
                 }
@@ -243,8 +244,8 @@ mod tests {
     #[test]
     fn the_presets_cost_what_they_should() {
         let cost = |name: &str| {
-            let plan = Plan::new(&preset(name, 10).unwrap()).unwrap();
-            (plan.parameters(), plan.macs)
+            let steps = Steps::new(&preset(name, 10).unwrap()).unwrap();
+            (steps.parameters(), steps.macs)
         };
         assert_eq!(cost("lenet16"), (8_234, 107_136));
         assert_eq!(cost("thesis-mlp"), (784 * 16 + 16 + 170, 784 * 16 + 160));
@@ -252,25 +253,25 @@ mod tests {
         let (parameters, macs) = cost("resnet8");
         assert!((77_000..79_500).contains(&parameters) && (12_400_000..12_600_000).contains(&macs));
         for p in PRESETS {
-            Plan::new(&preset(p.name, 100).unwrap()).unwrap();
+            Steps::new(&preset(p.name, 100).unwrap()).unwrap();
         }
     }
 
     #[test]
     fn pooling_joins_the_normalisation_before_it() {
         let layers = vec![Layer::BatchNorm, Layer::Relu, Layer::MaxPool(2), Layer::MaxPool(4), Layer::Flatten];
-        let plan = Plan::new(&Architecture { name: "pools".into(), input: [2, 8, 8], classes: 2, layers }).unwrap();
+        let steps = Steps::new(&Architecture { name: "pools".into(), input: [2, 8, 8], classes: 2, layers }).unwrap();
         let pool = |size, side| Pool { kind: Kind::Max, size, height: side, width: side };
         let norm = Norm { plane: 64, relu: true, pool: Some(pool(2, 8)) };
-        let steps = [Step::Norm { norm, gain: 0, moments: 0 }, Step::Pool(pool(4, 4)), Step::Flatten];
-        assert_eq!(plan.steps, steps);
+        let joined = [Step::Norm { norm, gain: 0, moments: 0 }, Step::Pool(pool(4, 4)), Step::Flatten];
+        assert_eq!(steps.list, joined);
     }
 
     #[test]
     fn what_does_not_fit_is_named() {
         let broken = |layers: Vec<Layer>| {
             let network = Architecture { name: "broken".into(), input: [1, 8, 8], classes: 2, layers };
-            Plan::new(&network).unwrap_err().to_string()
+            Steps::new(&network).unwrap_err().to_string()
         };
         assert!(broken(vec![Layer::Dense(2)]).contains("flatten it first"));
         assert!(broken(vec![Layer::Relu]).contains("stands after"));
