@@ -19,7 +19,7 @@ use crate::math::sqrt;
 use serde::{Deserialize, Serialize};
 
 /// Above this z there is an alarm. Were the mean of a window normal, 1 window in 32,000 would give a false one; entropies
-/// have a long upper tail, so it is more often (`trainer/tests/drift.rs` measures how often).
+/// have a long upper tail, so it is more often.
 pub const ALARM: f32 = 4.0;
 
 /// Predictive entropies of the domain a network knows, in nats.

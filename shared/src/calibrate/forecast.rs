@@ -1,28 +1,11 @@
 //! The forecast of a calibrated problem, with the uncertainty of its estimates.
 
 use super::outlook::{Outlook, outlook};
-use super::{Calibration, Forward};
-use crate::bundle::Gradient;
+use super::{Calibration, Forward, Uncertain};
 use crate::limits::MAX_STATE;
 use crate::ode::Ode;
 use crate::query::{Query, QueryError};
 use serde::{Deserialize, Serialize};
-
-/// A value with its standard error.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Uncertain {
-    /// The value.
-    pub value: f32,
-    /// The standard error to first order (the delta method); infinite if the data leave the value open.
-    pub standard_error: f32,
-}
-
-impl Calibration {
-    /// A function of the estimates with this value and gradient, with the standard error that follows from the covariance.
-    pub fn uncertain(&self, value: f32, gradient: &Gradient) -> Uncertain {
-        Uncertain { value, standard_error: self.covariance.propagate(gradient) }
-    }
-}
 
 /// The future of a calibrated problem.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -27,10 +27,11 @@ mod solve;
 
 pub use crate::bundle::Free;
 pub use covariance::Covariance;
-pub use forecast::{Forecast, Uncertain, forecast};
+pub use forecast::{Forecast, forecast};
 pub use forward::{Forward, Numerical};
 pub use solve::calibrate;
 
+use crate::bundle::Gradient;
 use crate::limits::{MAX_OBSERVATIONS, MAX_UNKNOWNS};
 use crate::query::{Query, QueryError};
 use heapless::Vec;
@@ -157,4 +158,20 @@ pub enum CalibrationError {
     /// The model has no answer at the start.
     #[error("{0}")]
     Query(QueryError),
+}
+
+/// A value with its standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Uncertain {
+    /// The value.
+    pub value: f32,
+    /// The standard error to first order (the delta method); infinite if the data leave the value open.
+    pub standard_error: f32,
+}
+
+impl Calibration {
+    /// A function of the estimates with this value and gradient, with the standard error that follows from the covariance.
+    pub fn uncertain(&self, value: f32, gradient: &Gradient) -> Uncertain {
+        Uncertain { value, standard_error: self.covariance.propagate(gradient) }
+    }
 }
