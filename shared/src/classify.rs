@@ -4,7 +4,7 @@
 //! H = - sum p ln p = ln Z - sum p (l - m): no logarithm of a probability, so none of zero.
 //!
 //! Absolute error of the f32 arithmetic over 20,000 draws of 2 to 128 classes, from flat to certain: probabilities at most
-//! 4e-7, the entropy at most 1e-6 nats. What quantisation does to the logits is larger by far: `image quantize` prints it.
+//! 4e-7, the entropy at most 1e-6 nats. What quantization does to the logits is larger by far: `image quantize` prints it.
 
 use crate::limits::MAX_CLASSES;
 use crate::math::{exp, ln};

@@ -205,7 +205,7 @@ keys! {
     MaxError = "max_error",
     /// RMS error measured on the exported bytes.
     RmsError = "rms_error",
-    /// Largest difference of the evaluator from the trained f64 network: rounding and quantisation.
+    /// Largest difference of the evaluator from the trained f64 network: rounding and quantization.
     Rounding = "rounding",
     /// Rows, columns and channels of an image: `28x28x1`.
     Image = "image",

@@ -1,4 +1,4 @@
-//! The k images with the highest predictive entropy of all that a device saw: what it should take home to be labelled.
+//! The k images with the highest predictive entropy of all that a device saw: what it should take home to be labeled.
 //!
 //! k is what the memory given holds, at most [`MAX_SAMPLES`]. An image takes the place of the least entropic one once
 //! all places are taken. The same bytes are kept once: a camera that stands still would fill the memory with one scene.

@@ -93,7 +93,7 @@ fn a_calibration_shows_observations_fit_and_uncertainty() {
     let info = reader.next_frame(&mut pixels).unwrap();
     assert_eq!((info.width, info.height), (1440, 1160));
     // The curve of I, and the band around it in the same color.
-    let count = |colour: [u8; 3]| pixels.chunks(4).filter(|p| p[..3] == colour).count();
+    let count = |color: [u8; 3]| pixels.chunks(4).filter(|p| p[..3] == color).count();
     assert!(count([0xD5, 0x5E, 0x00]) > 1000, "the fitted curve");
     assert!(count([255, 255, 255]) > 1_000_000, "white paper");
 

@@ -10,7 +10,7 @@ use sirocco_trainer::host::clock::cpu_seconds;
 use sirocco_trainer::host::interrupt::Interrupt;
 use sirocco_trainer::host::random::{Purpose, Random};
 use sirocco_trainer::image::net::architecture::{Layer, preset};
-use sirocco_trainer::image::net::network::{Network, Normalisation};
+use sirocco_trainer::image::net::network::{Network, Normalization};
 use sirocco_trainer::image::training::{Settings, Stage, Training};
 use std::error::Error;
 
@@ -31,9 +31,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         images = images.first(BATCH);
     }
     let channels = architecture.input[0];
-    let normalisation = Normalisation { mean: vec![0.5; channels], deviation: vec![0.25; channels] };
+    let normalization = Normalization { mean: vec![0.5; channels], deviation: vec![0.25; channels] };
     let mut training =
-        Training::new(Network::random(&architecture, normalisation, 1, &Device::Cpu)?, &Settings::usual(0))?;
+        Training::new(Network::random(&architecture, normalization, 1, &Device::Cpu)?, &Settings::usual(0))?;
     let subset: Vec<usize> = (0..images.len()).collect();
     if let [file] = file {
         let before = weights(&training.network)?;

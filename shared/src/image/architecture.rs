@@ -24,7 +24,7 @@ use crate::text::{split, split_once};
 use core::fmt;
 use heapless::Vec;
 
-/// Channels of an image: grey, colour, and one more.
+/// Channels of an image: grey, color, and one more.
 pub const MAX_IMAGE_CHANNELS: usize = 4;
 
 /// What a node computes.

@@ -28,7 +28,7 @@ pub(crate) const fn exact(x: f64) -> f64 {
 }
 
 /// The cubic c0 + c1 d + c2 d^2 + c3 d^3, d within `outer`, nearest to tanh(`x` + d) among those that meet
-/// it at both ends: so neighbours meet each other. It does at the inner zeros of the Chebyshev polynomial T4 as well,
+/// it at both ends: so neighbors meet each other. It does at the inner zeros of the Chebyshev polynomial T4 as well,
 /// stretched until its outer ones lie on the ends. Error at most 2.8e-8 for 1/32, 4.5e-7 for 1/16.
 pub(crate) const fn cubic(x: f64, outer: f64) -> [f64; 4] {
     // tan(pi / 8) = cos(3 pi / 8) / cos(pi / 8).

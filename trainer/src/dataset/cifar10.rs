@@ -1,4 +1,4 @@
-//! CIFAR-10 (Krizhevsky 2009): colour photographs of 32 x 32 in ten classes.
+//! CIFAR-10 (Krizhevsky 2009): color photographs of 32 x 32 in ten classes.
 
 use super::format::cifar;
 use super::source::{self, packed};
@@ -7,7 +7,7 @@ use super::{DataError, DataSet, Folder, Known, Parts, SourceFile, Split};
 /// The data set.
 pub const DATA: DataSet = DataSet {
     name: "cifar10",
-    what: "photographs in ten classes, 32 x 32 colour",
+    what: "photographs in ten classes, 32 x 32 color",
     shape: [3, 32, 32],
     classes: &["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"],
     files: &[ARCHIVE],

@@ -1,4 +1,4 @@
-//! CIFAR-100 (Krizhevsky 2009): colour photographs of 32 x 32 in a hundred (fine) classes; and a small subset of it with
+//! CIFAR-100 (Krizhevsky 2009): color photographs of 32 x 32 in a hundred (fine) classes; and a small subset of it with
 //! 20 training and 10 test images of every class, no result on which compares with published CIFAR-100 figures.
 
 use super::format::cifar;
@@ -8,7 +8,7 @@ use super::{DataError, DataSet, Folder, Known, Parts, SourceFile, Split};
 /// The data set.
 pub const DATA: DataSet = DataSet {
     name: "cifar100",
-    what: "photographs in a hundred classes, 32 x 32 colour",
+    what: "photographs in a hundred classes, 32 x 32 color",
     shape: [3, 32, 32],
     classes: FINE,
     files: &[ARCHIVE],
@@ -26,7 +26,7 @@ const ARCHIVE: SourceFile = SourceFile {
 /// The subset.
 pub const SUBSET: DataSet = DataSet {
     name: "cifar100-subset",
-    what: "3,000 photographs in a hundred classes, 32 x 32 colour",
+    what: "3,000 photographs in a hundred classes, 32 x 32 color",
     shape: [3, 32, 32],
     classes: FINE,
     files: &[TRAIN, TEST],

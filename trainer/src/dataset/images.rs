@@ -1,8 +1,8 @@
-//! Labelled images in memory: `pixels[n][channel][row][column]`, one label each.
+//! Labeled images in memory: `pixels[n][channel][row][column]`, one label each.
 
 use crate::host::random::{Purpose, Random};
 
-/// A set of labelled images of one shape.
+/// A set of labeled images of one shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Images {
     /// Channels: 1 for grey, 3 for red, green, blue.

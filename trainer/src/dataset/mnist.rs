@@ -1,4 +1,4 @@
-//! MNIST (LeCun, Cortes, Burges 1998): handwritten digits of 28 x 28, size-normalised into the central 20 x 20 box.
+//! MNIST (LeCun, Cortes, Burges 1998): handwritten digits of 28 x 28, size-normalized into the central 20 x 20 box.
 
 use super::format::{idx, unit};
 use super::source::unpacked;

@@ -1,4 +1,4 @@
-//! From images as they are stored to the size a network wants: crop, then resize. Normalisation is the network's.
+//! From images as they are stored to the size a network wants: crop, then resize. Normalization is the network's.
 
 use super::{DataError, Images};
 use rayon::prelude::*;
@@ -76,11 +76,11 @@ impl Resampling {
         let scale = from as f64 / to as f64;
         let reach = scale.max(1.0);
         let taps = (0..to).map(|i| {
-            let centre = (i as f64 + 0.5) * scale;
-            let first = (centre - reach).floor().max(0.0) as usize;
-            let end = ((centre + reach).ceil() as usize).min(from);
+            let center = (i as f64 + 0.5) * scale;
+            let first = (center - reach).floor().max(0.0) as usize;
+            let end = ((center + reach).ceil() as usize).min(from);
             let weights: Vec<f64> =
-                (first..end).map(|j| (1.0 - (j as f64 + 0.5 - centre).abs() / reach).max(0.0)).collect();
+                (first..end).map(|j| (1.0 - (j as f64 + 0.5 - center).abs() / reach).max(0.0)).collect();
             let sum: f64 = weights.iter().sum();
             (first, weights.iter().map(|w| (w / sum) as f32).collect())
         });
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn halving_weighs_by_a_triangle() {
         let half = resized(&grey(4, |_, column| [8.0, 0.0, 0.0, 0.0][column]), Geometry::Whole, 2);
-        // Weights 3/4, 3/4, 1/4 of the three pixels within reach, normalised.
+        // Weights 3/4, 3/4, 1/4 of the three pixels within reach, normalized.
         assert!((half.pixels[0] - 8.0 * 3.0 / 7.0).abs() < 1e-5, "{:?}", half.pixels);
     }
 

@@ -66,9 +66,9 @@ impl Arm {
 /// What an adaptation works with.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
-    /// Samples that may be labelled.
+    /// Samples that may be labeled.
     pub pool: &'a Images,
-    /// Labelled samples that are never trained on, the same for all arms.
+    /// Labeled samples that are never trained on, the same for all arms.
     pub validation: &'a Images,
 }
 

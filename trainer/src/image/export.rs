@@ -1,7 +1,7 @@
 //! From a folded image network to a file that can be flashed: quantize, pack, check with the device evaluator, measure.
 //!
 //! As for bundles, the exporter believes nothing but the bytes it is about to write: it opens them with the device's
-//! evaluator, compares class by class with the f32 network on labelled images, puts both accuracies and golden
+//! evaluator, compares class by class with the f32 network on labeled images, puts both accuracies and golden
 //! answers into the file, and refuses a file that loses more than [`Options::tolerance`].
 
 use super::answers::{self, Answer, image_bytes};
@@ -31,14 +31,14 @@ const MEASURED: usize = 640;
 
 /// Images and what they show.
 #[derive(Debug, Clone, Copy)]
-pub struct Labelled<'a> {
+pub struct Labeled<'a> {
     /// Pixels \[n, c, h, w\] in 0 to 1.
     pub pixels: &'a [f32],
     /// A class per image.
     pub labels: &'a [u8],
 }
 
-impl<'a> Labelled<'a> {
+impl<'a> Labeled<'a> {
     /// The images one by one, with their labels.
     pub fn iter(&self) -> impl Iterator<Item = (&'a [f32], u8)> + use<'a> {
         let size = self.pixels.len() / self.labels.len().max(1);
@@ -154,8 +154,8 @@ pub struct ExportedImage {
 /// [`ImageExportError`], the first check that fails.
 pub fn export(
     graph: &Graph<Floats>,
-    calibration: Labelled<'_>,
-    check: Labelled<'_>,
+    calibration: Labeled<'_>,
+    check: Labeled<'_>,
     options: &Options,
 ) -> Result<ExportedImage, ImageExportError> {
     export_watched(graph, calibration, check, options, &|| ())
@@ -167,8 +167,8 @@ pub fn export(
 /// [`ImageExportError`], the first check that fails.
 pub fn export_watched(
     graph: &Graph<Floats>,
-    calibration: Labelled<'_>,
-    check: Labelled<'_>,
+    calibration: Labeled<'_>,
+    check: Labeled<'_>,
     options: &Options,
     seen: &(dyn Fn() + Sync),
 ) -> Result<ExportedImage, ImageExportError> {
@@ -285,7 +285,7 @@ impl Comparison {
     fn of(
         graph: &Graph<Floats>,
         network: &Network<'_>,
-        check: Labelled<'_>,
+        check: Labeled<'_>,
         seen: &(dyn Fn() + Sync),
     ) -> Result<Self, ImageExportError> {
         let answers = answers::answers(network, check.pixels, seen)?;
@@ -311,7 +311,7 @@ impl Comparison {
 }
 
 /// The first check images and the device's own logits.
-fn golden(network: &Network<'_>, check: Labelled<'_>) -> Result<Vec<OwnedTensor>, ImageExportError> {
+fn golden(network: &Network<'_>, check: Labeled<'_>) -> Result<Vec<OwnedTensor>, ImageExportError> {
     let shape = network.image();
     let (mut images, mut answers) = (Vec::new(), Vec::new());
     for (pixels, _) in check.iter().take(GOLDEN) {

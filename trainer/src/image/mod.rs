@@ -1,7 +1,7 @@
 //! Image networks between training and the device.
 //!
-//! A trained network is folded ([`net::graph`]: no batch normalisation, no dropout, plain f32 weights), and that plain
-//! description is what gets quantised ([`crate::image::quantize::forms`]) and exported ([`export`]); [`answers`] is what the device makes of many images.
+//! A trained network is folded ([`net::graph`]: no batch normalization, no dropout, plain f32 weights), and that plain
+//! description is what gets quantized ([`crate::image::quantize::forms`]) and exported ([`export`]); [`answers`] is what the device makes of many images.
 
 pub mod adaptation;
 pub mod answers;

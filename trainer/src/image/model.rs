@@ -1,11 +1,11 @@
 //! Files of image networks in training: f32 weights and running moments, and where they come from, as safetensors.
 //!
-//! The device's file is made of such a one by quantisation; training goes on from it.
+//! The device's file is made of such a one by quantization; training goes on from it.
 
 use crate::host::model_file::{self, Contents, Metadata, ModelFileError, OwnedTensor};
 use crate::image::net::architecture::{UnknownNetwork, preset};
 use crate::image::net::kernel::norm::Moments;
-use crate::image::net::network::{Network, NetworkError, Normalisation};
+use crate::image::net::network::{Network, NetworkError, Normalization};
 use candle_core::{Device, Tensor};
 use std::path::{Path, PathBuf};
 
@@ -71,8 +71,8 @@ impl ImageModel {
             ("kind".to_string(), KIND.to_string()),
             ("network".to_string(), network.architecture.name.clone()),
             ("classes".to_string(), self.classes.join(",")),
-            ("mean".to_string(), list(&network.normalisation.mean)),
-            ("deviation".to_string(), list(&network.normalisation.deviation)),
+            ("mean".to_string(), list(&network.normalization.mean)),
+            ("deviation".to_string(), list(&network.normalization.deviation)),
             ("software".to_string(), crate::host::SOFTWARE.to_string()),
         ]);
         Ok(crate::host::atomic::write(path, &model_file::assemble(&tensors, &metadata)?)?)
@@ -95,8 +95,8 @@ impl ImageModel {
             let values: Result<Vec<f32>, _> = entry(key)?.split(',').map(str::parse).collect();
             values.ok().filter(|v| v.len() == architecture.input[0]).ok_or_else(|| missing(key))
         };
-        let normalisation = Normalisation { mean: numbers("mean")?, deviation: numbers("deviation")? };
-        let mut network = Network::random(&architecture, normalisation, 0, device)?;
+        let normalization = Normalization { mean: numbers("mean")?, deviation: numbers("deviation")? };
+        let mut network = Network::random(&architecture, normalization, 0, device)?;
         let tensor = |name: &str, count: usize| -> Result<Vec<f32>, ImageModelError> {
             contents.f32(name).filter(|v| v.len() == count).ok_or_else(|| missing(name))
         };
@@ -129,8 +129,8 @@ mod tests {
         for p in PRESETS {
             let architecture = preset(p.name, 3).unwrap();
             let channels = architecture.input[0];
-            let normalisation = Normalisation { mean: vec![0.1307; channels], deviation: vec![1.0 / 3.0; channels] };
-            let mut network = Network::random(&architecture, normalisation, 4, &Device::Cpu).unwrap();
+            let normalization = Normalization { mean: vec![0.1307; channels], deviation: vec![1.0 / 3.0; channels] };
+            let mut network = Network::random(&architecture, normalization, 4, &Device::Cpu).unwrap();
             let pixels: Vec<f32> = (0..2 * architecture.shape().size()).map(|k| (k % 7) as f32 / 7.0).collect();
             network.recalibrate(&pixels).unwrap();
             let (logits, moments) = (network.outputs(&pixels).unwrap(), network.moments.clone());

@@ -10,13 +10,13 @@ const TABLE: &str = "samples.csv";
 /// The pixels.
 const TENSORS: &str = "samples.safetensors";
 
-/// Labelled samples.
+/// Labeled samples.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Samples {
     /// The images that have a label.
     pub images: Images,
     /// Those that have none.
-    pub unlabelled: usize,
+    pub unlabeled: usize,
     /// Checksum of the device's model, as eight hexadecimal digits.
     pub model: String,
 }
@@ -50,7 +50,7 @@ pub enum SamplesError {
         /// What is wrong.
         what: String,
     },
-    /// Nothing is labelled.
+    /// Nothing is labeled.
     #[error("{}: no row has a label; fill in the column `label`, or look at the PNG files first", .0.display())]
     NoLabel(PathBuf),
     /// The images do not fit the network.
@@ -115,8 +115,8 @@ impl Samples {
         if given.is_empty() {
             return Err(SamplesError::NoLabel(table));
         }
-        let unlabelled = labels.len() - given.len();
-        Ok(Samples { images: Images::new(shape, pixels, given, classes.len())?, unlabelled, model })
+        let unlabeled = labels.len() - given.len();
+        Ok(Samples { images: Images::new(shape, pixels, given, classes.len())?, unlabeled, model })
     }
 }
 
@@ -203,9 +203,9 @@ mod tests {
     }
 
     #[test]
-    fn labelled_rows_become_images_with_channels_first() {
+    fn labeled_rows_become_images_with_channels_first() {
         let samples = read("file,number,class,label\na.png,7,cat,\"dog, small\"\nb.png,3,cat,\n").unwrap();
-        assert_eq!((samples.images.labels.as_slice(), samples.unlabelled), (&[1][..], 1));
+        assert_eq!((samples.images.labels.as_slice(), samples.unlabeled), (&[1][..], 1));
         let bytes: Vec<f32> = samples.images.pixels.iter().map(|p| (p * 255.0).round()).collect();
         assert_eq!(bytes, [0.0, 60.0, 20.0, 80.0, 40.0, 100.0]);
         assert_eq!(samples.model, "0123abcd");

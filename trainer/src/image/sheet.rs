@@ -159,9 +159,9 @@ mod tests {
     }
 
     #[test]
-    fn colour_comes_from_planes() {
-        let colour = Images::new([3, 1, 1], vec![1.0, 0.4, 0.0], vec![0], 1).unwrap();
-        let sheet = Sheet { title: String::new(), rows: vec![(String::new(), colour)] };
+    fn color_comes_from_planes() {
+        let color = Images::new([3, 1, 1], vec![1.0, 0.4, 0.0], vec![0], 1).unwrap();
+        let sheet = Sheet { title: String::new(), rows: vec![(String::new(), color)] };
         assert_eq!(sheet.raster(1).rgb[..3], [255, 102, 0]);
     }
 

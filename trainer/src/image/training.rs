@@ -353,7 +353,7 @@ pub fn accuracy(network: &Network, images: &Images) -> Result<f64, NetworkError>
 pub(crate) mod tests {
     use super::*;
     use crate::image::net::architecture::{Architecture, Layer};
-    use crate::image::net::network::Normalisation;
+    use crate::image::net::network::Normalization;
     use candle_core::Device;
 
     /// Images of 8 x 8 whose class is the quarter that is bright, with noise.
@@ -377,8 +377,8 @@ pub(crate) mod tests {
         let head = [Layer::Flatten, Layer::Dropout(0.2), Layer::Dense(4)];
         let layers = [conv, Layer::BatchNorm, Layer::Relu, Layer::MaxPool(4)].into_iter().chain(head).collect();
         let architecture = Architecture { name: "small".into(), input: [1, 8, 8], classes: 4, layers };
-        let normalisation = Normalisation { mean: vec![0.35], deviation: vec![0.3] };
-        Network::random(&architecture, normalisation, seed, &Device::Cpu).unwrap()
+        let normalization = Normalization { mean: vec![0.35], deviation: vec![0.3] };
+        Network::random(&architecture, normalization, seed, &Device::Cpu).unwrap()
     }
 
     fn settings(optimizer: Optimizer) -> Settings {
@@ -402,7 +402,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn both_optimisers_learn() {
+    fn both_optimizers_learn() {
         let (images, test) = (quarters(200, 1, 0.3), quarters(200, 2, 0.3));
         for optimizer in [Optimizer::Adam, Optimizer::Sgd] {
             let mut training = Training::new(small(0), &settings(optimizer)).unwrap();
@@ -458,7 +458,7 @@ pub(crate) mod tests {
         let stage = Stage { number: 0, first: 0, end: 5, subset: &[] };
         let nothing = training.run(&images, stage, &Interrupt::never(), |_, _| {});
         assert!(matches!(nothing, Err(TrainingError::Empty)));
-        // Batch normalisation hides any finite scale of the weights before it, so the rate must leave f32.
+        // Batch normalization hides any finite scale of the weights before it, so the rate must leave f32.
         let wild = Settings { rate: 1e39, optimizer: Optimizer::Sgd, ..usual };
         let stage = Stage { number: 0, first: 0, end: 50, subset: &[0, 1, 2, 3] };
         let mut training = Training::new(small(0), &wild).unwrap();

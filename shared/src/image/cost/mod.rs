@@ -110,7 +110,7 @@ fn convolution(step: &Step) -> Work {
     let slow = output.pixels().div_ceil(PIXELS) - fast;
     let slow_pixels = output.pixels() - fast * PIXELS;
     // The channels of an image have zero points of their own, so its rows are filled byte by byte.
-    let colour = step.from == 0 && input.channels > 1;
+    let color = step.from == 0 && input.channels > 1;
     // Windows inside; rows of the others that are unpacked where they lie, and those that are put together first.
     let (mut inside, mut direct, mut joined, mut copies, mut copied) = (0usize, 0usize, 0usize, 0usize, 0usize);
     for corner in geometry.corners().take(output.pixels()) {
@@ -153,8 +153,8 @@ fn convolution(step: &Step) -> Work {
             direct + joined,
             (direct + joined) * (run / 2),
             joined,
-            if colour { 0 } else { joined * run },
-            if colour { joined * run } else { 0 },
+            if color { 0 } else { joined * run },
+            if color { joined * run } else { 0 },
             copies,
             copied,
         ]

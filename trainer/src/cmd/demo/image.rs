@@ -9,7 +9,7 @@ use crate::cmd::error::Error;
 use crate::dataset::{self, Folder, Images, Split};
 use crate::host::model_file::Metadata;
 use crate::image::adaptation::{Adapted, Arm, Target, adapt};
-use crate::image::export::{ExportedImage, Labelled, Options, export};
+use crate::image::export::{ExportedImage, Labeled, Options, export};
 use crate::image::net::architecture::preset;
 use crate::image::net::network::Network;
 use crate::image::select::{self, UnknownCriterion};
@@ -209,8 +209,8 @@ fn quantized(adapted: &Adapted, material: &Material, arm: &Arm) -> Result<Export
     Ok(export(&folded, labeled(&chosen), labeled(&material.test), &options)?)
 }
 
-fn labeled(images: &Images) -> Labelled<'_> {
-    Labelled { pixels: &images.pixels, labels: &images.labels }
+fn labeled(images: &Images) -> Labeled<'_> {
+    Labeled { pixels: &images.pixels, labels: &images.labels }
 }
 
 fn highlight(results: &Results, material: &Material) -> Highlight {

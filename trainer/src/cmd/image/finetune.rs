@@ -203,7 +203,7 @@ impl Arguments {
         ImageModel { network, classes: source.classes, provenance }.save(&self.out)?;
         let labels = [samples.images.len()];
         let report = Report::new(&accuracies, &labels, self.steps, Some(&self.out), self.seed);
-        output.result(&report, |report| println!("{}\n{} samples had no label", report.text(), samples.unlabelled));
+        output.result(&report, |report| println!("{}\n{} samples had no label", report.text(), samples.unlabeled));
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use crate::host::checkpoint::{Checkpoint, CheckpointError, Identity};
 use crate::image::early_stopping::{EarlyStopping, Ending};
 use crate::image::model::ImageModel;
 use crate::image::net::architecture::{Architecture, preset};
-use crate::image::net::network::{Network, Normalisation};
+use crate::image::net::network::{Network, Normalization};
 use crate::image::training::{Stage, Training, TrainingError, accuracy};
 use candle_core::Device;
 use serde::Serialize;
@@ -154,8 +154,8 @@ impl Arguments {
     /// Trains until all steps are done, early stopping ends it, or the user presses Ctrl-C.
     fn train(&self, device: &Device, material: &Material, output: Output) -> Result<Trained, Error> {
         let images = &material.training;
-        let normalisation = Normalisation::of(&images.pixels, images.channels, images.height * images.width);
-        let network = Network::random(&material.network, normalisation, self.seed, device)?;
+        let normalization = Normalization::of(&images.pixels, images.channels, images.height * images.width);
+        let network = Network::random(&material.network, normalization, self.seed, device)?;
         let mut training = Training::new(network, &self.recipe.settings(self.seed))?;
         let mut early = self.patience.map(|patience| EarlyStopping::new(self.look_every, patience as usize));
         let bar = output.bar(&self.network, self.steps);

@@ -6,7 +6,7 @@ use crate::cmd::image::shifting::{self, Shifting};
 use crate::cmd::output::Output;
 use crate::dataset::images::permutation;
 use crate::dataset::{self, Images, Split};
-use crate::image::export::{Labelled, Options, export_watched};
+use crate::image::export::{Labeled, Options, export_watched};
 use crate::image::model::ImageModel;
 use crate::image::quantize::range::Range;
 use crate::image::quantize::winograd::{Budget, Transformed};
@@ -231,6 +231,6 @@ impl Report<'_> {
     }
 }
 
-fn labeled(images: &Images) -> Labelled<'_> {
-    Labelled { pixels: &images.pixels, labels: &images.labels }
+fn labeled(images: &Images) -> Labeled<'_> {
+    Labeled { pixels: &images.pixels, labels: &images.labels }
 }

@@ -20,9 +20,9 @@ pub enum Layer {
         /// Zeros around the image.
         padding: usize,
     },
-    /// Normalises every channel by the batch in training, by running moments otherwise.
+    /// Normalizes every channel by the batch in training, by running moments otherwise.
     BatchNorm,
-    /// max(0, x); stands after a convolution, a normalisation or a dense layer.
+    /// max(0, x); stands after a convolution, a normalization or a dense layer.
     Relu,
     /// Largest value of windows of this size, which do not overlap.
     MaxPool(usize),
@@ -79,8 +79,8 @@ pub const PRESETS: [Preset; 5] = [
     Preset { name: "lenet16", what: "16x16 digits on boards: 8,234 parameters, 107 kMAC", build: lenet16 },
     Preset { name: "thesis-digits", what: "28x28 digits, two convolutions with batch norm", build: thesis_digits },
     Preset { name: "thesis-mlp", what: "28x28 digits, 784-16-10", build: thesis_mlp },
-    Preset { name: "thesis-cifar", what: "32x32 colour, two convolutions with batch norm", build: thesis_cifar },
-    Preset { name: "resnet8", what: "32x32 colour on boards, as in MLPerf Tiny: 12.5 MMAC", build: resnet8 },
+    Preset { name: "thesis-cifar", what: "32x32 color, two convolutions with batch norm", build: thesis_cifar },
+    Preset { name: "resnet8", what: "32x32 color on boards, as in MLPerf Tiny: 12.5 MMAC", build: resnet8 },
 ];
 
 /// There is no such preset.

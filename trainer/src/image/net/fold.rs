@@ -30,8 +30,8 @@ impl Network {
         self.fold_steps(&self.steps.list, 0, &mut nodes)?;
         Ok(Graph {
             input: self.architecture.shape(),
-            mean: self.normalisation.mean.clone(),
-            deviation: self.normalisation.deviation.clone(),
+            mean: self.normalization.mean.clone(),
+            deviation: self.normalization.deviation.clone(),
             nodes,
             classes: classes.to_vec(),
         })

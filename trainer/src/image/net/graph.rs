@@ -191,7 +191,7 @@ impl Graph<Floats> {
         Ok(self.nodes.iter().zip(&shapes[1..]).map(|(node, output)| node.weights.weight.len() * output.pixels()).sum())
     }
 
-    /// All values for one image of pixels [c, h, w] in 0 to 1: the normalised image first, the logits last.
+    /// All values for one image of pixels [c, h, w] in 0 to 1: the normalized image first, the logits last.
     ///
     /// The straightforward loops: the reference that quantization is calibrated on and every faster path is tested
     /// against.
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn pools_add_dense_and_normalisation() {
+    fn pools_add_dense_and_normalization() {
         let pool = Window::square(2, 2, 0);
         let image: Vec<f32> = (0..16u8).map(f32::from).collect();
         let max = network([1, 4, 4], 4, vec![plain(Operation::MaxPool(pool))]);

@@ -14,19 +14,19 @@ const BATCH: usize = 256;
 
 /// How images become the network's input: (pixel - mean) / deviation, per channel; done here and nowhere else.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Normalisation {
+pub struct Normalization {
     /// Mean of every channel.
     pub mean: Vec<f32>,
     /// Standard deviation of every channel.
     pub deviation: Vec<f32>,
 }
 
-impl Normalisation {
+impl Normalization {
     /// Of the images `[n, channels, plane]` it was measured on.
     pub fn of(pixels: &[f32], channels: usize, plane: usize) -> Self {
         let moments = Moments::of(pixels, channels, plane);
         let deviation = moments.variance.iter().map(|v| v.sqrt().max(1e-3)).collect();
-        Normalisation { mean: moments.mean, deviation }
+        Normalization { mean: moments.mean, deviation }
     }
 
     /// Images as the network sees them.
@@ -49,10 +49,10 @@ pub struct Network {
     /// The same, ready to run.
     pub steps: Steps,
     /// How images enter.
-    pub normalisation: Normalisation,
+    pub normalization: Normalization,
     /// Weights, one per slot of the steps.
     pub variables: Vec<Var>,
-    /// Running moments of the normalisations.
+    /// Running moments of the normalizations.
     pub moments: Vec<Moments>,
 }
 
@@ -82,7 +82,7 @@ impl Network {
     /// [`ArchitectureError`], or what the device says.
     pub fn random(
         architecture: &Architecture,
-        normalisation: Normalisation,
+        normalization: Normalization,
         seed: u64,
         device: &Device,
     ) -> std::result::Result<Self, NetworkError> {
@@ -100,8 +100,8 @@ impl Network {
             variables.push(Var::from_vec(values, slot.shape.as_slice(), device)?);
         }
         let fresh = |channels: &usize| Moments { mean: vec![0.0; *channels], variance: vec![1.0; *channels] };
-        let moments = steps.normalised.iter().map(fresh).collect();
-        Ok(Network { architecture: architecture.clone(), steps, normalisation, variables, moments })
+        let moments = steps.normalized.iter().map(fresh).collect();
+        Ok(Network { architecture: architecture.clone(), steps, normalization, variables, moments })
     }
 
     /// A copy with weights of its own, on the same device.
@@ -113,7 +113,7 @@ impl Network {
         Ok(Network {
             architecture: self.architecture.clone(),
             steps: self.steps.clone(),
-            normalisation: self.normalisation.clone(),
+            normalization: self.normalization.clone(),
             variables: variables.collect::<Result<_>>()?,
             moments: self.moments.clone(),
         })
@@ -130,8 +130,8 @@ impl Network {
     /// If the number of pixels is not that of `n` images.
     pub fn input(&self, pixels: &[f32], n: usize) -> Result<Tensor> {
         let [channels, height, width] = self.architecture.input;
-        let normalised = self.normalisation.apply(pixels, height * width);
-        Tensor::from_vec(normalised, (n, channels, height, width), &self.device())
+        let normalized = self.normalization.apply(pixels, height * width);
+        Tensor::from_vec(normalized, (n, channels, height, width), &self.device())
     }
 
     /// Logits of `x`, which [`Self::input`] made, with running moments and without dropout; gradients can be asked for.
@@ -193,7 +193,7 @@ impl Network {
         for part in pixels.chunks(BATCH * size) {
             let images = part.len() / size;
             let mut seen = Vec::new();
-            // Dropout stands after every normalisation of the presets, so what is drawn here touches no moment.
+            // Dropout stands after every normalization of the presets, so what is drawn here touches no moment.
             let dropout = Random::new(0, Purpose::Dropout, 0);
             self.run(&self.steps.list, &self.input(part, images)?, &mut Mode::Train { dropout, seen: &mut seen })?;
             let share = images as f32 / total;
@@ -206,7 +206,7 @@ impl Network {
         Ok(())
     }
 
-    /// Numbers of one channel that normalisation `k` sees.
+    /// Numbers of one channel that normalization `k` sees.
     fn plane(&self, k: usize) -> usize {
         fn find(steps: &[Step], k: usize) -> Option<usize> {
             steps.iter().find_map(|step| match step {
@@ -236,11 +236,11 @@ impl Network {
                 let (gain, shift) = (variable(*gain), variable(gain + 1));
                 match mode {
                     Mode::Evaluate { .. } => {
-                        operation::normalisation(x, &gain, &shift, &self.moments[*moments], false, norm)
+                        operation::normalization(x, &gain, &shift, &self.moments[*moments], false, norm)
                     }
                     Mode::Train { seen, .. } => {
                         let own = operation::moments(x)?;
-                        let y = operation::normalisation(x, &gain, &shift, &own, true, norm);
+                        let y = operation::normalization(x, &gain, &shift, &own, true, norm);
                         seen.push((*moments, own));
                         y
                     }

@@ -162,15 +162,15 @@ pub fn dense(x: &Tensor, w: &Tensor, b: &Tensor, relu: bool) -> Result<Tensor> {
     if relu { y.relu() } else { Ok(y) }
 }
 
-struct Normalisation {
+struct Normalization {
     norm: Norm,
     moments: Moments,
     own: bool,
 }
 
-impl CustomOp3 for Normalisation {
+impl CustomOp3 for Normalization {
     fn name(&self) -> &'static str {
-        "batch-normalisation"
+        "batch-normalization"
     }
 
     fn cpu_fwd(
@@ -212,8 +212,8 @@ pub fn moments(x: &Tensor) -> Result<Moments> {
     Ok(Moments { mean: mean.flatten_all()?.to_vec1()?, variance: variance.to_vec1()? })
 }
 
-/// Batch normalisation of `x [n, c, h, w]` by `moments`, which are the batch's `own` or fixed, with what follows it.
-pub fn normalisation(
+/// Batch normalization of `x [n, c, h, w]` by `moments`, which are the batch's `own` or fixed, with what follows it.
+pub fn normalization(
     x: &Tensor,
     gain: &Tensor,
     shift: &Tensor,
@@ -223,7 +223,7 @@ pub fn normalisation(
 ) -> Result<Tensor> {
     let (_, channels, _, _) = x.dims4()?;
     if x.device().is_cpu() {
-        return x.apply_op3(gain, shift, Normalisation { norm: *norm, moments: moments.clone(), own });
+        return x.apply_op3(gain, shift, Normalization { norm: *norm, moments: moments.clone(), own });
     }
     let channel = |t: &Tensor| t.reshape((1, channels, 1, 1));
     let (mean, variance) = if own {

@@ -1,5 +1,5 @@
 //! An architecture made ready to run: shapes checked, ReLU joined to the layer before it and
-//! pooling to the normalisation before it, every weight numbered.
+//! pooling to the normalization before it, every weight numbered.
 
 use super::architecture::{Architecture, Layer};
 use super::kernel::norm::Norm;
@@ -19,7 +19,7 @@ pub enum Step {
         /// max(0, y) at the end.
         relu: bool,
     },
-    /// Batch normalisation, perhaps ReLU and pooling.
+    /// Batch normalization, perhaps ReLU and pooling.
     Norm {
         /// Shapes, and what follows.
         norm: Norm,
@@ -68,8 +68,8 @@ pub struct Steps {
     pub list: Vec<Step>,
     /// Tensors of weights.
     pub slots: Vec<Slot>,
-    /// Channels of every normalisation.
-    pub normalised: Vec<usize>,
+    /// Channels of every normalization.
+    pub normalized: Vec<usize>,
     /// Multiply-accumulates of convolutions and dense layers for one image.
     pub macs: usize,
 }
@@ -169,8 +169,8 @@ impl Steps {
                 let Shape { channels, height, width } = image()?;
                 let gain = self.slots.len();
                 self.pair("norm", vec![channels], 0);
-                self.normalised.push(channels);
-                let moments = self.normalised.len() - 1;
+                self.normalized.push(channels);
+                let moments = self.normalized.len() - 1;
                 Ok(Step::Norm { norm: Norm { plane: height * width, relu: false, pool: None }, gain, moments })
             }
             Layer::MaxPool(size) | Layer::AveragePool(size) => {
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn pooling_joins_the_normalisation_before_it() {
+    fn pooling_joins_the_normalization_before_it() {
         let layers = vec![Layer::BatchNorm, Layer::Relu, Layer::MaxPool(2), Layer::MaxPool(4), Layer::Flatten];
         let steps = Steps::new(&Architecture { name: "pools".into(), input: [2, 8, 8], classes: 2, layers }).unwrap();
         let pool = |size, side| Pool { kind: Kind::Max, size, height: side, width: side };

@@ -5,7 +5,7 @@ use super::kernel::conv::Conv;
 use super::kernel::norm::{Moments, Norm};
 use super::kernel::pool::{Kind, Pool};
 use super::kernel::tests::numbers;
-use super::network::{Network, Normalisation};
+use super::network::{Network, Normalization};
 use super::{kernel, operation};
 use crate::host::random::{Purpose, Random};
 use candle_core::{Device, Tensor, Var};
@@ -116,7 +116,7 @@ fn pooling_drops_what_is_left_over_and_gives_a_tie_to_the_first() {
 }
 
 #[test]
-fn normalisation_is_the_formula_with_its_gradient() {
+fn normalization_is_the_formula_with_its_gradient() {
     let (x, gain, shift) = (variable(&[4, 3, 5, 7], 1), variable(&[3], 2), variable(&[3], 3));
     let channel = |t: &Tensor| t.reshape((1, 3, 1, 1)).unwrap();
     let formula = |mean: &Tensor, variance: &Tensor| {
@@ -146,9 +146,9 @@ fn normalisation_is_the_formula_with_its_gradient() {
                     }
                 }
             };
-            let ours = operation::normalisation(&x, &gain, &shift, &own, true, &norm).unwrap();
+            let ours = operation::normalization(&x, &gain, &shift, &own, true, &norm).unwrap();
             same(&[&x, &gain, &shift], &ours, &then(formula(&mean, &variance)), 1e-3);
-            let ours = operation::normalisation(&x, &gain, &shift, &fixed, false, &norm).unwrap();
+            let ours = operation::normalization(&x, &gain, &shift, &fixed, false, &norm).unwrap();
             same(&[&x, &gain, &shift], &ours, &then(of_fixed.clone()), 1e-3);
         }
     }
@@ -187,8 +187,8 @@ fn network(name: &str) -> Network {
 fn network_on(name: &str, device: &Device) -> Network {
     let architecture = preset(name, 10).unwrap();
     let channels = architecture.input[0];
-    let normalisation = Normalisation { mean: vec![0.4; channels], deviation: vec![0.3; channels] };
-    Network::random(&architecture, normalisation, 5, device).unwrap()
+    let normalization = Normalization { mean: vec![0.4; channels], deviation: vec![0.3; channels] };
+    Network::random(&architecture, normalization, 5, device).unwrap()
 }
 
 #[test]

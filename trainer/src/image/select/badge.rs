@@ -1,7 +1,7 @@
 //! BADGE (Ash et al. 2020): uncertain and different from one another.
 //!
 //! A sample stands at the gradient of its loss by the last layer, as if its predicted class were right:
-//! `g_i = (p_i - onehot(argmax p_i)) x f_i`. Samples are drawn as k-means++ draws its centres, each with probability
+//! `g_i = (p_i - onehot(argmax p_i)) x f_i`. Samples are drawn as k-means++ draws its centers, each with probability
 //! proportional to the squared distance to the nearest one taken. Distances need no outer product:
 //! `|g_i - g_j|^2 = |a_i|^2 |f_i|^2 + |a_j|^2 |f_j|^2 - 2 (a_i . a_j)(f_i . f_j)`.
 
@@ -24,12 +24,12 @@ fn score(view: &mut View<'_, '_>) -> Result<Vec<f64>, NetworkError> {
     let n = view.pool.len();
     let mut nearest: Vec<f64> = (0..n).map(|i| points.product(i, i)).collect();
     let norms = nearest.clone();
-    let approach = |nearest: &mut [f64], centre: usize| {
+    let approach = |nearest: &mut [f64], center: usize| {
         for (i, distance) in nearest.iter_mut().enumerate() {
-            let apart = norms[i] + norms[centre] - 2.0 * points.product(i, centre);
+            let apart = norms[i] + norms[center] - 2.0 * points.product(i, center);
             *distance = distance.min(apart.max(0.0));
         }
-        nearest[centre] = 0.0;
+        nearest[center] = 0.0;
     };
     (0..n).filter(|i| view.taken[*i]).for_each(|i| approach(&mut nearest, i));
     let mut random = Random::new(view.seed, Purpose::Selection, view.round);
@@ -45,9 +45,9 @@ fn score(view: &mut View<'_, '_>) -> Result<Vec<f64>, NetworkError> {
             left < 0.0
         });
         // Rounding may leave a last crumb: then the farthest sample.
-        let centre = found.unwrap_or_else(|| (0..n).fold(0, |a, b| if nearest[b] > nearest[a] { b } else { a }));
-        scores[centre] = -(place as f64);
-        approach(&mut nearest, centre);
+        let center = found.unwrap_or_else(|| (0..n).fold(0, |a, b| if nearest[b] > nearest[a] { b } else { a }));
+        scores[center] = -(place as f64);
+        approach(&mut nearest, center);
     }
     Ok(scores)
 }

@@ -1,6 +1,6 @@
 //! Boosting (`error`, after AdaBoost): a weight for every sample, which grows where the network errs.
 //!
-//! `w *= exp(+lambda)` where it is wrong, `exp(-lambda)` where it is right, then normalised, at every choice;
+//! `w *= exp(+lambda)` where it is wrong, `exp(-lambda)` where it is right, then normalized, at every choice;
 //! `lambda = ln((1 - e) / e) / 2` with e the weight of the wrong ones. It looks at every label of the pool.
 
 use super::{Criterion, View, predictions};

@@ -108,7 +108,7 @@ pub struct View<'a, 'b> {
     pub network: &'a Network,
     /// The pool. Its labels are to be read from the ledger only.
     pub pool: &'a Images,
-    /// Labelled images of the target domain that are never trained on.
+    /// Labeled images of the target domain that are never trained on.
     pub validation: &'a Images,
     /// The pool's labels.
     pub ledger: &'a mut Ledger<'b>,

@@ -2,15 +2,15 @@
 
 use super::*;
 use crate::image::net::architecture::{Architecture, Layer};
-use crate::image::net::network::Normalisation;
+use crate::image::net::network::Normalization;
 use candle_core::{Device, Tensor};
 
 /// A network whose logits for an image of three pixels are the pixels.
 fn identity() -> Network {
     let layers = vec![Layer::Flatten, Layer::Dense(3)];
     let architecture = Architecture { name: "identity".into(), input: [1, 1, 3], classes: 3, layers };
-    let normalisation = Normalisation { mean: vec![0.0], deviation: vec![1.0] };
-    let network = Network::random(&architecture, normalisation, 0, &Device::Cpu).unwrap();
+    let normalization = Normalization { mean: vec![0.0], deviation: vec![1.0] };
+    let network = Network::random(&architecture, normalization, 0, &Device::Cpu).unwrap();
     network.variables[0].set(&Tensor::eye(3, candle_core::DType::F32, &Device::Cpu).unwrap()).unwrap();
     network.variables[1].set(&Tensor::zeros(3, candle_core::DType::F32, &Device::Cpu).unwrap()).unwrap();
     network

@@ -3,7 +3,7 @@
 //!
 //! `[c, h, w]` -> `[12, h/2, w/2]` -> `[24, h/4, w/4]` -> `[48, h/8, w/8]` and back. Images whose sides are no multiples of
 //! eight are continued by their last row and column, and cut again. Pixels go in as they are, from 0 to 1, since that is
-//! all that a sigmoid can give back. 1.5 million multiplications for a colour image of 32 x 32.
+//! all that a sigmoid can give back. 1.5 million multiplications for a color image of 32 x 32.
 
 use crate::dataset::{Images, fingerprint};
 use crate::host::checkpoint::{Checkpoint, CheckpointError, Identity};

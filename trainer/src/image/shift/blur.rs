@@ -1,4 +1,4 @@
-//! Gaussian blur: every pixel becomes the mean of its neighbours, weighted by exp(-(dx^2 + dy^2) / (2 sigma^2)).
+//! Gaussian blur: every pixel becomes the mean of its neighbors, weighted by exp(-(dx^2 + dy^2) / (2 sigma^2)).
 
 use super::{FitError, Kind, Transform};
 use crate::dataset::Images;
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_point_becomes_a_centred_bell_of_the_same_weight() {
+    fn a_point_becomes_a_centered_bell_of_the_same_weight() {
         let point = grey(21, 1, |k| f32::from(k == 10 * 21 + 10));
         let bell = shifted("blur:2", &point);
         assert!((bell.pixels.iter().sum::<f32>() - 1.0).abs() < 1e-5);

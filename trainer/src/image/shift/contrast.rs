@@ -74,10 +74,10 @@ mod tests {
 
     #[test]
     fn every_channel_gets_its_own_offset() {
-        let colour = Images::new([3, 1, 1], vec![0.1, 0.2, 0.3, 0.4, 0.5, 0.6], vec![0, 0], 1).unwrap();
-        assert_eq!(shifted("channel:1,2,3", &colour).pixels, [1.1, 2.2, 3.3, 1.4, 2.5, 3.6]);
-        assert_eq!(shifted("brightness:1", &colour).pixels, [1.1, 1.2, 1.3, 1.4, 1.5, 1.6]);
-        assert_eq!(shifted("contrast:0", &colour).pixels, [0.5; 6]);
+        let color = Images::new([3, 1, 1], vec![0.1, 0.2, 0.3, 0.4, 0.5, 0.6], vec![0, 0], 1).unwrap();
+        assert_eq!(shifted("channel:1,2,3", &color).pixels, [1.1, 2.2, 3.3, 1.4, 2.5, 3.6]);
+        assert_eq!(shifted("brightness:1", &color).pixels, [1.1, 1.2, 1.3, 1.4, 1.5, 1.6]);
+        assert_eq!(shifted("contrast:0", &color).pixels, [0.5; 6]);
         let grey = Images::new([1, 1, 1], vec![0.5], vec![0], 1).unwrap();
         assert_eq!(shifted("channel:1,2,3", &grey).pixels, [2.5]);
     }

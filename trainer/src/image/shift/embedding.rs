@@ -79,9 +79,9 @@ impl Transform for Embedding {
             let own = self.constants.get(usize::from(images.labels[k]));
             own.filter(|_| self.constants.len() > 1).or(self.constants.first()).copied().unwrap_or(0.0)
         };
-        let learnt = self.autoencoder.shape();
-        if images.shape() != learnt {
-            return Err(FitError::Shape { learnt, found: images.shape() });
+        let learned = self.autoencoder.shape();
+        if images.shape() != learned {
+            return Err(FitError::Shape { learned, found: images.shape() });
         }
         Ok(self.autoencoder.reconstruct(images, constant).map_err(|e| AutoencoderError::Training(e.into()))?)
     }

@@ -2,7 +2,7 @@
 //!
 //! A shift is one file here and one line in [`KINDS`]. On the command line it is `name:numbers`, several joined by `+`:
 //! `awgn:0.5`, `blur:2.5`, `channel:0.1,0,-0.1+contrast:0.5`. Labels never change; pixels may leave 0 to 1, as a network
-//! that normalises its own input does not care. What a shift has to learn first ([`Shift::fit`]) it learns from training
+//! that normalizes its own input does not care. What a shift has to learn first ([`Shift::fit`]) it learns from training
 //! images; the others are ready at once.
 
 pub mod autoencoder;
@@ -78,11 +78,11 @@ impl<T: Transform + Clone + 'static> Step for T {
 pub struct Fitting<'a> {
     /// Training images, in the shape of those that will be shifted.
     pub images: &'a Images,
-    /// Where it is learnt and applied.
+    /// Where it is learned and applied.
     pub device: &'a Device,
-    /// Seed of what is learnt.
+    /// Seed of what is learned.
     pub seed: u64,
-    /// Folder that keeps what was learnt, for the next time.
+    /// Folder that keeps what was learned, for the next time.
     pub cache: Option<&'a Path>,
     /// Ends the learning.
     pub stop: &'a Interrupt,
@@ -107,10 +107,10 @@ pub enum FitError {
         classes: usize,
     },
     /// The images are of another shape.
-    #[error("the shift has learnt from images of {learnt:?}, these are {found:?}; fit it to images of this shape")]
+    #[error("the shift has learned from images of {learned:?}, these are {found:?}; fit it to images of this shape")]
     Shape {
         /// Channels, rows, columns it was fitted to.
-        learnt: [usize; 3],
+        learned: [usize; 3],
         /// Those of the images.
         found: [usize; 3],
     },

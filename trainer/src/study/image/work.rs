@@ -6,7 +6,7 @@ use crate::host::clock;
 use crate::host::interrupt::Interrupt;
 use crate::image::adaptation::{Arm, Target, adapt, pretrain};
 use crate::image::net::architecture::Architecture;
-use crate::image::net::network::{Network, Normalisation};
+use crate::image::net::network::{Network, Normalization};
 use crate::image::training::{Settings, accuracy};
 use crate::statistics::mean;
 use crate::study::StudyError;
@@ -94,8 +94,8 @@ impl Work<'_> {
 
     fn pretrained(&self, seed: u64, stop: &Interrupt) -> Result<Network, StudyError> {
         let images = &self.material.source;
-        let normalisation = Normalisation::of(&images.pixels, images.channels, images.height * images.width);
-        let network = Network::random(self.architecture, normalisation, seed, &self.device)?;
+        let normalization = Normalization::of(&images.pixels, images.channels, images.height * images.width);
+        let network = Network::random(self.architecture, normalization, seed, &self.device)?;
         Ok(pretrain(network, images, self.pretraining, &Settings::usual(seed), stop, |_, _| {})?)
     }
 

@@ -1,8 +1,8 @@
-//! Batch normalisation: `y = gain (x - mean) / sqrt(variance + EPSILON) + shift`, per channel, and what follows it: ReLU,
+//! Batch normalization: `y = gain (x - mean) / sqrt(variance + EPSILON) + shift`, per channel, and what follows it: ReLU,
 //! pooling.
 //!
 //! In training mean and variance are the batch's own, and the gradient flows through them (Ioffe and Szegedy 2015);
-//! otherwise they are fixed numbers. What lies between normalisation and pooling is never stored: a plane of it, which
+//! otherwise they are fixed numbers. What lies between normalization and pooling is never stored: a plane of it, which
 //! stays in the first-level cache, is calculated again on the way back.
 
 use super::pool::Pool;
@@ -62,7 +62,7 @@ fn per_channel(of_planes: impl Iterator<Item = f32>, channels: usize) -> Vec<f64
     totals
 }
 
-/// A normalisation and what follows it.
+/// A normalization and what follows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Norm {
     /// Numbers of one channel of the input.
@@ -73,7 +73,7 @@ pub struct Norm {
     pub pool: Option<Pool>,
 }
 
-/// A channel's normalisation: `max(slope x + offset, least)`.
+/// A channel's normalization: `max(slope x + offset, least)`.
 struct Line {
     slope: f32,
     offset: f32,
