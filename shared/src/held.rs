@@ -13,6 +13,9 @@ use crate::summary::{Content, ModelInfo, ModelKind, SelfTest, name};
 /// Opens a model for a board's processor: [`Held::open_prefix`] for some kernel.
 pub type Open = for<'a> fn(&'a [u8]) -> Result<Held<'a>, ModelError>;
 
+/// Evaluates an image network in an arena: [`Network::logits`] for some kernel.
+type Evaluate = for<'n> fn(&Network<'n>, &[u8], &mut [u32]) -> Result<Logits, ImageError>;
+
 /// The model that a device holds.
 #[derive(Debug, Clone)]
 #[allow(clippy::large_enum_variant, reason = "there is no heap")]
@@ -31,7 +34,7 @@ pub struct Classifier<'a> {
     /// Entropies of the domain it was trained on, if the file states them.
     pub reference: Option<Reference>,
     /// [`Network::logits`] for the processor's kernel.
-    evaluate: for<'n> fn(&Network<'n>, &[u8], &mut [u32]) -> Result<Logits, ImageError>,
+    evaluate: Evaluate,
     golden: Option<Golden<'a>>,
     bytes: u32,
     crc32: u32,
