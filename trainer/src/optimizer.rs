@@ -245,8 +245,7 @@ pub fn all_finite(variables: &[Var]) -> Result<bool> {
     let mut sum = None;
     for variable in variables {
         // Zero for numbers, NaN for infinities and NaN.
-        let weights = variable.as_detached_tensor();
-        let zero = (&weights - &weights)?.sum_all()?;
+        let zero = (variable.as_detached_tensor() * 0.0)?.sum_all()?;
         sum = Some(match sum {
             None => zero,
             Some(sum) => (sum + zero)?,
@@ -371,7 +370,7 @@ mod tests {
         let mut sgd = Sgd::new(vec![weight.clone()], Rates { learning: 0.5, decay: 0.0 }).unwrap();
         for expected in [0.5, -0.45, -1.805] {
             sgd.backward_step(&weight.sum_all().unwrap()).unwrap();
-            assert!(farthest(&values(&[weight.clone()]), &[expected]) < 1e-6);
+            assert!(farthest(&values(std::slice::from_ref(&weight)), &[expected]) < 1e-6);
         }
         assert!((sgd.weights[0].moments().unwrap()[0][0] - 2.71).abs() < 1e-6);
         let other = Var::new(&[2.0f32], &Device::Cpu).unwrap();

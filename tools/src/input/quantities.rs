@@ -80,11 +80,14 @@ impl clap::Args for QuantityOptions {
     }
 }
 
+/// The range of each quantity of a system, in the system's order.
+type Domain = [(f32, f32)];
+
 /// The system of equations of a device's model, and its domain: the range of each quantity of the system.
 ///
 /// # Errors
 /// [`Error::NoBundle`] for an image network, [`Error::Usage`] if the system is unknown to these tools.
-pub fn system(model: &ModelInfo) -> Result<(Ode, &[(f32, f32)]), Error> {
+pub fn system(model: &ModelInfo) -> Result<(Ode, &Domain), Error> {
     let Content::Bundle(bundle) = &model.content else { return Err(Error::NoBundle) };
     let unknown = || Error::Usage(format!("the device's system `{}` is unknown; update these tools", bundle.ode));
     let ode = Ode::from_name(&bundle.ode).ok_or_else(unknown)?;

@@ -207,7 +207,7 @@ impl Pieces {
             }
         };
         let single = || match rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build() {
-            Ok(pool) => pool.install(&worker),
+            Ok(pool) => pool.install(worker),
             Err(_) => worker(),
         };
         let results: Result<Vec<Vec<(usize, R)>>, StudyError> = match self.threads {
