@@ -33,7 +33,7 @@ fuzz_target!(|data: &[u8]| {
 
 fn try_both(bytes: &[u8]) {
     let bytes: &AVec<u8, ConstAlign<8>> = &AVec::from_slice(8, bytes);
-    let _ = Held::open_prefix(bytes);
+    let _ = Held::open_prefix::<Portable>(bytes);
     if let Ok(model) = Model::open(bytes)
         && let Ok(network) = Network::open(&model)
     {
