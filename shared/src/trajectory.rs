@@ -21,9 +21,9 @@ pub struct Trajectory {
 pub struct Point {
     /// The state.
     pub state: State<f32>,
-    /// As in [`Prediction`](crate::query::Prediction).
+    /// As in [`crate::query::Prediction`].
     pub in_domain: bool,
-    /// As in [`Prediction`](crate::query::Prediction).
+    /// As in [`crate::query::Prediction`].
     pub plausible: bool,
 }
 

@@ -172,7 +172,7 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
         self.weight.chunks_exact(self.inputs.max(1)).zip(self.scale)
     }
 
-    /// The rows, for the [fine](super::fine) form.
+    /// The rows, for the [`super::fine`] form.
     pub fn fine_rows(&self) -> impl Iterator<Item = fine::Row<'a, W>> + use<'a, W> {
         self.rows().zip(self.bias).map(|((weight, scale), bias)| {
             let (multiplier, exponent) = parts::<W>(*scale).unwrap_or((0, 0));

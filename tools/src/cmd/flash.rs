@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 /// Write the firmware of a board, and a model if one is given, through a debug probe
 ///
-/// Builds the firmware, writes it with the program `probe-rs` (from https://probe.rs) and restarts the board. Other
+/// Builds the firmware, writes it with the program `probe-rs` (from <https://probe.rs>) and restarts the board. Other
 /// parts of the flash, such as models sent with `sirocco push`, are not changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -6,7 +6,7 @@ use crate::output::Output;
 
 /// Write the firmware of a board through a debug probe, and show its log until Ctrl-C
 ///
-/// Builds the firmware and runs it with the program `probe-rs` (from https://probe.rs). The log goes to stderr;
+/// Builds the firmware and runs it with the program `probe-rs` (from <https://probe.rs>). The log goes to stderr;
 /// meanwhile the board answers on its serial port as always. With --json, the result is printed at the end.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -324,7 +324,7 @@ pub fn section(
 /// LogLoss against the iteration for one or several runs.
 ///
 /// # Errors
-/// [`ReportError::Plot`] if the figure cannot be drawn.
+/// [`ReportError`] if the figure cannot be drawn.
 pub fn training_image(title: &str, training: &[Curve]) -> Result<Image, ReportError> {
     let lines = training.iter().enumerate().map(|(k, c)| Line::solid(c.name.clone(), k, c.points.clone())).collect();
     let panel = Panel::new(320, Axis::linear("iteration"), Axis::linear("LogLoss"), Content::Lines(lines));

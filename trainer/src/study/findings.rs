@@ -65,7 +65,7 @@ impl Findings {
     /// The study's section of the report.
     ///
     /// # Errors
-    /// [`ReportError::Plot`] if a plot cannot be drawn.
+    /// [`ReportError`] if a plot cannot be drawn.
     pub fn section(&self, heading: &str) -> Result<Section, ReportError> {
         let mut blocks = self.blocks.clone();
         for row in &self.plots {

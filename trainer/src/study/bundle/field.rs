@@ -33,7 +33,7 @@ impl Grid {
     /// `side` times `side` cells over the box of `problem`.
     ///
     /// # Errors
-    /// [`StudyError::Problem`] if a cell is not a problem of the system.
+    /// [`StudyError::Trainer`] if a cell is not a problem of the system.
     pub fn new(problem: &Problem, side: usize) -> Result<Self, StudyError> {
         let cell = |k: usize| {
             let middle = |(lo, hi): (f64, f64)| 0.5 * (lo + hi);

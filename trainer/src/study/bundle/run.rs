@@ -61,7 +61,7 @@ impl Run {
     /// The problem that is trained: a moved network keeps the kind of its inputs.
     ///
     /// # Errors
-    /// [`StudyError::Problem`] if the system has no such domain or form.
+    /// [`StudyError::Trainer`] if the system has no such domain or form.
     pub fn problem(&self) -> Result<Problem, StudyError> {
         Ok(match &self.start {
             Start::Random => Problem::new(self.ode, self.form, &self.domain)?,

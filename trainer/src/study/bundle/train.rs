@@ -79,7 +79,7 @@ fn due(iteration: usize) -> bool {
 /// Trains `run`. `source` is the network of [`Run::source`]; `watch` is called with the number of iterations done.
 ///
 /// # Errors
-/// [`StudyError::Interrupted`]; [`StudyError::Problem`] if there is no such problem; [`StudyError::Adam`] if the loss
+/// [`StudyError::Interrupted`]; [`StudyError::Trainer`] if there is no such problem, or if the loss
 /// becomes non-finite.
 pub fn train(run: &Run, source: Option<&Mlp>, stop: &Interrupt, watch: impl FnMut(usize)) -> Result<Trace, StudyError> {
     let begin = clock::cpu_seconds();
