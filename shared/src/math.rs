@@ -6,8 +6,10 @@
 //!
 //! Errors are measured against f64 over every f32 of a dense grid (see the tests); costs are Cortex-M4F instructions.
 
+mod logarithm;
 pub(crate) mod tanh;
 
+pub use logarithm::{exp_m1, ln_1p, quick_ln, quick_sqrt};
 pub use tanh::tanh;
 
 /// Largest magnitude of an argument that [`exp`] need not look at twice: beyond 87.3 the result is no normal number.

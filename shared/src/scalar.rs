@@ -118,3 +118,61 @@ impl<S: Scalar> Scalar for Dual<S> {
         Dual { value: self.value.cos(), derivative: -(self.derivative * self.value.sin()) }
     }
 }
+
+/// A [`Scalar`] that can be compared, with the functions that a closed form needs: `f32` on the device, `f64` in training.
+pub trait Real: Scalar + PartialOrd {
+    /// How often an iteration that doubles its digits is repeated to fill this type's.
+    const REFINEMENTS: u8;
+    /// Natural logarithm.
+    fn ln(self) -> Self;
+    /// ln(1 + `self`), without cancellation near zero.
+    fn ln_1p(self) -> Self;
+    /// e to the power of `self`, minus 1, without cancellation near zero.
+    fn exp_m1(self) -> Self;
+    /// Square root.
+    fn sqrt(self) -> Self;
+    /// The larger of the two.
+    fn max(self, other: Self) -> Self {
+        if self > other { self } else { other }
+    }
+    /// The smaller of the two.
+    fn min(self, other: Self) -> Self {
+        if self < other { self } else { other }
+    }
+    /// The magnitude.
+    fn abs(self) -> Self {
+        if self < Self::zero() { -self } else { self }
+    }
+}
+
+impl Real for f32 {
+    const REFINEMENTS: u8 = 1;
+    fn ln(self) -> Self {
+        crate::math::quick_ln(self)
+    }
+    fn ln_1p(self) -> Self {
+        crate::math::ln_1p(self)
+    }
+    fn exp_m1(self) -> Self {
+        crate::math::exp_m1(self)
+    }
+    fn sqrt(self) -> Self {
+        crate::math::quick_sqrt(self)
+    }
+}
+
+impl Real for f64 {
+    const REFINEMENTS: u8 = 3;
+    fn ln(self) -> Self {
+        libm::log(self)
+    }
+    fn ln_1p(self) -> Self {
+        libm::log1p(self)
+    }
+    fn exp_m1(self) -> Self {
+        libm::expm1(self)
+    }
+    fn sqrt(self) -> Self {
+        libm::sqrt(self)
+    }
+}

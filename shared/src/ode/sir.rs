@@ -1,6 +1,7 @@
 //! SIR: S' = -beta S I, I' = beta S I - gamma I, R' = gamma I, with S + I + R = 1
 //! (Kermack and McKendrick, 1927), and its exact reduction to one unknown.
 
+pub mod phase;
 mod reduced;
 
 pub use reduced::{FixedReduced, Reduced, SHARE_BITS, TIME_BITS};
