@@ -119,7 +119,7 @@ fn what_cannot_be_plotted_is_refused() {
     let line = failure(&sirocco(&["plot", "--query", PROBLEM, "--out", "x.svg"]), 2);
     assert!(line.contains("--port or a model file"), "{line}");
     let line = failure(&plot(&["--query", "I0=2,R0=0.2,beta=0.6,gamma=0.5", "--json"]), 1);
-    assert!(line.contains("I0=2") && line.contains("no problem of this system"), "{line}");
+    assert!(line.contains("I0=2") && line.contains("not a problem of this system"), "{line}");
     let line = failure(&plot(&["--query", PROBLEM, "--out", "/no/such/folder/x.svg"]), 1);
     assert!(line.contains("/no/such/folder/x.svg"), "{line}");
     assert!(!Path::new("course.gif").exists());
