@@ -1,15 +1,15 @@
-//! Predicted instructions of image networks (`sirocco::image::cost`) against counted ones.
+//! Predicted instructions of image networks (`sirocco-cost`) against counted ones.
 //!
 //! The check takes the counts of `instructions.csv`, which the test of that name keeps true. The fit counts random
-//! networks in QEMU, about half a minute, and writes the table of costs; it runs with SIROCCO_FIT=1 only.
+//! networks in QEMU, about half a minute, and writes `costs.csv`; it runs with SIROCCO_FIT=1 only.
 
 use sirocco::error::Key;
 use sirocco::image::Network;
 use sirocco::image::architecture::Architecture;
-use sirocco::image::cost::{self, KINDS, OPERATIONS, Processor};
 use sirocco::layer::kernel::Portable;
 use sirocco::layer::shape::{Shape, Window};
 use sirocco::model::Model;
+use sirocco_cost::{Processor, Work};
 use sirocco_tests::program::{emulates, root};
 use sirocco_tools::device::bench;
 use sirocco_tools::device::board::Board;
@@ -36,7 +36,7 @@ fn architecture(file: &[u8]) -> Architecture {
 }
 
 fn processor(name: &str) -> Option<Processor> {
-    Processor::ALL.into_iter().find(|(n, _)| *n == name).map(|(_, p)| p)
+    Processor::ALL.into_iter().find(|processor| processor.name() == name)
 }
 
 /// The file of a network of the table.
@@ -58,10 +58,10 @@ fn predicted_instructions_are_those_counted() {
         let architecture = networks.entry(name).or_insert_with(|| architecture(&file(name)));
         let counted: f64 = counted.parse().unwrap();
         let (predicted, limit) = match layer.split_once(' ') {
-            None => (cost::total(architecture, processor), WHOLE),
+            None => (sirocco_cost::total(architecture, processor), WHOLE),
             Some((index, _)) => {
                 let step = &architecture.steps[index.parse::<usize>().unwrap()];
-                (cost::instructions(step, processor), if counted < LAYER_LEAST { f64::INFINITY } else { LAYER })
+                (sirocco_cost::instructions(step, processor), if counted < LAYER_LEAST { f64::INFINITY } else { LAYER })
             }
         };
         let deviation = predicted as f64 / counted - 1.0;
@@ -132,7 +132,7 @@ fn network(seed: u64) -> Graph<Floats> {
 
 /// One node that was counted.
 struct Sample {
-    work: [f64; KINDS],
+    work: Work,
     instructions: f64,
 }
 
@@ -156,7 +156,7 @@ fn kernels_agree_and_predictions_hold_on_other_networks() {
     for seed in NETWORKS..NETWORKS + UNSEEN {
         let (architecture, report) = counted(seed);
         for kernel in &report.kernels {
-            let predicted = cost::total(&architecture, processor(&kernel.kernel).unwrap());
+            let predicted = sirocco_cost::total(&architecture, processor(&kernel.kernel).unwrap());
             let deviation = predicted as f64 / kernel.instructions as f64 - 1.0;
             println!(
                 "network {seed}, {}: {} instructions, {:+.2} %",
@@ -174,64 +174,66 @@ fn fit() {
     if std::env::var_os("SIROCCO_FIT").is_none() {
         return;
     }
-    let mut samples: BTreeMap<(String, usize), Vec<Sample>> = BTreeMap::new();
+    // By kernel and operation.
+    let mut samples: BTreeMap<(String, &str), Vec<Sample>> = BTreeMap::new();
     for seed in 0..NETWORKS {
         let (architecture, report) = counted(seed);
         for kernel in report.kernels {
             for (row, step) in kernel.layers.iter().zip(&architecture.steps) {
-                let sample = Sample { work: cost::work(step).map(|n| n as f64), instructions: row.instructions as f64 };
-                samples.entry((kernel.kernel.clone(), cost::kind(step.operation))).or_default().push(sample);
+                let sample = Sample { work: Work::of(step), instructions: row.instructions as f64 };
+                samples.entry((kernel.kernel.clone(), step.operation.name())).or_default().push(sample);
             }
         }
     }
-    let mut tables = String::new();
-    for (name, _) in Processor::ALL {
-        tables += &format!("\nconst {}: [[u32; KINDS]; OPERATIONS] = [\n", name.to_uppercase());
-        for kind in 0..OPERATIONS {
-            let samples = &samples[&(name.to_string(), kind)];
-            let costs = least_squares(samples);
-            let worst = samples.iter().map(|s| (dot(&costs, &s.work) / s.instructions - 1.0).abs()).fold(0.0, f64::max);
-            let all: f64 = samples.iter().map(|s| s.instructions).sum();
-            let sum: f64 = samples.iter().map(|s| dot(&costs, &s.work)).sum();
+    let mut table = "processor,operation,work,thousandths\n".to_owned();
+    for name in Processor::ALL.map(Processor::name) {
+        for ((_, operation), nodes) in samples.iter().filter(|((kernel, _), _)| kernel == name) {
+            let costs = least_squares(nodes);
+            let worst =
+                nodes.iter().map(|s| (predicted(&costs, &s.work) / s.instructions - 1.0).abs()).fold(0.0, f64::max);
+            let all: f64 = nodes.iter().map(|s| s.instructions).sum();
+            let sum: f64 = nodes.iter().map(|s| predicted(&costs, &s.work)).sum();
             println!(
-                "{name} {kind}: {} nodes, sum {:+.3} %, worst {:.2} %",
-                samples.len(),
+                "{name} {operation}: {} nodes, sum {:+.3} %, worst {:.2} %",
+                nodes.len(),
                 100.0 * (sum / all - 1.0),
                 100.0 * worst
             );
-            tables += &format!("    {:?},\n", costs.map(|c| (1000.0 * c).round() as u32));
+            for ((kind, _), cost) in nodes[0].work.counts.iter().zip(costs) {
+                table += &format!("{name},{operation},{kind},{}\n", (1000.0 * cost).round() as u32);
+            }
         }
-        tables += "];\n";
     }
-    let path = root().join("shared/src/image/cost/table.rs");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let head = text.split("\nconst ").next().unwrap();
-    std::fs::write(&path, format!("{head}{tables}")).unwrap();
-    std::process::Command::new("rustfmt").args(["--edition", "2024"]).arg(&path).status().unwrap();
+    let path = root().join("tests/costs.csv");
+    std::fs::write(&path, table).unwrap();
     println!("wrote {}; build again and run the check", path.display());
 }
 
-fn dot(costs: &[f64; KINDS], work: &[f64; KINDS]) -> f64 {
-    costs.iter().zip(work).map(|(c, w)| c * w).sum()
+fn predicted(costs: &[f64], work: &Work) -> f64 {
+    costs.iter().zip(&work.counts).map(|(cost, (_, n))| cost * *n as f64).sum()
 }
 
 /// Costs, none negative, that minimize the sum of squared relative deviations: coordinate descent on the normal
 /// equations. Counts are to the nearest 40, so short nodes weigh less.
-fn least_squares(samples: &[Sample]) -> [f64; KINDS] {
-    let mut normal = [[0.0; KINDS]; KINDS];
-    let mut right = [0.0; KINDS];
+fn least_squares(samples: &[Sample]) -> Vec<f64> {
+    let kinds = samples[0].work.counts.len();
+    let mut normal = vec![vec![0.0; kinds]; kinds];
+    let mut right = vec![0.0; kinds];
     for sample in samples {
         let weight = 1.0 / (sample.instructions + 20_000.0).powi(2);
-        for i in 0..KINDS {
-            right[i] += weight * sample.work[i] * sample.instructions;
-            normal[i].iter_mut().zip(sample.work).for_each(|(n, other)| *n += weight * sample.work[i] * other);
+        let work: Vec<f64> = sample.work.counts.iter().map(|(_, n)| *n as f64).collect();
+        for i in 0..kinds {
+            right[i] += weight * work[i] * sample.instructions;
+            for j in 0..kinds {
+                normal[i][j] += weight * work[i] * work[j];
+            }
         }
     }
-    let mut costs = [0.0; KINDS];
+    let mut costs = vec![0.0; kinds];
     for _ in 0..200_000 {
-        for i in 0..KINDS {
+        for i in 0..kinds {
             if normal[i][i] > 0.0 {
-                let rest: f64 = (0..KINDS).map(|j| normal[i][j] * costs[j]).sum::<f64>() - normal[i][i] * costs[i];
+                let rest: f64 = (0..kinds).map(|j| normal[i][j] * costs[j]).sum::<f64>() - normal[i][i] * costs[i];
                 costs[i] = ((right[i] - rest) / normal[i][i]).max(0.0);
             }
         }

@@ -24,7 +24,6 @@
 
 pub mod architecture;
 pub mod arena;
-pub mod cost;
 pub mod golden;
 
 use crate::classify::{Classification, Logits};

@@ -70,7 +70,7 @@ pub fn scratch(geometry: &Geometry) -> usize {
 }
 
 /// The tiles of the output, row by row, each by its first pixel; those at the border may reach beyond the output.
-pub(crate) fn tiles(geometry: &Geometry) -> impl Iterator<Item = [usize; 2]> + use<> {
+pub fn tiles(geometry: &Geometry) -> impl Iterator<Item = [usize; 2]> + use<> {
     let width = geometry.output.width;
     (0..geometry.output.height)
         .step_by(STEP)
@@ -78,14 +78,14 @@ pub(crate) fn tiles(geometry: &Geometry) -> impl Iterator<Item = [usize; 2]> + u
 }
 
 /// The tile whose first pixel is this one.
-pub(crate) fn tile(geometry: &Geometry, [row, column]: [usize; 2]) -> Tile {
+pub fn tile(geometry: &Geometry, [row, column]: [usize; 2]) -> Tile {
     let Shape { height, width, channels } = geometry.output;
     let at = (row * width + column) * channels;
     Tile { at, rows: STEP.min(height - row), columns: STEP.min(width - column) }
 }
 
 /// Where the 16 pixels that the tile at this output depends on begin in the input, row by row; `None` outside the image.
-pub(crate) fn pixels(geometry: &Geometry, [row, column]: [usize; 2]) -> impl Iterator<Item = Option<usize>> {
+pub fn pixels(geometry: &Geometry, [row, column]: [usize; 2]) -> impl Iterator<Item = Option<usize>> {
     let [top, left] = geometry.window.padding;
     let (top, left) = (row as isize - top as isize, column as isize - left as isize);
     (top..).take(SIDE).flat_map(move |row| (left..).take(SIDE).map(move |column| geometry.pixel(row, column)))

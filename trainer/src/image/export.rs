@@ -17,12 +17,12 @@ use safetensors::Dtype;
 use sirocco::error::{Key, ModelError};
 use sirocco::image::architecture::{Architecture, Operation};
 use sirocco::image::arena::Arena;
-use sirocco::image::cost::{self, Processor};
 use sirocco::image::golden::Golden;
 use sirocco::image::{self, FORMAT_VERSION, ImageError, Network};
 use sirocco::layer::kernel::Portable;
 use sirocco::model::Model;
 use sirocco::summary::ModelKind;
+use sirocco_cost::Processor;
 
 /// Golden images put into a file.
 const GOLDEN: usize = 4;
@@ -183,7 +183,7 @@ pub fn export_watched(
     let mut architecture = integers.architecture()?;
     winograd::choose(&mut architecture, options.transformed, |a| file_size(&integers, a, check.labels.len(), options))?;
     let tensors = tensors(&integers, &architecture);
-    let instructions = [Processor::Dsp, Processor::Portable].map(|p| cost::total(&architecture, p));
+    let instructions = [Processor::Dsp, Processor::Portable].map(|p| sirocco_cost::total(&architecture, p));
     let mut metadata = metadata(&integers, &architecture, options);
     let draft = model_file::assemble(&tensors, &metadata)?;
     let network = Network::open(&Model::open(&draft)?)?;

@@ -6,9 +6,9 @@ use serde::Serialize;
 use sirocco::error::Key;
 use sirocco::image::Network;
 use sirocco::image::architecture::{Architecture, Operation, Step};
-use sirocco::image::cost::{self, Processor};
 use sirocco::layer::shape::Shape;
 use sirocco::model::Model;
+use sirocco_cost::Processor;
 
 /// The report.
 #[derive(Serialize)]
@@ -42,7 +42,7 @@ pub struct Node {
     pub instructions: Instructions,
 }
 
-/// Predicted instructions on a Cortex-M4 (see `sirocco::image::cost`); `sirocco bench` counts the real ones.
+/// Predicted instructions on a Cortex-M4 (see `sirocco_cost`); `sirocco bench` counts the real ones.
 #[derive(Serialize)]
 pub struct Instructions {
     /// With the portable kernel.
@@ -74,7 +74,7 @@ pub fn report(file: &ModelFile, model: &Model<'_>) -> Result<Report, Error> {
         operation: operation.name(),
         output: sides(output),
         macs,
-        instructions: Instructions::of(|processor| cost::instructions(step, processor)),
+        instructions: Instructions::of(|processor| sirocco_cost::instructions(step, processor)),
     };
     Ok(Report {
         image: sides(network.image()),
@@ -82,7 +82,7 @@ pub fn report(file: &ModelFile, model: &Model<'_>) -> Result<Report, Error> {
         nodes: network.nodes().zip(&architecture.steps).map(node).collect(),
         arena_bytes: 4 * network.arena(),
         macs: network.macs(),
-        instructions: Instructions::of(|processor| cost::total(&architecture, processor)),
+        instructions: Instructions::of(|processor| sirocco_cost::total(&architecture, processor)),
         abstain: network.abstain(),
     })
 }

@@ -4,8 +4,8 @@
 use crate::image::quantize::forms::Integers;
 use sirocco::image::architecture::{Architecture, Operation};
 use sirocco::image::arena::Arena;
-use sirocco::image::cost::{self, Processor};
 use sirocco::layer::winograd;
+use sirocco_cost::Processor;
 
 /// Which convolutions are transformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,7 +52,7 @@ pub fn choose<E>(
     // (saved instructions for each byte of the file, node) of those that save any.
     let mut gains = vec![];
     for node in candidates {
-        let instructions = |a: &Architecture| cost::instructions(&a.steps[node], Processor::Dsp);
+        let instructions = |a: &Architecture| sirocco_cost::instructions(&a.steps[node], Processor::Dsp);
         let direct = instructions(architecture);
         architecture.steps[node].operation = Operation::Winograd;
         let saved = direct.saturating_sub(instructions(architecture));
