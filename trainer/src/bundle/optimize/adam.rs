@@ -239,7 +239,7 @@ impl Epoch<'_> {
             loss += more;
             gradient.iter_mut().zip(by_parameter).for_each(|(sum, g)| *sum += g);
         }
-        state.update(&gradient, self.settings.recipe.learning_rate(self.problem, spent));
+        state.update(&gradient, self.settings.recipe.learning_rate(self.problem, spent))?;
         Ok(loss)
     }
 

@@ -2,11 +2,11 @@
 
 use crate::bundle::mlp::Mlp;
 use crate::host::checkpoint::{Checkpoint, CheckpointError, Identity};
+use crate::optimizer::{Adam, Rates};
+use candle_core::{Device, Tensor, Var};
+use candle_nn::Optimizer;
+use std::mem;
 use std::path::Path;
-
-const BETA_1: f32 = 0.9;
-const BETA_2: f32 = 0.999;
-const EPSILON: f32 = 1e-8;
 
 /// The state of a run, complete enough to resume from: a checkpoint holds all of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,23 +98,18 @@ impl State {
         if self.best_score.is_finite() { self.best.clone() } else { self.mlp() }
     }
 
-    /// One step along the gradient.
-    pub(super) fn update(&mut self, gradient: &[f32], learning_rate: f64) {
+    /// One step along the gradient. It is computed on the CPU, wherever the gradient was.
+    pub(super) fn update(&mut self, gradient: &[f32], learning_rate: f64) -> candle_core::Result<()> {
+        let tensor = |values: &[f32]| Tensor::from_slice(values, values.len(), &Device::Cpu);
+        let weights = Var::from_tensor(&tensor(&self.parameters)?)?;
+        let mut adam = Adam::new(vec![weights.clone()], Rates { learning: learning_rate, decay: 0.0 })?;
+        adam.set_steps(self.step);
+        adam.weights[0].set_moments([mem::take(&mut self.first), mem::take(&mut self.second)])?;
+        let gradient = tensor(gradient)?;
+        adam.step_along(|_| Some(&gradient))?;
         self.step += 1;
-        let moments = (&mut self.first[..], &mut self.second[..]);
-        update(&mut self.parameters, gradient, moments, learning_rate, self.step);
-    }
-}
-
-/// The update of Adam that makes step number `step` (the first is 1), with both corrections of its moments put into the
-/// rate.
-fn update(weights: &mut [f32], gradient: &[f32], (first, second): (&mut [f32], &mut [f32]), rate: f64, step: usize) {
-    let power = |beta: f32| 1.0 - f64::from(beta).powf(step as f64);
-    let rate = (rate * power(BETA_2).sqrt() / power(BETA_1)) as f32;
-    let epsilon = EPSILON * power(BETA_2).sqrt() as f32;
-    for ((w, g), (m, v)) in weights.iter_mut().zip(gradient).zip(first.iter_mut().zip(second)) {
-        *m = BETA_1 * *m + (1.0 - BETA_1) * g;
-        *v = BETA_2 * *v + (1.0 - BETA_2) * g * g;
-        *w -= rate * *m / (v.sqrt() + epsilon);
+        self.parameters = weights.to_vec1()?;
+        [self.first, self.second] = adam.weights[0].moments()?;
+        Ok(())
     }
 }
