@@ -56,66 +56,89 @@ impl Scalar for f64 {
     }
 }
 
-/// A dual number `value + derivative * eps`, `eps^2 = 0`: one forward directional derivative.
+/// A dual number: a value with its derivatives along `N` directions, value + sum_k derivatives\[k\] eps_k, where every
+/// product of two eps is zero.
 ///
 /// ```
 /// use sirocco::scalar::{Dual, Scalar};
-/// let x = Dual { value: 0.5, derivative: 1.0 };
+/// let x = Dual { value: 0.5, derivatives: [1.0] };
 /// let y = (x * x).exp();
-/// assert_eq!(y.derivative, 2.0 * 0.5 * y.value);
+/// assert_eq!(y.derivatives, [2.0 * 0.5 * y.value]);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Dual<S> {
+pub struct Dual<S, const N: usize> {
     /// The value.
     pub value: S,
-    /// The derivative along the seeded direction.
-    pub derivative: S,
+    /// The derivatives along the seeded directions.
+    pub derivatives: [S; N],
 }
 
-impl<S: Scalar> Add for Dual<S> {
+impl<S: Scalar, const N: usize> Dual<S, N> {
+    /// A number that is the same in all directions.
+    pub fn fixed(value: S) -> Self {
+        Dual { value, derivatives: [S::zero(); N] }
+    }
+
+    /// A function of `self`, from its value and its slope.
+    fn chain(self, value: S, slope: S) -> Self {
+        Dual { value, derivatives: self.derivatives.map(|d| d * slope) }
+    }
+
+    /// A function of `self` and `other`: its value, and how the derivatives of both make one of its own.
+    fn combine(mut self, other: &Self, value: S, derivative: impl Fn(S, S) -> S) -> Self {
+        for (own, other) in self.derivatives.iter_mut().zip(&other.derivatives) {
+            *own = derivative(*own, *other);
+        }
+        Dual { value, ..self }
+    }
+}
+
+impl<S: Scalar, const N: usize> Add for Dual<S, N> {
     type Output = Self;
     fn add(self, o: Self) -> Self {
-        Dual { value: self.value + o.value, derivative: self.derivative + o.derivative }
+        self.combine(&o, self.value + o.value, |a, b| a + b)
     }
 }
-impl<S: Scalar> Sub for Dual<S> {
+impl<S: Scalar, const N: usize> Sub for Dual<S, N> {
     type Output = Self;
     fn sub(self, o: Self) -> Self {
-        Dual { value: self.value - o.value, derivative: self.derivative - o.derivative }
+        self.combine(&o, self.value - o.value, |a, b| a - b)
     }
 }
-impl<S: Scalar> Mul for Dual<S> {
+#[allow(clippy::suspicious_arithmetic_impl, reason = "derivatives follow rules of their own")]
+impl<S: Scalar, const N: usize> Mul for Dual<S, N> {
     type Output = Self;
     fn mul(self, o: Self) -> Self {
-        Dual { value: self.value * o.value, derivative: self.derivative * o.value + self.value * o.derivative }
+        self.combine(&o, self.value * o.value, |a, b| a * o.value + self.value * b)
     }
 }
-impl<S: Scalar> Div for Dual<S> {
+#[allow(clippy::suspicious_arithmetic_impl, reason = "derivatives follow rules of their own")]
+impl<S: Scalar, const N: usize> Div for Dual<S, N> {
     type Output = Self;
     fn div(self, o: Self) -> Self {
         let value = self.value / o.value;
-        Dual { value, derivative: (self.derivative - value * o.derivative) / o.value }
+        self.combine(&o, value, |a, b| (a - value * b) / o.value)
     }
 }
-impl<S: Scalar> Neg for Dual<S> {
+impl<S: Scalar, const N: usize> Neg for Dual<S, N> {
     type Output = Self;
     fn neg(self) -> Self {
-        Dual { value: -self.value, derivative: -self.derivative }
+        Dual { value: -self.value, derivatives: self.derivatives.map(|d| -d) }
     }
 }
-impl<S: Scalar> Scalar for Dual<S> {
+impl<S: Scalar, const N: usize> Scalar for Dual<S, N> {
     fn constant(value: f64) -> Self {
-        Dual { value: S::constant(value), derivative: S::zero() }
+        Dual::fixed(S::constant(value))
     }
     fn exp(self) -> Self {
         let value = self.value.exp();
-        Dual { value, derivative: self.derivative * value }
+        self.chain(value, value)
     }
     fn sin(self) -> Self {
-        Dual { value: self.value.sin(), derivative: self.derivative * self.value.cos() }
+        self.chain(self.value.sin(), self.value.cos())
     }
     fn cos(self) -> Self {
-        Dual { value: self.value.cos(), derivative: -(self.derivative * self.value.sin()) }
+        self.chain(self.value.cos(), -self.value.sin())
     }
 }
 
@@ -174,5 +197,25 @@ impl Real for f64 {
     }
     fn sqrt(self) -> Self {
         libm::sqrt(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_direction_is_a_dual_number_of_its_own() {
+        fn f<S: Scalar>(x: S, y: S) -> S {
+            (x * y).sin() / (x + S::one()) - (-(y * y)).exp() * x.cos()
+        }
+        let (x, y) = (0.7f32, 0.4f32);
+        let both = f(Dual { value: x, derivatives: [1.0, 0.0] }, Dual { value: y, derivatives: [0.0, 1.0] });
+        let one = |dx, dy| f(Dual { value: x, derivatives: [dx] }, Dual { value: y, derivatives: [dy] });
+        let (by_x, by_y) = (one(1.0, 0.0), one(0.0, 1.0));
+        assert_eq!((both.value, both.value), (by_x.value, by_y.value));
+        assert_eq!(both.derivatives, [by_x.derivatives[0], by_y.derivatives[0]]);
+        let slope = |h: f32| f64::from(f(x + h, y)) - f64::from(f(x - h, y));
+        assert!((slope(1e-2) / 2e-2 - f64::from(by_x.derivatives[0])).abs() < 1e-3);
     }
 }

@@ -158,12 +158,12 @@ impl Linearization<'_, '_> {
         let mut gradient = Gradient::default();
         for (entry, index) in gradient.iter_mut().zip(free.indices()) {
             let seeded = SeededProblem::new(bundle.ode, problem, index);
-            let initial = at(&bundle.ode.initial(&seeded.initial), component).derivative;
+            let initial = at(&bundle.ode.initial(&seeded.initial), component).derivatives[0];
             let mut through = 0.0;
             for (input, slope) in bundle.inputs.iter().zip(slopes) {
                 let direction = match input.source() {
-                    Source::Initial(i) => at(&seeded.initial, i.into()).derivative,
-                    Source::Rate(i) => at(&seeded.rates, i.into()).derivative,
+                    Source::Initial(i) => at(&seeded.initial, i.into()).derivatives[0],
+                    Source::Rate(i) => at(&seeded.rates, i.into()).derivatives[0],
                     _ => 0.0,
                 };
                 through += slope * input.slope() * direction;
@@ -220,21 +220,21 @@ impl Bundle<'_> {
 /// A problem in dual numbers whose derivatives are with respect to one of its quantities.
 pub(crate) struct SeededProblem {
     /// Free initial coordinates.
-    pub initial: State<Dual<f32>>,
+    pub initial: State<Dual<f32, 1>>,
     /// Rates.
-    pub rates: Rates<Dual<f32>>,
+    pub rates: Rates<Dual<f32, 1>>,
 }
 
 impl SeededProblem {
     /// The problem of `query`, with derivatives with respect to quantity `index` of the system (0 is time, on which a
     /// problem does not depend).
     pub fn new(ode: Ode, query: &Query, index: u8) -> Self {
-        let still = |value| Dual { value, derivative: 0.0 };
-        let mut seeded = SeededProblem { initial: query.initial.map(still), rates: query.rates.map(still) };
+        let (initial, rates) = (query.initial.map(Dual::fixed), query.rates.map(Dual::fixed));
+        let mut seeded = SeededProblem { initial, rates };
         if let Some(index) = usize::from(index).checked_sub(1)
             && let Some(dual) = unknowns(ode, &mut seeded.initial, &mut seeded.rates).nth(index)
         {
-            dual.derivative = 1.0;
+            dual.derivatives = [1.0];
         }
         seeded
     }

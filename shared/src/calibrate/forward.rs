@@ -1,13 +1,13 @@
 //! The models that a calibration fits: they give values at the observations and derivatives with respect to the unknowns.
 
 use super::Observation;
-use super::jet::Jet;
 use crate::bundle::{Bundle, Free, Gradient, Range};
 use crate::limits::{MAX_QUANTITIES, MAX_UNKNOWNS};
 use crate::network::Tape;
 use crate::ode::{Ode, Rates, State};
 use crate::query::{Query, QueryError, unknowns};
 use crate::rk4;
+use crate::scalar::Dual;
 use heapless::Vec;
 
 /// A differentiable solution of the system over a domain.
@@ -107,7 +107,7 @@ impl Numerical {
         while let Some(next) = following(observations, now) {
             let wanted = (next - now) / self.step;
             let steps = if wanted < MAX_STEPS { wanted as u32 + 1 } else { MAX_STEPS as u32 };
-            let h = Jet { value: (next - now) / steps as f32, slopes: [0.0; N] };
+            let h = Dual::fixed((next - now) / steps as f32);
             for _ in 0..steps {
                 y = rk4::step(self.ode, &y, &rates, h);
             }
@@ -119,14 +119,13 @@ impl Numerical {
     }
 }
 
-/// The problem as jets whose directions are the free quantities.
-fn seeded<const N: usize>(ode: Ode, problem: &Query, free: Free) -> (State<Jet<N>>, Rates<Jet<N>>) {
-    let still = |value| Jet { value, slopes: [0.0; N] };
-    let (mut initial, mut rates) = (problem.initial.map(still), problem.rates.map(still));
+/// The problem in dual numbers whose directions are the free quantities.
+fn seeded<const N: usize>(ode: Ode, problem: &Query, free: Free) -> (State<Dual<f32, N>>, Rates<Dual<f32, N>>) {
+    let (mut initial, mut rates) = (problem.initial.map(Dual::fixed), problem.rates.map(Dual::fixed));
     let unknowns = (1u8..).zip(unknowns(ode, &mut initial, &mut rates));
-    for (direction, (_, jet)) in unknowns.filter(|(index, _)| free.contains(*index)).enumerate() {
-        if let Some(slope) = jet.slopes.get_mut(direction) {
-            *slope = 1.0;
+    for (direction, (_, dual)) in unknowns.filter(|(index, _)| free.contains(*index)).enumerate() {
+        if let Some(derivative) = dual.derivatives.get_mut(direction) {
+            *derivative = 1.0;
         }
     }
     (initial, rates)
@@ -140,19 +139,19 @@ fn following(observations: &[Observation], now: f32) -> Option<f32> {
 
 /// Calls `sink` for the observations at time `now`.
 fn report<const N: usize>(
-    y: &State<Jet<N>>,
+    y: &State<Dual<f32, N>>,
     now: f32,
     observations: &[Observation],
     sink: &mut impl FnMut(&Observation, f32, &Gradient),
 ) -> Result<(), QueryError> {
     for observation in observations.iter().filter(|o| o.t == now) {
-        let jet = y.get(usize::from(observation.component)).ok_or(QueryError::Inadmissible)?;
-        if !(jet.value.is_finite() && jet.slopes.iter().all(|s| s.is_finite())) {
+        let dual = y.get(usize::from(observation.component)).ok_or(QueryError::Inadmissible)?;
+        if !(dual.value.is_finite() && dual.derivatives.iter().all(|s| s.is_finite())) {
             return Err(QueryError::Overflow);
         }
         let mut gradient = Gradient::default();
-        gradient.iter_mut().zip(jet.slopes).for_each(|(to, from)| *to = from);
-        sink(observation, jet.value, &gradient);
+        gradient.iter_mut().zip(dual.derivatives).for_each(|(to, from)| *to = from);
+        sink(observation, dual.value, &gradient);
     }
     Ok(())
 }

@@ -20,7 +20,6 @@
 mod covariance;
 mod forecast;
 mod forward;
-mod jet;
 mod matrix;
 pub mod outlook;
 mod solve;

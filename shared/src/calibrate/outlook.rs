@@ -78,14 +78,14 @@ pub fn outlook<F: Forward>(model: &F, calibration: &Calibration, now: f32) -> Re
 /// d (beta / gamma) / d quantity.
 fn basic_slope(problem: &Query, index: u8) -> f32 {
     let seeded = SeededProblem::new(Ode::Sir, problem, index);
-    (seeded.rates[0] / seeded.rates[1]).derivative
+    (seeded.rates[0] / seeded.rates[1]).derivatives[0]
 }
 
 /// The value of a closed formula with its standard error.
-fn closed(calibration: &Calibration, formula: impl Fn(&SeededProblem) -> Dual<f32>) -> Uncertain {
+fn closed(calibration: &Calibration, formula: impl Fn(&SeededProblem) -> Dual<f32, 1>) -> Uncertain {
     let mut gradient = Gradient::default();
     for (slope, index) in gradient.iter_mut().zip(calibration.free().indices()) {
-        *slope = formula(&SeededProblem::new(Ode::Sir, &calibration.problem, index)).derivative;
+        *slope = formula(&SeededProblem::new(Ode::Sir, &calibration.problem, index)).derivatives[0];
     }
     // Quantity 0 is time, on which no formula depends.
     let value = formula(&SeededProblem::new(Ode::Sir, &calibration.problem, 0)).value;
@@ -98,7 +98,7 @@ fn threshold(problem: &Query) -> f32 {
     if beta > 0.0 { gamma / beta } else { f32::INFINITY }
 }
 
-fn peak_height(m: &SeededProblem) -> Dual<f32> {
+fn peak_height(m: &SeededProblem) -> Dual<f32, 1> {
     let [s0, i0, ..] = Ode::Sir.initial(&m.initial);
     let [beta, gamma, ..] = m.rates;
     if s0.value * beta.value <= gamma.value {
@@ -106,7 +106,7 @@ fn peak_height(m: &SeededProblem) -> Dual<f32> {
     }
     let rho = gamma / beta;
     let share = s0 / rho;
-    let logarithm = Dual { value: ln(share.value), derivative: share.derivative / share.value };
+    let logarithm = Dual { value: ln(share.value), derivatives: share.derivatives.map(|d| d / share.value) };
     s0 + i0 - rho * (Dual::one() + logarithm)
 }
 
@@ -147,7 +147,7 @@ fn peak_time<F: Forward>(model: &F, calibration: &Calibration) -> Result<Option<
     // S(t*; q) = rho(q), hence dt* = (d rho - dS) / S'.
     for (slope, index) in slopes.iter_mut().zip(free.indices()) {
         let seeded = SeededProblem::new(Ode::Sir, problem, index);
-        *slope = ((seeded.rates[1] / seeded.rates[0]).derivative - *slope) / fall;
+        *slope = ((seeded.rates[1] / seeded.rates[0]).derivatives[0] - *slope) / fall;
     }
     Ok(Some(calibration.uncertain(t, &slopes)))
 }
@@ -173,9 +173,9 @@ fn never_infected(calibration: &Calibration) -> Uncertain {
         s -= step;
     }
     let step = |m: &SeededProblem| {
-        let (f, slope) = remaining(&m.initial, &m.rates, Dual { value: s, derivative: 0.0 });
+        let (f, slope) = remaining(&m.initial, &m.rates, Dual::fixed(s));
         // One step of Newton's method from the root has the derivative of the root.
-        Dual { value: s, derivative: 0.0 } - f / slope
+        Dual::fixed(s) - f / slope
     };
     closed(calibration, step)
 }

@@ -160,15 +160,15 @@ impl Ode {
     /// The Jacobian of the right-hand side, `jacobian[i][j]` = d g_i / d y_j, exact by dual numbers.
     pub fn jacobian<S: Scalar>(self, state: &State<S>, rates: &Rates<S>) -> [State<S>; MAX_STATE] {
         let mut jacobian = [[S::zero(); MAX_STATE]; MAX_STATE];
-        let rates = rates.map(|value| Dual { value, derivative: S::zero() });
+        let rates = rates.map(Dual::<S, 1>::fixed);
         for j in 0..self.state_names().len().min(MAX_STATE) {
-            let mut seeded = state.map(|value| Dual { value, derivative: S::zero() });
+            let mut seeded = state.map(Dual::fixed);
             if let Some(component) = seeded.get_mut(j) {
-                component.derivative = S::one();
+                component.derivatives = [S::one()];
             }
             for (row, g) in jacobian.iter_mut().zip(self.rhs(&seeded, &rates)) {
                 if let Some(entry) = row.get_mut(j) {
-                    *entry = g.derivative;
+                    [*entry] = g.derivatives;
                 }
             }
         }

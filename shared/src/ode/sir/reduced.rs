@@ -203,7 +203,7 @@ mod tests {
         let (c, p) = ([0.2, 0.1, 0.0, 0.0], [0.7, 0.3, 0.0, 0.0]);
         let reduced = Reduced::<f64>::new(&c, &p);
         for index in 0..5u8 {
-            let seed = |value, own| Dual { value, derivative: f64::from(u8::from(own == index)) };
+            let seed = |value, own| Dual { value, derivatives: [f64::from(u8::from(own == index))] };
             let still = |value| seed(value, u8::MAX);
             let seeded = Reduced::new(
                 &[seed(c[0], 1), seed(c[1], 2), still(0.0), still(0.0)],
@@ -213,16 +213,16 @@ mod tests {
             let fields = |r: &Reduced<f64>| [r.n, r.r0, r.i0, r.p, r.k];
             let duals = [seeded.n, seeded.r0, seeded.i0, seeded.p, seeded.k];
             for (written, dual) in fields(&moving).iter().zip(duals) {
-                assert!((written - dual.derivative).abs() < 1e-15, "{index}: {moving:?} {seeded:?}");
+                assert!((written - dual.derivatives[0]).abs() < 1e-15, "{index}: {moving:?} {seeded:?}");
             }
             // x moves too, in a way of its own.
             for (x, dx) in [(0.0, 0.0), (0.3, -0.4), (1.1, 0.9), (2.5, 3.0)] {
-                let states = seeded.state(Dual { value: x, derivative: dx });
+                let states = seeded.state(Dual { value: x, derivatives: [dx] });
                 for (component, (state, dual)) in reduced.state(x).iter().zip(states).enumerate() {
                     let (value, by_x, by) = reduced.component(x, component);
                     assert_eq!(value, *state);
                     let through: f64 = fields(&by).iter().zip(fields(&moving)).map(|(a, b)| a * b).sum();
-                    assert!((by_x * dx + through - dual.derivative).abs() < 1e-14, "{index} {component} {x}");
+                    assert!((by_x * dx + through - dual.derivatives[0]).abs() < 1e-14, "{index} {component} {x}");
                 }
             }
         }
