@@ -1,5 +1,5 @@
-//! What the firmware of both Picos does, on the HAL that `main.rs` calls `hal`: the chips' HALs have the same names for
-//! the same things. A module of each board and not a crate, because a crate could not be built against either HAL.
+//! The firmware of both Picos, on the HAL that `main.rs` imports as `hal`: the HALs of both chips use the same names. This is
+//! a module of each board and not a crate, because a crate would have to depend on one of the two HALs.
 //!
 //! `main.rs` also states the board's `PRODUCT` name, its `FLASH` in bytes, the address `SETUP` of the code that sets up
 //! execution in place, and the types of the USB controller, which the chips name differently.
@@ -23,7 +23,7 @@ static USB: UsbSerial<UsbBus> = UsbSerial::new();
 
 /// The peripherals that the firmware takes.
 pub struct Chip {
-    /// Clocks, and what they are made of.
+    /// The clocks and their sources.
     pub clocks: (XOSC, CLOCKS, PLL_SYS, PLL_USB),
     /// Needed to set the clocks up.
     pub watchdog: WATCHDOG,

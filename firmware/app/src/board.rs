@@ -1,4 +1,4 @@
-//! What the request loop needs to know about the board that it runs on.
+//! The description of a board, as the request loop needs it.
 
 use sirocco::held::Open;
 use sirocco::wire::Memory;

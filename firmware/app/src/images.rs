@@ -14,7 +14,7 @@ use sirocco::wire::image::{
 };
 use sirocco::wire::store::Chunk;
 
-/// One part in so many of a board's memory for images holds samples; networks work in the rest.
+/// Samples are kept in one part of this many of a board's memory for images; networks work in the rest.
 const PARTS: usize = 4;
 
 /// A board's memory for images. Its size is fixed, so a network that fits when it is opened always fits.

@@ -1,5 +1,5 @@
-//! What every board does: it keeps models in flash and answers requests about one of them, byte by byte in, frame by frame
-//! out.
+//! The program of every board: it keeps models in flash and answers requests about one of them. It takes bytes as they are
+//! received and returns frames to send.
 //!
 //! | file | what |
 //! | --- | --- |

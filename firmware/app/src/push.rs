@@ -7,7 +7,7 @@ use sirocco::limits::MAX_CHUNK;
 use sirocco::summary::{self, ModelInfo};
 use sirocco::wire::store::{Chunk, ModelAnswer, ModelList, ModelRequest, Origin, SLOTS, SlotContent, StoreError};
 
-/// The flash around the model that answers: what may be read and changed while it does.
+/// Access to the flash while a model answers: every area may be read; the free slot and the records may be changed.
 pub struct Push<'a> {
     running: Origin,
     built_in: &'a [u8],
@@ -18,7 +18,7 @@ pub struct Push<'a> {
     receiving: Option<Receiving>,
 }
 
-/// What a model is checked with: the board's way to open it, and the memory that image networks work in.
+/// The means to check a model: the board's way to open it, and the memory that image networks work in.
 pub struct Bench<'w> {
     /// Opens a model for the board's processor.
     pub open: Open,
@@ -195,7 +195,7 @@ fn check(area: &[u8], bench: Bench<'_>) -> Result<ModelInfo, StoreError> {
     }
 }
 
-/// What an area holds, for a list of models.
+/// The entry of an area in the list of models.
 #[inline(never)]
 fn content(open: Open, area: &[u8]) -> SlotContent {
     if is_blank(area.get(..8).unwrap_or(area)) {

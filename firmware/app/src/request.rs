@@ -17,7 +17,7 @@ use sirocco::wire::{
     Response, Statistics, ask,
 };
 
-/// What outlives a change of the model: the half-received frame, the observations, the counters.
+/// The state that outlives a change of the model: the half-received frame, the observations, the counters.
 #[derive(Debug, Clone)]
 pub struct Conversation {
     frames: FrameBuffer,
@@ -63,7 +63,7 @@ struct Streaming {
     next: u16,
 }
 
-/// What follows from a received byte.
+/// The outcome of a received byte that completes a message.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is no heap to put a chunk on")]
 pub enum Received<'f> {
@@ -100,7 +100,7 @@ impl<'a> App<'a> {
         App { board, opened, held, conversation, images, calibration: None, streaming: None }
     }
 
-    /// What a model is checked with, if the request asks for a check. A received image is then dropped.
+    /// The means to check a model. They include memory only if the request asks for a check; a received image is then dropped.
     pub fn bench(&mut self, request: &ModelRequest) -> Bench<'_> {
         let checks = matches!(request, ModelRequest::Commit | ModelRequest::Activate(_));
         Bench { open: self.board.open, memory: if checks { self.images.take_memory() } else { &mut [] } }
@@ -166,7 +166,7 @@ impl<'a> App<'a> {
         Reply { frame, refused }
     }
 
-    /// As many points as fit a frame; what is left is for [`Self::more`].
+    /// Answers with as many points as fit a frame, from number `first` on; [`Self::more`] sends the rest.
     fn trajectory(&mut self, sequence: u16, trajectory: Trajectory, first: u16) -> Result<Response, DeviceError> {
         self.streaming = None;
         let bundle = self.bundle()?;
@@ -219,7 +219,7 @@ impl<'a> App<'a> {
                 let Held::Image(_) = self.held else { return Err(NO_IMAGES) };
                 Response::Samples(self.images.samples(request)?)
             }
-            // The caller has passed these on.
+            // `receive` passes these on and never calls this function with one.
             Request::Model(_) => return Err(DeviceError::UnknownRequest { known: REQUESTS }),
         })
     }
@@ -279,7 +279,7 @@ impl<'a> App<'a> {
     }
 }
 
-/// To a question for an image network, from a bundle.
+/// The refusal of a question about images while the model is a bundle.
 const NO_IMAGES: DeviceError = DeviceError::Kind { held: ModelKind::Bundle };
 
 /// Increments a counter, up to its maximum.

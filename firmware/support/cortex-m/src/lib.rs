@@ -1,4 +1,4 @@
-//! What all Cortex-M boards share: a clock, a stack painted to measure its use, memory and inner loops for image networks, and
+//! Shared firmware of all Cortex-M boards: a clock, a stack painted to measure its use, memory and inner loops for image networks, and
 //! the models' flash where the linker script puts it.
 //!
 //! [`memory`] is the only file with unsafe code.

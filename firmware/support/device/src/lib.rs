@@ -1,5 +1,5 @@
-//! What the firmware of real chips shares: the log over RTT, what follows a panic or a fault, a receive buffer, and, behind a
-//! feature, a USB serial port.
+//! Shared firmware of real chips: the log over RTT, handlers of panics and faults, a receive buffer, and, behind a feature, a
+//! USB serial port.
 //!
 //! Nobody presses the reset button of a device in the field, so whatever stops the main loop is logged and followed by a reset.
 //! After the reset the built-in model answers, if no other is valid.
