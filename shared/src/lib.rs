@@ -1,7 +1,60 @@
-//! What host and device must agree on: model files, the evaluator, ODE systems, the serial protocol.
+//! The evaluator of small networks, and everything else that host and device must agree on.
 //!
-//! No heap, no unsafe, no panic reachable from outside data. The trainer exports a file, and [`bundle`] evaluates
-//! the very same bytes, to the same bits, on a workstation and on a microcontroller.
+//! The trainer exports a file, and this crate evaluates the very same bytes, to the same bits, on a workstation and on a
+//! microcontroller. It has no heap, no unsafe code, and no panic that data can reach. Weights are borrowed from the file,
+//! wherever it lies: in a `Vec` on the host, in flash on a board.
+//!
+//! ```
+//! use sirocco::{bundle::Bundle, query::Query, rk4};
+//! // Tensors are read in place, so the file must be aligned to 8 bytes.
+//! #[repr(align(8))]
+//! struct Aligned<B: ?Sized>(B);
+//! static FILE: &Aligned<[u8]> = &Aligned(*include_bytes!("../../firmware/app/assets/sir-full.safetensors"));
+//!
+//! let bundle = Bundle::open(&FILE.0)?;
+//! // An epidemic: I0 = 0.3, R0 = 0.2, beta = 0.6, gamma = 0.4. What is its state at t = 10?
+//! let query = Query { t: 10.0, initial: [0.3, 0.2, 0.0, 0.0], rates: [0.6, 0.4, 0.0, 0.0] };
+//! let [s, i, r, _] = bundle.predict(&query)?.state;
+//! println!("S = {s:.4}, I = {i:.4}, R = {r:.4}");
+//! let exact = rk4::integrate(bundle.ode(), &query.initial, &query.rates, query.t, 64);
+//! assert!((i - exact[1]).abs() < 1e-4);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Layers, from the ground up
+//!
+//! A module imports only from those above it in these lists.
+//!
+//! The ground, for every use:
+//! - [`limits`]: the size of every array, with its reason;
+//! - [`error`]: every defect that a model file may have;
+//! - [`math`]: the elementary functions, with error and cost;
+//! - [`scalar`], [`fixed_point`]: the numbers that equations are written over;
+//! - [`model`]: a checked view of a safetensors file.
+//!
+//! Equations:
+//! - [`ode`]: the systems, one file each, on scalars;
+//! - [`rk4`]: their numerical solution, in any of these numbers;
+//! - [`query`]: a problem of a system with a time, and its answer.
+//!
+//! Networks, on model files:
+//! - [`layer`]: the layers, one file each, and the inner loops that a processor may replace;
+//! - [`network`]: a perceptron of dense layers, with its tangent and its gradient.
+//!
+//! Image networks, the first of two products:
+//! - [`classify`]: class, probability and entropy from logits;
+//! - [`drift`], [`retain`]: the alarm on that entropy, and the images with the highest one;
+//! - [`image`]: a graph of image layers in one piece of memory.
+//!
+//! Solution bundles, the second:
+//! - [`bundle`]: a network in a trial solution of a system, with residual and certificate;
+//! - [`trajectory`]: many states of one problem;
+//! - [`calibrate`]: the inverse problem, on a bundle or on Runge-Kutta.
+//!
+//! The device, on both:
+//! - [`summary`]: what a model reports about itself, as plain data;
+//! - [`held`]: an open model of either kind;
+//! - [`wire`]: the serial protocol.
 #![no_std]
 
 #[cfg(target_endian = "big")]
