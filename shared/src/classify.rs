@@ -23,9 +23,9 @@ pub struct Classification {
     pub class: usize,
     /// Its probability.
     pub probability: f32,
-    /// Predictive entropy in nats: 0 for certainty, ln(classes) for none at all.
+    /// Predictive entropy in nats: 0 if the network is certain, ln(classes) if all classes are equally probable.
     pub entropy: f32,
-    /// Whether the entropy is above the threshold: the image is too unlike what the network knows.
+    /// Whether the answer is withheld, because the entropy is above the threshold.
     pub abstain: bool,
 }
 
@@ -40,12 +40,12 @@ impl Logits {
         self.values.get(..self.count).unwrap_or(&[])
     }
 
-    /// The logits, to be written.
+    /// The logits, for writing.
     pub fn values_mut(&mut self) -> &mut [f32] {
         self.values.get_mut(..self.count).unwrap_or(&mut [])
     }
 
-    /// The probabilities, in place of the logits.
+    /// Converts the logits to probabilities.
     pub fn probabilities(mut self) -> Self {
         let (_, largest) = self.largest();
         let mut total = 0.0;
@@ -59,7 +59,7 @@ impl Logits {
         self
     }
 
-    /// The answer; withheld if its entropy is above `threshold`. About 60 instructions per class.
+    /// The answer, withheld if its entropy is above `threshold`. Cost: about 60 instructions per class.
     pub fn classify(&self, threshold: Option<f32>) -> Classification {
         let (class, largest) = self.largest();
         let (mut total, mut weighted) = (0.0, 0.0);
@@ -73,7 +73,7 @@ impl Logits {
         Classification { class, probability: 1.0 / total, entropy, abstain }
     }
 
-    /// The first of the largest logits, and where it is.
+    /// The index of the largest logit, the first of equal ones, and its value.
     fn largest(&self) -> (usize, f32) {
         let mut best = (0, f32::MIN);
         for (class, value) in self.values().iter().enumerate() {

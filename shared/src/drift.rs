@@ -1,25 +1,25 @@
-//! Drift alarm: whether what a device sees has moved away from what its network was calibrated on.
+//! Drift alarm: detects that the images of a device differ from those its network was calibrated on.
 //!
-//! Watched is the predictive entropy H of the last n = [`DRIFT_WINDOW`] images, as a control chart of moving means
+//! It is a control chart of moving means, of the predictive entropy H of the last n = [`DRIFT_WINDOW`] images
 //! (Shewhart 1931; Montgomery, Introduction to Statistical Quality Control, section 9.3, for the moving window):
 //!
 //! z = (mean(H) - mu) / (sigma / sqrt(n)), and an alarm where z > [`ALARM`].
 //!
 //! mu and sigma are mean and standard deviation of the entropy over images of the domain the network knows: the
 //! trainer measures them and writes them into the file (`entropy.mean`, `entropy.deviation`), or the host sets them.
-//! One-sided: images that are more certain than those are no reason for an alarm.
+//! The alarm is one-sided: lower entropy than in that domain does not raise it.
 //!
-//! What it cannot see: images on which the network is wrong but sure of itself. What it assumes: images that do not
-//! depend on each other. Frames of one scene do, so their alarms come earlier and more often.
+//! It does not detect images on which the network is wrong but certain. It assumes that images are independent. Frames of one
+//! scene are not, so false alarms are more frequent on them.
 //!
-//! Cost: one addition per place of the window and two divisions for each image.
+//! Cost: one addition per entry of the window and two divisions for each reading of the chart.
 
 use crate::limits::DRIFT_WINDOW;
 use crate::math::sqrt;
 use serde::{Deserialize, Serialize};
 
-/// Above this z there is an alarm. Were the mean of a window normal, 1 window in 32,000 would give a false one; entropies
-/// have a long upper tail, so it is more often.
+/// The alarm is raised above this z. If the mean of a window were normally distributed, 1 window in 32,000 would raise a false
+/// one. Entropies have a long upper tail, so false alarms are more frequent.
 pub const ALARM: f32 = 4.0;
 
 /// Predictive entropies of the domain a network knows, in nats.
@@ -39,7 +39,7 @@ impl Reference {
     }
 }
 
-/// What the chart shows.
+/// A reading of the chart.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// Images in the window; the chart says nothing before it is full.
@@ -50,7 +50,7 @@ pub struct State {
     pub alarm: bool,
 }
 
-/// The last entropies and what they are compared with.
+/// The chart: the latest entropies and the reference.
 #[derive(Debug, Clone)]
 pub struct Drift {
     reference: Option<Reference>,
@@ -66,7 +66,7 @@ impl Drift {
     /// use sirocco::drift::{Drift, Reference};
     /// let mut drift = Drift::new(Some(Reference { mean: 0.1, deviation: 0.2 }));
     /// for _ in 0..sirocco::limits::DRIFT_WINDOW {
-    ///     drift.see(0.5);
+    ///     drift.add(0.5);
     /// }
     /// assert!(drift.state().alarm);
     /// ```
@@ -74,13 +74,13 @@ impl Drift {
         Drift { reference, window: [0.0; DRIFT_WINDOW], next: 0, filled: 0 }
     }
 
-    /// What the window is compared with.
+    /// The reference that the window is compared with.
     pub fn reference(&self) -> Option<Reference> {
         self.reference
     }
 
-    /// Takes the entropy of one image; the oldest one leaves.
-    pub fn see(&mut self, entropy: f32) {
+    /// Adds the entropy of an image and drops the oldest one.
+    pub fn add(&mut self, entropy: f32) {
         if let Some(place) = self.window.get_mut(self.next) {
             *place = entropy;
         }
@@ -88,7 +88,7 @@ impl Drift {
         self.filled = (self.filled + 1).min(DRIFT_WINDOW);
     }
 
-    /// What the chart shows now.
+    /// Reads the chart.
     pub fn state(&self) -> State {
         let full = self.filled == DRIFT_WINDOW;
         let score = self.reference.filter(|_| full).map(|reference| {
@@ -113,14 +113,14 @@ mod tests {
         let (mut drift, mut blind) = (Drift::new(Some(reference)), Drift::new(None));
         for k in 0..DRIFT_WINDOW {
             assert_eq!(drift.state(), State { filled: k as u16, score: None, alarm: false });
-            drift.see(0.5);
-            blind.see(9.0);
+            drift.add(0.5);
+            blind.add(9.0);
         }
         assert_eq!(drift.state(), State { filled: DRIFT_WINDOW as u16, score: Some(0.0), alarm: false });
         assert_eq!(blind.state().score, None);
         // z = (0.6 - 0.5) sqrt(32) / 0.1 = 5.66 once all are new; the alarm comes when 23 of 32 are.
         let alarm = (1..=DRIFT_WINDOW).find(|_| {
-            drift.see(0.6);
+            drift.add(0.6);
             drift.state().alarm
         });
         assert_eq!(alarm, Some(23));
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn less_entropy_is_no_alarm() {
         let mut drift = Drift::new(Some(Reference { mean: 0.5, deviation: 0.1 }));
-        (0..DRIFT_WINDOW).for_each(|_| drift.see(0.0));
+        (0..DRIFT_WINDOW).for_each(|_| drift.add(0.0));
         assert!(!drift.state().alarm && drift.state().score.is_some_and(|z| z < -20.0));
     }
 

@@ -1,10 +1,10 @@
-//! The only home of elementary functions on the device side.
+//! Elementary functions of the device side; sine and cosine are in [`crate::scalar`].
 //!
 //! Everything here uses IEEE additions, multiplications and divisions in a fixed order (or the pinned `libm`), so
 //! the bits are the same on every host and board. Methods such as `x.exp()` are banned by clippy: on a host they
 //! would silently become the system's.
 //!
-//! Errors are measured against f64 over every f32 of a dense grid (see the tests); costs are Cortex-M4F instructions.
+//! Errors are measured against f64 on dense grids of arguments (see the tests); costs are Cortex-M4F instructions.
 
 mod logarithm;
 pub(crate) mod tanh;
@@ -12,7 +12,7 @@ pub(crate) mod tanh;
 pub use logarithm::{exp_m1, ln_1p, quick_ln, quick_sqrt};
 pub use tanh::tanh;
 
-/// Largest magnitude of an argument that [`exp`] need not look at twice: beyond 87.3 the result is no normal number.
+/// Up to this magnitude of the argument the exponential is a normal number; below -87.3 and above 88.7 it is not.
 const EXP_LIMIT: f32 = 87.0;
 /// Added to a number below 2^22 in magnitude, this leaves the nearest integer in the last bits of the sum.
 const ROUND: f32 = 12_582_912.0;
@@ -51,7 +51,7 @@ fn large_exp(x: f32) -> f32 {
     }
 }
 
-/// Whether every number is finite: zero times anything else is NaN. One multiply-accumulate each.
+/// Whether every number is finite. Cost: one multiply-accumulate each, because zero times an infinity or NaN is NaN.
 #[inline(always)]
 pub fn all_finite<'n>(numbers: impl IntoIterator<Item = &'n f32>) -> bool {
     numbers.into_iter().fold(0.0, |sum, number| sum + 0.0 * number) == 0.0
@@ -62,7 +62,7 @@ pub fn power_of_two(n: i32) -> f32 {
     f32::from_bits(((n.clamp(-126, 127) + 127) as u32) << 23)
 }
 
-/// Natural logarithm, from `libm` (error below one ulp). Cost not on any hot path: once per query.
+/// Natural logarithm, from `libm` (error below one ulp). For callers that need one per answer; [`quick_ln`] costs half.
 pub fn ln(x: f32) -> f32 {
     libm::logf(x)
 }
@@ -82,7 +82,7 @@ pub fn abs(x: f32) -> f32 {
 pub fn to_fixed(x: f32, bits: u32) -> Option<u32> {
     let all = x.to_bits();
     let mantissa = all << 8 | 1 << 31;
-    // A sign makes the exponent too large. The mantissa is worth 2^(exponent - 31).
+    // The sign bit of a negative number makes the exponent too large. The mantissa counts units of 2^(exponent - 31).
     match 31 + 127 - bits as i32 - (all >> 23) as i32 {
         shift @ 1..=31 => Some(mantissa >> shift),
         32.. => Some(0),

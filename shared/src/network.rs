@@ -1,4 +1,4 @@
-//! A multilayer perceptron read from a model file: value, and value with tangent.
+//! A multilayer perceptron read from a model file: its value, tangent and gradient.
 //!
 //! Tensors `layers.K.weight` (outputs, inputs), `layers.K.bias` (outputs), with integer weights also `layers.K.scale` and
 //! `layers.K.multiplier` (outputs). All hidden layers share one activation; the last layer is linear.
@@ -18,12 +18,12 @@ use crate::model::Model;
 use crate::ode::State;
 use heapless::Vec;
 
-/// A network's inputs: there are no more of them than quantities.
+/// A network's inputs, at most as many as a problem has quantities.
 pub type Inputs = Vec<f32, MAX_QUANTITIES>;
 /// Derivatives with respect to a network's inputs.
 pub type Slopes = [f32; MAX_QUANTITIES];
 
-/// Where a reverse pass keeps activations and derivatives: 2 KiB, to be used again.
+/// Memory of a reverse pass for activations and derivatives: 2 KiB, reusable.
 #[derive(Debug, Clone)]
 pub struct Tape {
     values: [Activations<f32>; MAX_LAYERS],
@@ -87,7 +87,9 @@ impl<'a> Network<'a> {
     /// layers' tensors.
     ///
     /// # Errors
-    /// [`ModelError::Metadata`], [`ModelError::TooMany`], [`ModelError::Tensor`] or [`ModelError::Value`].
+    /// [`ModelError::Metadata`] if an entry is missing or invalid, [`ModelError::TooMany`] if there are more layers or units
+    /// than the limits allow, [`ModelError::Tensor`] if a tensor is missing or has another type or shape, [`ModelError::Value`]
+    /// if a number is out of range.
     pub fn open<K: RowLoops>(model: &Model<'a>) -> Result<Self, ModelError> {
         let widths = parse_widths(model.require(Key::Layers)?)?;
         let fits = |width: Option<&usize>, most: usize| width.is_some_and(|width| *width <= most);
@@ -160,11 +162,11 @@ impl<'a> Network<'a> {
         }
     }
 
-    /// The outputs at `input`, to the same bits as [`Self::value`], and the derivative of `seed` . outputs with
-    /// respect to every input: one reverse pass. Entries beyond the width of the first layer mean nothing.
+    /// The outputs at `input`, to the same bits as [`Self::value`], and the derivative of the sum of `seed` times the outputs
+    /// with respect to every input, by one reverse pass. Entries beyond the width of the first layer are undefined.
     ///
-    /// Costs about twice the value, however many inputs there are; a tangent costs that for each of them. In integers it
-    /// takes 2.5 KiB of stack; floats use the `tape`, whatever it holds.
+    /// Costs about twice the value for all inputs together; a tangent costs as much for a single direction. In integers it takes
+    /// 2.5 KiB of stack; floats use the `tape`, whose content does not matter.
     pub fn gradient(&self, input: &[f32], seed: &State<f32>, tape: &mut Tape) -> (State<f32>, Slopes) {
         match &self.layers {
             Layers::F32(layers) => float::gradient(layers, input, seed, self.activation, tape),
@@ -173,8 +175,8 @@ impl<'a> Network<'a> {
         }
     }
 
-    /// The first output and its derivative, in the finer integers of [`crate::layer::fine`], through the same weights as
-    /// [`Self::value`] in every number format; `None` where they are too large for these integers.
+    /// The first output and its derivative, computed in the finer integers of [`crate::layer::fine`] through the same weights as
+    /// [`Self::value`], in every number format; `None` where a derivative is too large for these integers.
     ///
     /// Stack: four vectors of [`MAX_WIDTH`] numbers.
     pub fn fine(&self, input: &Fine) -> Option<(f64, f64)> {

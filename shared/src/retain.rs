@@ -1,7 +1,8 @@
-//! The k images with the highest predictive entropy of all that a device saw: what it should take home to be labeled.
+//! Keeps the k images with the highest predictive entropy among all that a device has classified: those most worth labeling.
 //!
-//! k is what the memory given holds, at most [`MAX_SAMPLES`]. An image takes the place of the least entropic one once
-//! all places are taken. The same bytes are kept once: a camera that stands still would fill the memory with one scene.
+//! k is the number of images that the memory holds, at most [`MAX_SAMPLES`]. Once all places are taken, an image replaces the
+//! one with the lowest entropy, if its own is higher. Equal images are kept once, because a camera that stands still would
+//! fill the memory with one scene.
 //!
 //! Cost for each image: one pass over the entries, and one copy of the image if it is kept.
 
@@ -9,7 +10,7 @@ use crate::limits::MAX_SAMPLES;
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
 
-/// What is known about a kept image.
+/// The description of a kept image.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// Its number: images are counted from 1 since the model was opened.
@@ -32,7 +33,7 @@ pub struct Retained<'a> {
 }
 
 impl<'a> Retained<'a> {
-    /// Nothing kept yet, of images of `size` bytes. With a size of zero nothing ever is.
+    /// Room for images of `size` bytes, all of it free. With a size of zero no image is ever kept.
     ///
     /// ```
     /// use sirocco::retain::{Retained, Sample};
@@ -47,17 +48,17 @@ impl<'a> Retained<'a> {
         Retained { memory, size, samples: Vec::new() }
     }
 
-    /// Images that can be kept.
+    /// The number of images that can be kept.
     pub fn capacity(&self) -> usize {
         self.memory.len().checked_div(self.size).unwrap_or(0).min(MAX_SAMPLES)
     }
 
-    /// What is kept, in no order.
+    /// The kept images, in no particular order.
     pub fn samples(&self) -> &[Sample] {
         &self.samples
     }
 
-    /// Keeps an image if it is entropic enough; whether it was.
+    /// Keeps an image if there is room or its entropy is higher than the lowest one kept. Returns whether it is kept.
     pub fn offer(&mut self, sample: Sample, image: &[u8]) -> bool {
         if image.len() != self.size || self.size == 0 {
             return false;
@@ -66,7 +67,7 @@ impl<'a> Retained<'a> {
             return false;
         }
         let least = self.samples.iter().enumerate().min_by(|(_, a), (_, b)| {
-            // Of equal ones the last seen leaves.
+            // Among equal ones the latest is replaced.
             a.entropy.total_cmp(&b.entropy).then(b.number.cmp(&a.number))
         });
         let place = match least {
@@ -92,7 +93,7 @@ impl<'a> Retained<'a> {
         self.memory.chunks_exact(self.size.max(1)).nth(place)
     }
 
-    /// Forgets all of them.
+    /// Removes all images.
     pub fn clear(&mut self) {
         self.samples.clear();
     }
@@ -109,7 +110,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against sorting everything that was seen.
+        /// Compared with sorting all images.
         #[test]
         fn the_most_entropic_are_kept(entropies in prop::collection::vec(0u16..500, 0..100), capacity in 0usize..9) {
             let mut memory = std::vec![0; 3 * capacity + 2];

@@ -1,4 +1,4 @@
-//! Text of model files: lists and decimal numbers.
+//! Parsers for the text of model files: lists and decimal numbers.
 //!
 //! Written here because the pattern searches and the float parser of `core` keep bounds checks that the compiler cannot
 //! remove, and the firmware is linked without any path to a panic. A number has the bits that `core` gives it.

@@ -210,7 +210,7 @@ impl<'a> Images<'a> {
         let ticks = stopwatch.map(|ticks| ticks());
         self.images = self.images.saturating_add(1);
         self.abstained = self.abstained.saturating_add(answer.abstain.into());
-        self.drift.see(answer.entropy);
+        self.drift.add(answer.entropy);
         let (number, entropy, class, abstained) = (self.images, answer.entropy, answer.class as u8, answer.abstain);
         let kept = self.retained.offer(Sample { number, entropy, class, abstained }, image);
         let (probability, drift) = (answer.probability, self.drift.state());

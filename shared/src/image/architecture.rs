@@ -1,8 +1,8 @@
-//! The architecture of an image network, as it stands in a file's metadata.
+//! The architecture of an image network, and its text in a file's metadata.
 //!
 //! `image` is rows x columns x channels: `28x28x1`. `nodes` lists the operations in order of evaluation, separated by
-//! semicolons, each a name and its attributes, separated by spaces. Value 0 is the image, value k + 1 what node k
-//! leaves; `from` (and `other`) name the values a node reads.
+//! semicolons, each a name and its attributes, separated by spaces. Value 0 is the image, value k + 1 the output of node k;
+//! `from` (and `other`) name the values that a node reads.
 //!
 //! | operation | attributes besides `from` |
 //! | --- | --- |
@@ -14,7 +14,7 @@
 //! | `add` | `other=3 zero=0` |
 //! | `logits` | `out=10`; the last node, and only that |
 //!
-//! `zero` is the zero point of what the node leaves. A [`Step`] displays as this text.
+//! `zero` is the zero point of the node's output. A [`Step`] displays as this text.
 
 use crate::error::{Countable, Key, ModelError, NodeDefect};
 use crate::layer::shape::{Geometry, Shape, Window};
@@ -24,10 +24,10 @@ use crate::text::{split, split_once};
 use core::fmt;
 use heapless::Vec;
 
-/// Channels of an image: grey, color, and one more.
+/// Largest number of channels of an image: three for color, and one more.
 pub const MAX_IMAGE_CHANNELS: usize = 4;
 
-/// What a node computes.
+/// The kind of computation of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     /// See [`crate::layer::conv`].
@@ -67,23 +67,23 @@ impl Operation {
     }
 }
 
-/// One node, checked: it fits what it reads.
+/// A node that is known to fit the values it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
-    /// What it computes.
+    /// The computation.
     pub operation: Operation,
     /// The value it reads.
     pub from: usize,
-    /// The other value it reads; the same, if it reads but one.
+    /// The other value it reads; equal to `from` if it reads only one.
     pub other: usize,
-    /// What it reads and leaves, and by which window; 1x1 where there is none.
+    /// The shapes of input and output, and the window; 1x1 where there is none.
     pub geometry: Geometry,
-    /// Zero point of what it leaves.
+    /// Zero point of the output.
     pub zero: u8,
 }
 
 impl Step {
-    /// Words of scratch it needs.
+    /// The number of words of scratch memory that it needs.
     pub fn scratch(&self) -> usize {
         match self.operation {
             Operation::Conv => conv::scratch(&self.geometry),
@@ -94,7 +94,7 @@ impl Step {
         }
     }
 
-    /// Packed or plain weights of one output.
+    /// The number of weights of one output, padding included where they are packed.
     fn fan_in(&self) -> usize {
         match self.operation {
             Operation::Conv => 2 * conv::words(&self.geometry),
@@ -140,7 +140,7 @@ pub struct Architecture {
 }
 
 impl Architecture {
-    /// An image of this shape, and no node yet.
+    /// An image of this shape, without nodes.
     ///
     /// # Errors
     /// [`ModelError::Metadata`] if the image is larger than the limits allow.
@@ -151,20 +151,22 @@ impl Architecture {
         Ok(Architecture { image, steps: Vec::new() })
     }
 
-    /// Appends a node that reads what is there.
+    /// Appends a node, which may read all values so far.
     ///
     /// # Errors
-    /// [`ModelError::Node`] if it does not fit what it reads or is too large, [`ModelError::TooMany`].
+    /// [`ModelError::Node`] if it does not fit the values it reads or is too large, [`ModelError::TooMany`] if there are as many
+    /// nodes as the limits allow.
     pub fn push(&mut self, operation: Operation, attributes: Attributes) -> Result<(), ModelError> {
         let node = self.steps.len().min(MAX_NODES) as u8;
         let step = self.step(operation, attributes).map_err(|defect| ModelError::Node { node, defect })?;
         self.steps.push(step).map_err(|_| ModelError::TooMany(Countable::Layers))
     }
 
-    /// Reads `image` and `nodes`.
+    /// Parses the text of `image` and `nodes`.
     ///
     /// # Errors
-    /// [`ModelError::Metadata`], [`ModelError::TooMany`] or [`ModelError::Node`].
+    /// [`ModelError::Metadata`] if `image` is not a shape within the limits; else as for [`Self::push`], and [`ModelError::Node`]
+    /// if the last node is not `logits`.
     pub fn parse(image: &str, nodes: &str) -> Result<Self, ModelError> {
         let image = parse_image(image).ok_or(ModelError::Metadata(Key::Image))?;
         // Not by `new`: moved out of its result, the architecture would lie on the stack twice.
@@ -195,7 +197,7 @@ impl Architecture {
         self.steps.last().map_or(0, |step| step.geometry.output.channels)
     }
 
-    /// The next node.
+    /// Checks a node against the values so far.
     fn step(&self, operation: Operation, attributes: Attributes) -> Result<Step, NodeDefect> {
         if self.steps.last().is_some_and(|step| step.operation == Operation::Logits) {
             return Err(NodeDefect::Logits);
@@ -245,7 +247,7 @@ fn is_image(Shape { height, width, channels }: Shape) -> bool {
     sides.contains(&height) && sides.contains(&width) && (1..=MAX_IMAGE_CHANNELS).contains(&channels)
 }
 
-/// What the text of an operation states besides `from`.
+/// The attributes that the text of an operation states besides `from`.
 struct Takes {
     other: bool,
     out: bool,
@@ -272,18 +274,18 @@ impl Takes {
 pub struct Attributes {
     /// The value it reads.
     pub from: usize,
-    /// The other value it reads; the same, if it reads only one.
+    /// The other value it reads; equal to `from` if it reads only one.
     pub other: usize,
-    /// Channels of what it leaves; those of what it reads unless given.
+    /// Channels of the output; unless given, those of the input.
     pub out: Option<usize>,
     /// Its window; 1x1 where there is none.
     pub window: Window,
-    /// Zero point of what it leaves.
+    /// Zero point of the output.
     pub zero: u8,
 }
 
 impl Attributes {
-    /// Every attribute the operation takes, once, and no other.
+    /// Parses the attributes: exactly those that the operation takes, each once.
     fn parse<'t>(words: impl Iterator<Item = &'t str>, operation: Operation) -> Result<Self, NodeDefect> {
         let (mut from, mut other, mut out, mut zero) = (None, None, None, None);
         let (mut kernel, mut stride, mut padding) = (None, None, None);
@@ -322,7 +324,7 @@ impl Attributes {
     }
 }
 
-/// A number within every limit.
+/// Parses a number of at most 16 bits.
 fn number(text: &str) -> Result<usize, NodeDefect> {
     text.parse::<u16>().map(usize::from).map_err(|_| NodeDefect::Attribute)
 }

@@ -1,9 +1,9 @@
-//! Where every value of an image network lies in its working memory, the arena. Values share memory once nothing reads them
-//! any more.
+//! The layout of the arena, the working memory of an image network. A value that no later node reads gives its memory to the
+//! next ones.
 //!
 //! Values are placed in order of evaluation, each at the lowest place where it overlaps no value that is still read. The
-//! image stays where the caller has it, and the logits leave the arena. The scratch memory of the node that needs most of it
-//! follows the values. Everything is in words of four bytes.
+//! image and the logits are not in the arena. Behind the values lies scratch memory, as much as the most demanding node needs.
+//! All sizes are in words of four bytes.
 
 use super::architecture::{Architecture, Operation};
 use crate::limits::{self, MAX_NODES};
@@ -31,7 +31,7 @@ impl Arena {
                 Operation::Logits => 0,
                 _ => step.geometry.output.size().div_ceil(4),
             };
-            // What is still read: by this node or a later one.
+            // Whether this node or a later one reads the value.
             let read = |value: usize| steps.iter().skip(node).any(|s| s.from == value || s.other == value);
             let live = arena.places.iter().enumerate().filter(|(k, _)| read(k + 1)).map(|(_, place)| place.clone());
             let live: Vec<Range<usize>, MAX_NODES> = limits::collect(live);

@@ -1,4 +1,4 @@
-//! Images that travel with the model, and the logits that every evaluator must give for them, bit for bit.
+//! Golden images: images in the model file, with the logits that every evaluator must give for them, bit for bit.
 
 use super::{ImageError, Network};
 use crate::classify::Logits;
@@ -49,13 +49,13 @@ impl<'a> Golden<'a> {
         self.count
     }
 
-    /// Whether there is none; never so.
+    /// Always false, because a file without golden images has no [`Golden`].
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// Compares the logits that `evaluate` gives for every image with the file's, bit by bit. An image it cannot
-    /// evaluate differs.
+    /// Compares the logits that `evaluate` gives for every image with the file's, bit for bit. An image that cannot be
+    /// evaluated counts as a mismatch.
     pub fn replay_with(&self, mut evaluate: impl FnMut(&[u8]) -> Result<Logits, ImageError>) -> SelfTest {
         let mut result = SelfTest { queries: 0, mismatches: 0, first_mismatch: None };
         let (size, classes) = (self.images.len().checked_div(self.count), self.logits.len().checked_div(self.count));
@@ -74,7 +74,7 @@ impl<'a> Golden<'a> {
         result
     }
 
-    /// Images whose logits differ from the file's in any bit, and images in all.
+    /// The number of images whose logits differ from the file's in any bit, and the number of all images.
     ///
     /// # Errors
     /// [`ImageError`] if the arena is too small.

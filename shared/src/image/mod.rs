@@ -69,7 +69,7 @@ pub enum ImageError {
     },
 }
 
-/// What a node computes, with its weights.
+/// The computation of a node, with its weights.
 #[derive(Debug, Clone, Copy)]
 enum Layer<'a> {
     Conv(Conv<'a>),
@@ -110,16 +110,16 @@ impl<'a> Layer<'a> {
     }
 }
 
-/// A layer and where it reads and writes.
+/// A layer, and the places in the arena that it reads and writes.
 #[derive(Debug, Clone)]
 struct Node<'a> {
     layer: Layer<'a>,
     operation: Operation,
     output: Shape,
-    /// Bytes in the arena of what it reads; `None` for the image.
+    /// The bytes of the arena that it reads; `None` if it reads the image.
     from: Option<Range<usize>>,
     other: Option<Range<usize>>,
-    /// Bytes in the arena of what it leaves.
+    /// The bytes of the arena that it writes.
     to: Range<usize>,
 }
 
@@ -139,7 +139,7 @@ impl<'a> Network<'a> {
     /// Opens the network of a file.
     ///
     /// # Errors
-    /// [`ModelError`]: the first defect found.
+    /// [`ModelError`], the first defect found, if the file is not one of a valid image network.
     #[inline(never)]
     pub fn open(model: &Model<'a>) -> Result<Self, ModelError> {
         if model.require(Key::Format)?.parse() != Ok(FORMAT_VERSION) {
@@ -213,7 +213,7 @@ impl<'a> Network<'a> {
         self.image.size().div_ceil(4)
     }
 
-    /// Memory for an image, and an arena behind it; `None` if there is too little.
+    /// Divides `memory` into room for an image and an arena; `None` if there is too little.
     pub fn workspace<'w>(&self, memory: &'w mut [u32]) -> Option<(&'w mut [u8], &'w mut [u32])> {
         let (image, arena) = memory.split_at_mut_checked(self.image_words())?;
         let image = bytes_mut(image).get_mut(..self.image.size())?;
@@ -232,7 +232,7 @@ impl<'a> Network<'a> {
         self.nodes.iter().map(of).fold(0, u32::saturating_add)
     }
 
-    /// Words of arena that [`Self::logits`] needs.
+    /// The number of words that [`Self::logits`] needs as its arena.
     pub fn arena(&self) -> usize {
         self.words
     }
@@ -252,7 +252,7 @@ impl<'a> Network<'a> {
         self.abstain
     }
 
-    /// Per node: what it computes, the shape it leaves, and its multiply-accumulates.
+    /// The operation, the shape of the output, and the multiply-accumulates of each node.
     pub fn nodes(&self) -> impl Iterator<Item = (Operation, Shape, u32)> {
         self.nodes.iter().map(|node| (node.operation, node.output, node.layer.macs()))
     }
@@ -267,7 +267,7 @@ impl<'a> Network<'a> {
     /// # Errors
     /// [`ImageError`] if a slice has the wrong length.
     pub fn logits<K: Kernel>(&self, image: &[u8], arena: &mut [u32]) -> Result<Logits, ImageError> {
-        self.watched::<K>(image, arena, |_| ())
+        self.logits_with_progress::<K>(image, arena, |_| ())
     }
 
     /// Class, probability and entropy of an image; see [`Self::logits`].
@@ -278,15 +278,15 @@ impl<'a> Network<'a> {
         Ok(self.logits::<K>(image, arena)?.classify(self.abstain))
     }
 
-    /// [`Self::logits`], telling `seen` the number of every node that is done.
+    /// [`Self::logits`], calling `done` with the number of each node after it was computed.
     ///
     /// # Errors
     /// [`ImageError`] if a slice has the wrong length.
-    pub fn watched<K: Kernel>(
+    pub fn logits_with_progress<K: Kernel>(
         &self,
         image: &[u8],
         arena: &mut [u32],
-        mut seen: impl FnMut(usize),
+        mut done: impl FnMut(usize),
     ) -> Result<Logits, ImageError> {
         if image.len() != self.image.size() {
             return Err(ImageError::Size { wanted: self.image.size(), got: image.len() });
@@ -298,14 +298,14 @@ impl<'a> Network<'a> {
         let mut logits = Logits::new(self.class_count);
         for (index, node) in self.nodes.iter().enumerate() {
             node.evaluate::<K>(image, values, scratch, &mut logits);
-            seen(index);
+            done(index);
         }
         Ok(logits)
     }
 }
 
 impl Node<'_> {
-    /// Reads its values and writes its own: they lie apart in the arena.
+    /// Computes the node's output from its inputs, which lie elsewhere in the arena or are the image.
     fn evaluate<K: Kernel>(&self, image: &[u8], values: &mut [u8], scratch: &mut [u32], logits: &mut Logits) {
         let Some((before, rest)) = values.split_at_mut_checked(self.to.start) else { return };
         let Some((output, after)) = rest.split_at_mut_checked(self.to.len()) else { return };

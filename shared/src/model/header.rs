@@ -45,7 +45,7 @@ impl Header<'_> {
     }
 }
 
-/// Parses the header's JSON. The first defect of its contents is reported only if all of it is JSON.
+/// Parses the header. A defect of its contents, the first one, is reported only if all of the text is JSON.
 pub(super) fn parse(json: &[u8]) -> Result<Header<'_>, ModelError> {
     // Escapes would need a buffer to unescape into; no writer of ours makes any.
     if json.contains(&b'\\') {
@@ -77,7 +77,7 @@ pub(super) fn parse(json: &[u8]) -> Result<Header<'_>, ModelError> {
     }
 }
 
-/// The metadata: string to string. `None` if it is not that, else its first defect.
+/// Reads the metadata, an object of strings. Returns `None` if it is anything else, otherwise its first defect, if any.
 fn metadata<'a>(json: &mut Json<'a>, pairs: &mut Vec<(&'a str, &'a str), MAX_METADATA>) -> Option<Option<ModelError>> {
     let mut defect = None;
     json.object(|json, key| {
@@ -93,7 +93,7 @@ fn metadata<'a>(json: &mut Json<'a>, pairs: &mut Vec<(&'a str, &'a str), MAX_MET
     Some(defect)
 }
 
-/// A tensor's entry: `dtype`, `shape` and `data_offsets`, each once. `None` if it is not that.
+/// Reads a tensor's entry: `dtype`, `shape` and `data_offsets`, each once. Returns `None` if it is anything else.
 fn entry<'a>(json: &mut Json<'a>, name: &'a str) -> Option<Result<Entry<'a>, ModelError>> {
     let (mut dtype, mut shape, mut offsets) = (None, None, None);
     json.object(|json, key| {
@@ -121,7 +121,7 @@ fn entry<'a>(json: &mut Json<'a>, name: &'a str) -> Option<Result<Entry<'a>, Mod
     Some(check(name, dtype, shape, begin, end))
 }
 
-/// An entry whose length fits its type and shape.
+/// Makes an entry, if its length fits its type and shape.
 fn check<'a>(
     name: &'a str,
     dtype: &str,

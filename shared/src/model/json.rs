@@ -1,20 +1,20 @@
-//! As much JSON as a safetensors header needs: objects, arrays, strings without escapes, unsigned numbers.
+//! The subset of JSON that a safetensors header needs: objects, arrays, strings without escapes, unsigned numbers.
 //!
 //! Written here because `serde-json-core` keeps bounds checks that the compiler cannot remove, and the firmware is
-//! linked without any path to a panic. Strict: anything else, anywhere, is no header.
+//! linked without any path to a panic. It is strict: a text with anything else is refused.
 
-/// JSON that is read from its beginning. Every function returns `None` if there is something else.
+/// JSON text that is read from its beginning. Every function returns `None` if the text goes on with something else.
 pub(super) struct Json<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Json<'a> {
-    /// All of it still to be read.
+    /// A reader at the beginning of the text.
     pub fn new(json: &'a [u8]) -> Self {
         Json { rest: json }
     }
 
-    /// The next byte that is no white space.
+    /// The next byte that is not white space.
     fn peek(&mut self) -> Option<u8> {
         while let [b' ' | b'\n' | b'\r' | b'\t', rest @ ..] = self.rest {
             self.rest = rest;
@@ -28,7 +28,7 @@ impl<'a> Json<'a> {
         Some(())
     }
 
-    /// Nothing but white space is left.
+    /// The end: only white space is left.
     pub fn end(&mut self) -> Option<()> {
         self.peek().is_none().then_some(())
     }

@@ -7,7 +7,7 @@
 //! | 8+n.. | tensor data, little-endian, at a multiple of 8, without holes or overlaps |
 //!
 //! The metadata entry `sirocco.crc32` holds eight hexadecimal digits: the CRC-32 (ISO-HDLC) of the whole file with
-//! these digits read as zeros. So every flipped bit is noticed, in the header as in the data.
+//! these digits read as zeros. So it detects every flipped bit, in the header and in the data.
 
 mod header;
 mod json;
@@ -35,7 +35,7 @@ pub enum Dtype {
     I8,
     /// Byte.
     U8,
-    /// Any other safetensors type, by its size in bytes: carried along, not evaluated.
+    /// Any other safetensors type, by its size in bytes. Such tensors are accepted and never evaluated.
     Other(u8),
 }
 
@@ -132,7 +132,7 @@ impl<'a> Model<'a> {
     /// Opens a file that fills `bytes` exactly.
     ///
     /// # Errors
-    /// The first defect found; see [`ModelError`].
+    /// [`ModelError`], the first defect found, if the file is damaged or is not a model file.
     pub fn open(bytes: &'a [u8]) -> Result<Self, ModelError> {
         let model = Self::open_prefix(bytes)?;
         match bytes.len() - model.file.len() {
@@ -146,7 +146,7 @@ impl<'a> Model<'a> {
     /// Cost: one pass over the file for the checksum, one over the header.
     ///
     /// # Errors
-    /// The first defect found; see [`ModelError`].
+    /// [`ModelError`], the first defect found, if the file is damaged or is not a model file.
     #[inline(never)]
     pub fn open_prefix(bytes: &'a [u8]) -> Result<Self, ModelError> {
         let truncated = |needed: usize| ModelError::Truncated { needed: saturate(needed), have: saturate(bytes.len()) };

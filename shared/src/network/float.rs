@@ -58,10 +58,10 @@ pub fn tangent(
     (output, slope)
 }
 
-/// The outputs and the derivative of `seed` . outputs with respect to every input.
+/// The outputs and the derivative of the sum of `seed` times the outputs with respect to every input.
 ///
-/// Clearing and copying whole vectors would cost half as much as the network: only what is used is cleared, and nothing
-/// is moved.
+/// Clears only the entries in use and copies no vector: clearing and copying whole vectors would cost half as much as the
+/// network.
 pub fn gradient(
     layers: &[DenseF32<'_>],
     input: &[f32],
@@ -93,7 +93,7 @@ pub fn gradient(
     (output, head(slope))
 }
 
-/// Activations and their derivatives.
+/// Activations and their derivatives along the direction.
 #[derive(Default)]
 struct Pair {
     value: Activations<f32>,
@@ -101,13 +101,13 @@ struct Pair {
 }
 
 impl Pair {
-    /// There is room: a layer has at most as many outputs as the vectors hold, and they were empty.
     fn push(&mut self, value: f32, slope: f32) {
+        // There is room: a layer has at most as many outputs as the vectors hold, and they were empty.
         let _ = (self.value.push(value), self.slope.push(slope));
     }
 }
 
-/// The first `count` entries become zero.
+/// Sets the first `count` entries to zero.
 fn clear(vector: &mut [f32], count: usize) {
     vector.iter_mut().take(count).for_each(|v| *v = 0.0);
 }

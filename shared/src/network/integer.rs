@@ -1,5 +1,5 @@
-//! The network in integers: activations of 16 bits into wide hidden layers, of 32 bits elsewhere, whatever the weights;
-//! tangent and gradient in f32.
+//! The network in integers: activations have 16 bits into wide hidden layers and 32 bits elsewhere, with weights of either
+//! type; tangent and gradient are computed in f32.
 
 use super::{Slopes, head};
 use crate::layer::activation::Activation;
@@ -65,7 +65,7 @@ pub fn tangent<W: Weight>(
     (output, tangent)
 }
 
-/// The outputs and the derivative of `seed` . outputs with respect to every input.
+/// The outputs and the derivative of the sum of `seed` times the outputs with respect to every input.
 pub fn gradient<W: Weight>(
     layers: &[DenseInteger<'_, W>],
     input: &[f32],
@@ -95,7 +95,7 @@ pub fn gradient<W: Weight>(
     (output, head(&slope))
 }
 
-/// A layer's W^T dz, from zero.
+/// A layer's W^T dz.
 fn transposed<W: Weight>(layer: &DenseInteger<'_, W>, dz: &[f32]) -> Vector<f32> {
     let mut dx = [0.0; MAX_WIDTH];
     layer.transposed(dz, &mut dx);

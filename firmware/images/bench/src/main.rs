@@ -97,7 +97,7 @@ fn measure<K: Kernel>(
     let image = image.get(..network.image().size()).ok_or("the image is too large")?;
     let mut marks = [0u32; MAX_NODES];
     let start = counter.now();
-    let logits = network.watched::<K>(image, arena, |node| {
+    let logits = network.logits_with_progress::<K>(image, arena, |node| {
         if let Some(mark) = marks.get_mut(node) {
             *mark = counter.now();
         }
