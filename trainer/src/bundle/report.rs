@@ -316,20 +316,17 @@ pub fn section(
         blocks.push(Block::Figures(maps));
     }
     if training.iter().any(|curve| curve.points.len() > 1) {
-        blocks.push(Block::Figures(vec![training_image("Training", training)?]));
+        blocks.push(Block::Figures(vec![training_image("Training", training)]));
     }
     Ok(Section { heading: heading.to_owned(), blocks })
 }
 
 /// LogLoss against the iteration for one or several runs.
-///
-/// # Errors
-/// [`ReportError`] if the figure cannot be drawn.
-pub fn training_image(title: &str, training: &[Curve]) -> Result<Image, ReportError> {
+pub fn training_image(title: &str, training: &[Curve]) -> Image {
     let lines = training.iter().enumerate().map(|(k, c)| Line::solid(c.name.clone(), k, c.points.clone())).collect();
     let panel = Panel::new(320, Axis::linear("iteration"), Axis::linear("LogLoss"), Content::Lines(lines));
     let svg = Figure::single(title, 760, panel).svg();
-    Ok(Image { svg, caption: "LogLoss during training. No solution data is used, only the equations.".to_owned() })
+    Image { svg, caption: "LogLoss during training. No solution data is used, only the equations.".to_owned() }
 }
 
 fn histogram(errors: &Errors) -> Figure {

@@ -24,8 +24,6 @@ pub enum Error {
     #[error(transparent)]
     Checkpoint(#[from] crate::host::checkpoint::CheckpointError),
     #[error(transparent)]
-    Criterion(#[from] crate::image::select::UnknownCriterion),
-    #[error(transparent)]
     CtrlC(#[from] crate::host::interrupt::InstallError),
     #[error(transparent)]
     Data(#[from] crate::dataset::DataError),
@@ -42,11 +40,11 @@ pub enum Error {
     #[error(transparent)]
     ImageModel(#[from] crate::image::model::ImageModelError),
     #[error(transparent)]
-    ImageNetwork(#[from] crate::image::net::architecture::UnknownNetwork),
-    #[error(transparent)]
     Images(#[from] crate::dataset::images::ImagesError),
     #[error(transparent)]
     ModelFile(#[from] crate::host::model_file::ModelFileError),
+    #[error(transparent)]
+    Name(#[from] crate::host::names::UnknownName),
     #[error(transparent)]
     Network(#[from] crate::image::net::network::NetworkError),
     #[error(transparent)]

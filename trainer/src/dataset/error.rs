@@ -7,14 +7,6 @@ use std::path::PathBuf;
 /// Why a data set cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
-    /// No data set has this name.
-    #[error("there is no data set `{name}`; there are: {known}")]
-    Unknown {
-        /// What was asked for.
-        name: String,
-        /// What there is.
-        known: String,
-    },
     /// A file is not there.
     #[error(
         "`{file}` is not in `{}`; fetch it with `sirocco-train data get {set} --data {}`, or name the folder that has \

@@ -150,13 +150,10 @@ impl Images {
     }
 }
 
-/// A random order of 0..n (Fisher and Yates), the same for the same seed.
+/// A random order of 0..n, the same for the same seed.
 pub fn permutation(n: usize, seed: u64) -> Vec<usize> {
-    let mut random = Random::new(seed, Purpose::Split, 0);
     let mut order: Vec<usize> = (0..n).collect();
-    for last in (1..n).rev() {
-        order.swap(last, (random.uniform() * (last + 1) as f64) as usize);
-    }
+    Random::new(seed, Purpose::Split, 0).shuffle(&mut order);
     order
 }
 

@@ -18,6 +18,7 @@ pub use images::Images;
 pub use prepare::{Geometry, Prepare};
 pub use source::{Folder, SourceFile};
 
+use crate::host::names::{self, UnknownName};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -73,12 +74,9 @@ pub struct Known {
 /// The data set of this name.
 ///
 /// # Errors
-/// [`DataError::Unknown`].
-pub fn find(name: &str) -> Result<&'static DataSet, DataError> {
-    ALL.iter().find(|set| set.name == name).ok_or_else(|| DataError::Unknown {
-        name: name.into(),
-        known: ALL.iter().map(|set| set.name).collect::<Vec<_>>().join(", "),
-    })
+/// [`UnknownName`] if no data set has it.
+pub fn find(name: &str) -> Result<&'static DataSet, UnknownName> {
+    names::find("data set", ALL, |set| set.name, name)
 }
 
 impl DataSet {

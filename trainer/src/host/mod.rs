@@ -1,5 +1,5 @@
 //! The services that a run needs from its computer: files that survive a crash, checkpoints, progress, Ctrl-C, a device
-//! for tensors, CPU time, and seeded random numbers. Nothing here knows what is trained.
+//! for tensors, CPU time, seeded random numbers, and lists to choose from by name. Nothing here knows what is trained.
 //!
 //! Files stack: [`atomic`] replaces a file in one step, [`model_file`] lays out models, [`checkpoint`] the state of a
 //! run; [`session`] writes checkpoints in the course of a run.
@@ -12,6 +12,7 @@ pub mod device;
 pub mod heap;
 pub mod interrupt;
 pub mod model_file;
+pub mod names;
 pub mod progress;
 pub mod random;
 pub mod session;

@@ -33,6 +33,13 @@ impl Random {
         let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
         radius * (core::f64::consts::TAU * self.uniform()).cos()
     }
+
+    /// Puts items into a random order, all orders alike (Fisher and Yates). Costs a draw for each item but one.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, (self.uniform() * (last + 1) as f64) as usize);
+        }
+    }
 }
 
 /// The purpose of a stream. Streams of different purposes are independent.
@@ -76,6 +83,18 @@ mod tests {
         assert_eq!(draw(Purpose::Weights, 0), draw(Purpose::Weights, 0));
         assert_ne!(draw(Purpose::Weights, 0), draw(Purpose::HeldOut, 0));
         assert_ne!(draw(Purpose::Weights, 0), draw(Purpose::Weights, 1));
+    }
+
+    #[test]
+    fn all_orders_are_equally_frequent() {
+        let mut random = Random::new(0, Purpose::Split, 0);
+        let mut counts = std::collections::BTreeMap::new();
+        for _ in 0..60_000 {
+            let mut order = [0, 1, 2];
+            random.shuffle(&mut order);
+            *counts.entry(order).or_insert(0) += 1;
+        }
+        assert!(counts.len() == 6 && counts.values().all(|n| (9_500..10_500).contains(n)), "{counts:?}");
     }
 
     #[test]

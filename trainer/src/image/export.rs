@@ -7,6 +7,7 @@
 use super::answers::{self, Answer, image_bytes};
 use crate::host::model_file::{self, Metadata, ModelBytes, OwnedTensor};
 use crate::image::net::graph::{Floats, Graph};
+use crate::image::net::kernel::loss::argmax;
 use crate::image::quantize::error::QuantizeError;
 use crate::image::quantize::forms::{Integers, quantize};
 use crate::image::quantize::range::{Range, ranges};
@@ -294,7 +295,7 @@ impl Comparison {
             let before = graph.logits(pixels).map_err(QuantizeError::from)?;
             let differences = before.iter().zip(&answer.logits).map(|(a, b)| f64::from((a - b).abs()));
             seen();
-            let class = (0..before.len()).fold(0, |best, k| if before[k] > before[best] { k } else { best });
+            let class = argmax(&before);
             Ok((class == usize::from(label), class == answer.class, differences.fold(0.0, f64::max)))
         };
         let each: Vec<_> = images.into_par_iter().map(one).collect::<Result<_, _>>()?;

@@ -3,7 +3,8 @@
 //! The device's file is made of such a one by quantization; training goes on from it.
 
 use crate::host::model_file::{self, Contents, Metadata, ModelFileError, OwnedTensor};
-use crate::image::net::architecture::{UnknownNetwork, preset};
+use crate::host::names::UnknownName;
+use crate::image::net::architecture::preset;
 use crate::image::net::kernel::norm::Moments;
 use crate::image::net::network::{Network, NetworkError, Normalization};
 use candle_core::{Device, Tensor};
@@ -39,7 +40,7 @@ pub enum ImageModelError {
     },
     /// It names an unknown network.
     #[error(transparent)]
-    Network(#[from] UnknownNetwork),
+    Network(#[from] UnknownName),
     /// The network cannot be built.
     #[error(transparent)]
     Build(#[from] NetworkError),

@@ -9,6 +9,7 @@ use crate::host::checkpoint::{Checkpoint, CheckpointError, Identity};
 use crate::host::heap;
 use crate::host::interrupt::Interrupt;
 use crate::host::random::{Purpose, Random};
+use crate::image::net::kernel::loss::argmax;
 use crate::image::net::kernel::norm::Moments;
 use crate::image::net::network::{Network, NetworkError};
 use crate::image::net::operation;
@@ -327,10 +328,8 @@ impl<'a> Stream<'a> {
         if self.epoch != Some(epoch) {
             self.epoch = Some(epoch);
             self.order = self.stage.subset.to_vec();
-            let mut random = Random::new(self.seed, Purpose::Batches, self.stage.number << 32 | epoch as u64);
-            for last in (1..n).rev() {
-                self.order.swap(last, (random.uniform() * (last + 1) as f64) as usize);
-            }
+            let round = self.stage.number << 32 | epoch as u64;
+            Random::new(self.seed, Purpose::Batches, round).shuffle(&mut self.order);
         }
         self.order[k % n]
     }
@@ -342,10 +341,8 @@ impl<'a> Stream<'a> {
 /// If the network cannot be computed.
 pub fn accuracy(network: &Network, images: &Images) -> Result<f64, NetworkError> {
     let logits = network.outputs(&images.pixels)?.logits;
-    let right = logits.chunks_exact(images.classes).zip(&images.labels).filter(|(row, label)| {
-        let best = (0..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best });
-        best == usize::from(**label)
-    });
+    let answers = logits.chunks_exact(images.classes).map(argmax).zip(&images.labels);
+    let right = answers.filter(|(class, label)| *class == usize::from(**label));
     Ok(100.0 * right.count() as f64 / images.len().max(1) as f64)
 }
 

@@ -63,16 +63,10 @@ impl Findings {
     }
 
     /// The study's section of the report.
-    ///
-    /// # Errors
-    /// [`ReportError`] if a plot cannot be drawn.
-    pub fn section(&self, heading: &str) -> Result<Section, ReportError> {
-        let mut blocks = self.blocks.clone();
-        for row in &self.plots {
-            let image = |plot: &Plot| Ok(Image { svg: plot.figure.svg(), caption: plot.caption.clone() });
-            blocks.push(Block::Figures(row.iter().map(image).collect::<Result<_, ReportError>>()?));
-        }
-        Ok(Section { heading: heading.to_owned(), blocks })
+    pub fn section(&self, heading: &str) -> Section {
+        let image = |plot: &Plot| Image { svg: plot.figure.svg(), caption: plot.caption.clone() };
+        let figures = self.plots.iter().map(|row| Block::Figures(row.iter().map(image).collect()));
+        Section { heading: heading.to_owned(), blocks: self.blocks.iter().cloned().chain(figures).collect() }
     }
 
     /// Writes the tables for machines into `folder`.
@@ -86,7 +80,7 @@ impl Findings {
     /// Writes tables, plots, `results` and the section of the report, which ends with `provenance`, into `folder`.
     ///
     /// # Errors
-    /// [`ReportError`] if a plot cannot be drawn or a file cannot be written.
+    /// [`ReportError::Write`] if a file cannot be written.
     pub fn write(
         &self,
         folder: &Path,
@@ -95,7 +89,7 @@ impl Findings {
         results: &impl Serialize,
     ) -> Result<(), ReportError> {
         self.write_tables(folder)?;
-        let mut section = self.section(heading)?;
+        let mut section = self.section(heading);
         let images = section.blocks.iter().filter_map(|b| if let Block::Figures(row) = b { Some(row) } else { None });
         for (plot, image) in self.plots.iter().flatten().zip(images.flatten()) {
             atomic::write(&folder.join(format!("{}.svg", plot.name)), image.svg.as_bytes())?;

@@ -8,11 +8,12 @@ use super::work::{Part, Setting};
 use crate::cmd::error::Error;
 use crate::dataset::{self, Folder, Images, Split};
 use crate::host::model_file::Metadata;
+use crate::host::names::UnknownName;
 use crate::image::adaptation::{Adapted, Arm, Target, adapt};
 use crate::image::export::{ExportedImage, Labeled, Options, export};
 use crate::image::net::architecture::preset;
 use crate::image::net::network::Network;
-use crate::image::select::{self, UnknownCriterion};
+use crate::image::select;
 use crate::image::training::Settings;
 use crate::report::html::{Block, Highlight, Section};
 use crate::statistics::{deviation, mean};
@@ -121,7 +122,7 @@ pub fn run(setting: &Setting<'_>) -> Result<Part<Results>, Error> {
         seconds: start.elapsed().as_secs_f64(),
         file,
     };
-    let mut section = figures.findings(&outcomes)?.section("Which digits are worth a label")?;
+    let mut section = figures.findings(&outcomes)?.section("Which digits are worth a label");
     section.blocks.splice(0..0, [introduction(&material), verdict(&results.selection)].map(Block::Prose));
     section.blocks.push(Block::Note(LIMITS.to_owned()));
     let flashed = Section { heading: "The digits' file".to_owned(), blocks: vec![Block::Prose(file_text(&results))] };
@@ -151,11 +152,11 @@ fn material() -> Result<Material, Error> {
 }
 
 /// Margin in rounds, the first of them by diversity: the recommended default.
-fn in_rounds(fraction: f64) -> Result<Arm, UnknownCriterion> {
+fn in_rounds(fraction: f64) -> Result<Arm, UnknownName> {
     Ok(Arm::once(select::find("margin")?, fraction, STEPS).in_rounds(ROUNDS).opened_by(select::find("badge")?))
 }
 
-fn arms() -> Result<Vec<Arm>, UnknownCriterion> {
+fn arms() -> Result<Vec<Arm>, UnknownName> {
     let mut arms = Vec::new();
     for fraction in FRACTIONS {
         for name in ["random", "entropy-most"] {

@@ -68,7 +68,7 @@ pub fn run(setting: &Setting<'_>, trained: &Trained) -> Result<Part<Results>, Er
         scratch_iterations: curves[1].points.iter().position(|p| p.1 <= reached),
         file,
     };
-    let mut image = training_image("Moving", &curves)?;
+    let mut image = training_image("Moving", &curves);
     image.caption = "Best LogLoss on held-out points of the moved box.".to_owned();
     let blocks = vec![Block::Prose(prose(preset, &results)), Block::Figures(vec![image])];
     Ok(Part {

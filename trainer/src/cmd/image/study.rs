@@ -7,6 +7,7 @@ use crate::cmd::options::Compute;
 use crate::cmd::output::Output;
 use crate::dataset::{self, Split};
 use crate::host::interrupt::Interrupt;
+use crate::host::names;
 use crate::host::{self, atomic};
 use crate::image::adaptation::Arm;
 use crate::image::net::architecture::preset;
@@ -110,10 +111,7 @@ struct Report<'a> {
 /// # Errors
 /// [`Error`] if data or folders cannot be read or written; [`Error::Interrupted`] after Ctrl-C.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
-    let study = digits::ALL
-        .into_iter()
-        .find(|s| s.name == arguments.name)
-        .ok_or_else(|| Error::Usage("there is no such study".into()))?;
+    let study = names::find("study", &digits::ALL, |study| study.name, &arguments.name)?;
     let arms = arguments.chosen((study.answer)(arguments.steps)?)?;
     let device = arguments.compute.open()?;
     atomic::create_directory(&arguments.out)?;
@@ -146,7 +144,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let findings = figures.findings(&outcomes)?;
     findings.write_tables(&arguments.out)?;
     let report = arguments.out.join("report.html");
-    arguments.page(findings.section("What the labels were worth")?, &outcomes, study.what).write(&report)?;
+    arguments.page(findings.section("What the labels were worth"), &outcomes, study.what).write(&report)?;
     let cpu_seconds = crate::host::clock::cpu_seconds();
     let result = Report { figures: &figures, steps: arguments.steps, seeds: arguments.seeds, cpu_seconds, report };
     json::write(&arguments.out.join("findings.json"), &result)?;

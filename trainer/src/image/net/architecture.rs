@@ -2,6 +2,7 @@
 //!
 //! `y = layers(x)` on `[c, h, w]`; the last value holds one logit per class. Softmax belongs to the loss.
 
+use crate::host::names::{self, UnknownName};
 use serde::{Deserialize, Serialize};
 use sirocco::layer::shape::Shape;
 
@@ -83,23 +84,12 @@ pub const PRESETS: [Preset; 5] = [
     Preset { name: "resnet8", what: "32x32 color on boards, as in MLPerf Tiny: 12.5 MMAC", build: resnet8 },
 ];
 
-/// There is no such preset.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no network `{name}`; choose one of {known}")]
-pub struct UnknownNetwork {
-    name: String,
-    known: String,
-}
-
 /// The architecture of a preset, for this many classes.
 ///
 /// # Errors
-/// [`UnknownNetwork`], which lists those there are.
-pub fn preset(name: &str, classes: usize) -> Result<Architecture, UnknownNetwork> {
-    let Some(preset) = PRESETS.iter().find(|p| p.name == name) else {
-        return Err(UnknownNetwork { name: name.into(), known: PRESETS.map(|p| p.name).join(", ") });
-    };
-    let (mut layers, input) = (preset.build)();
+/// [`UnknownName`] if no preset has this name.
+pub fn preset(name: &str, classes: usize) -> Result<Architecture, UnknownName> {
+    let (mut layers, input) = (names::find("network", &PRESETS, |preset| preset.name, name)?.build)();
     layers.push(Layer::Dense(classes));
     Ok(Architecture { name: name.into(), input, classes, layers })
 }

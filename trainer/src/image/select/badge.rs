@@ -7,6 +7,7 @@
 
 use super::{Criterion, View, predictions};
 use crate::host::random::{Purpose, Random};
+use crate::image::net::kernel::loss::argmax;
 use crate::image::net::kernel::sum_of;
 use crate::image::net::network::NetworkError;
 
@@ -45,7 +46,7 @@ fn score(view: &mut View<'_, '_>) -> Result<Vec<f64>, NetworkError> {
             left < 0.0
         });
         // Rounding may leave a last crumb: then the farthest sample.
-        let center = found.unwrap_or_else(|| (0..n).fold(0, |a, b| if nearest[b] > nearest[a] { b } else { a }));
+        let center = found.unwrap_or_else(|| argmax(&nearest));
         scores[center] = -(place as f64);
         approach(&mut nearest, center);
     }

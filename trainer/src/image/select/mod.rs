@@ -15,6 +15,7 @@ mod random;
 mod temperature;
 
 use crate::dataset::Images;
+use crate::host::names::{self, UnknownName};
 use crate::image::net::kernel::loss;
 use crate::image::net::network::{Network, NetworkError, Outputs};
 use std::cell::OnceCell;
@@ -51,23 +52,12 @@ pub const ALL: &[Criterion] = &[
     differential::CRITERION,
 ];
 
-/// There is no such criterion.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no criterion `{name}`; choose one of {known}")]
-pub struct UnknownCriterion {
-    name: String,
-    known: String,
-}
-
 /// The criterion of this name.
 ///
 /// # Errors
-/// [`UnknownCriterion`], which lists those there are.
-pub fn find(name: &str) -> Result<Criterion, UnknownCriterion> {
-    ALL.iter().find(|c| c.name == name).copied().ok_or_else(|| UnknownCriterion {
-        name: name.into(),
-        known: ALL.iter().map(|c| c.name).collect::<Vec<_>>().join(", "),
-    })
+/// [`UnknownName`] if no criterion has it.
+pub fn find(name: &str) -> Result<Criterion, UnknownName> {
+    names::find("criterion", ALL, |criterion| criterion.name, name).copied()
 }
 
 /// The labels of a pool, and which of them somebody has looked at.
@@ -177,8 +167,7 @@ pub fn entropies(probabilities: &[f32], classes: usize) -> Vec<f64> {
 
 /// The class of the largest number of every row.
 pub fn predictions(rows: &[f32], classes: usize) -> Vec<usize> {
-    let best = |row: &[f32]| (0..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best });
-    rows.chunks_exact(classes).map(best).collect()
+    rows.chunks_exact(classes).map(loss::argmax).collect()
 }
 
 /// The place of every score in descending order: 0 for the highest.

@@ -1,8 +1,9 @@
 //! The arms of the digit studies: criteria by budgets, in rounds, and with subsets that are chosen anew.
 
 use super::Study;
+use crate::host::names::UnknownName;
 use crate::image::adaptation::Arm;
-use crate::image::select::{self, Criterion, UnknownCriterion};
+use crate::image::select::{self, Criterion};
 
 /// All of them.
 pub const ALL: [Study; 3] = [
@@ -29,7 +30,7 @@ pub const ROUNDS: usize = 4;
 const EPOCHS: usize = 5;
 
 /// The whole table: the full set, then for each fraction every criterion once, some in rounds, some anew.
-fn budgets(steps: usize) -> Result<Vec<Arm>, UnknownCriterion> {
+fn budgets(steps: usize) -> Result<Vec<Arm>, UnknownName> {
     let mut arms = vec![Arm::once(select::find("random")?, 1.0, steps)];
     for fraction in [0.1, 0.25, 0.5] {
         arms.extend(select::ALL.iter().map(|criterion| Arm::once(*criterion, fraction, steps)));
@@ -42,7 +43,7 @@ fn budgets(steps: usize) -> Result<Vec<Arm>, UnknownCriterion> {
 }
 
 /// Criteria in rounds: uncertain, diverse, and diverse in the first round but uncertain in the others.
-fn in_rounds(fraction: f64, steps: usize) -> Result<Vec<Arm>, UnknownCriterion> {
+fn in_rounds(fraction: f64, steps: usize) -> Result<Vec<Arm>, UnknownName> {
     let once = |criterion: Criterion| Arm::once(criterion, fraction, steps);
     let badge = select::find("badge")?;
     let margin = select::find("margin")?;
@@ -57,7 +58,7 @@ fn in_rounds(fraction: f64, steps: usize) -> Result<Vec<Arm>, UnknownCriterion> 
     ])
 }
 
-fn curves(steps: usize) -> Result<Vec<Arm>, UnknownCriterion> {
+fn curves(steps: usize) -> Result<Vec<Arm>, UnknownName> {
     let mut arms = vec![Arm::once(select::find("random")?, 1.0, steps)];
     for fraction in [0.01, 0.02, 0.05, 0.1, 0.25, 0.5] {
         for name in ["random", "entropy-most", "margin"] {
@@ -69,7 +70,7 @@ fn curves(steps: usize) -> Result<Vec<Arm>, UnknownCriterion> {
 }
 
 /// A quarter of the labels, as on the slides of the thesis, and in rounds.
-fn quarter(steps: usize) -> Result<Vec<Arm>, UnknownCriterion> {
+fn quarter(steps: usize) -> Result<Vec<Arm>, UnknownName> {
     let mut arms = vec![Arm::once(select::find("random")?, 1.0, steps)];
     let once = |name: &str| Ok(Arm::once(select::find(name)?, 0.25, steps));
     for name in ["random", "entropy-most", "entropy-least", "differential", "highest-loss"] {

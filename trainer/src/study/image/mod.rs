@@ -10,11 +10,11 @@ pub mod work;
 
 use super::pieces::{self, Columns, Piece};
 use crate::host::checkpoint::Identity;
+use crate::host::names::UnknownName;
 use crate::image::adaptation::Arm;
-use crate::image::select::UnknownCriterion;
 
 /// A study of label selection: its arms for a number of steps.
-pub type Study = super::Study<fn(usize) -> Result<Vec<Arm>, UnknownCriterion>>;
+pub type Study = super::Study<fn(usize) -> Result<Vec<Arm>, UnknownName>>;
 
 /// The arm that others are compared with unless the user names another.
 pub const RANDOM: &str = "random";

@@ -12,6 +12,11 @@ pub fn softmax(logits: &[f32], classes: usize) -> Vec<f32> {
     out
 }
 
+/// The index of the largest number; of equal ones, the first.
+pub fn argmax<T: PartialOrd>(row: &[T]) -> usize {
+    (0..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best })
+}
+
 /// Cross-entropy of every row.
 pub fn cross_entropy(logits: &[f32], labels: &[u8], classes: usize) -> Vec<f32> {
     let of = |(row, label): (&[f32], &u8)| {
