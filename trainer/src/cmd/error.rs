@@ -18,8 +18,6 @@ pub enum Error {
     #[error("cannot start {threads} threads: {source}; ask for fewer with --threads")]
     Threads { threads: usize, source: rayon::ThreadPoolBuildError },
     #[error(transparent)]
-    Architecture(#[from] crate::image::net::steps::ArchitectureError),
-    #[error(transparent)]
     Bundle(#[from] crate::bundle::error::BundleError),
     #[error(transparent)]
     Checkpoint(#[from] crate::host::checkpoint::CheckpointError),
@@ -31,8 +29,6 @@ pub enum Error {
     Device(#[from] crate::host::device::DeviceError),
     #[error(transparent)]
     Fetch(#[from] crate::dataset::fetch::FetchError),
-    #[error(transparent)]
-    Fold(#[from] crate::image::net::FoldError),
     #[error(transparent)]
     Image(#[from] sirocco::image::ImageError),
     #[error(transparent)]
@@ -46,15 +42,13 @@ pub enum Error {
     #[error(transparent)]
     Name(#[from] crate::host::names::UnknownName),
     #[error(transparent)]
-    Network(#[from] crate::image::net::network::NetworkError),
+    Network(#[from] crate::image::net::error::NetworkError),
     #[error(transparent)]
     Report(#[from] crate::report::ReportError),
     #[error(transparent)]
     Samples(#[from] crate::image::samples::SamplesError),
     #[error(transparent)]
     Shift(#[from] crate::image::shift::ShiftError),
-    #[error(transparent)]
-    ShiftFit(#[from] crate::image::shift::FitError),
     #[error(transparent)]
     Study(StudyError),
     #[error(transparent)]

@@ -5,8 +5,9 @@
 use crate::host::model_file::{self, Contents, Metadata, ModelFileError, OwnedTensor};
 use crate::host::names::UnknownName;
 use crate::image::net::architecture::preset;
+use crate::image::net::error::NetworkError;
 use crate::image::net::kernel::norm::Moments;
-use crate::image::net::network::{Network, NetworkError, Normalization};
+use crate::image::net::network::{Network, Normalization};
 use candle_core::{Device, Tensor};
 use std::path::{Path, PathBuf};
 

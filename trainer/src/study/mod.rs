@@ -68,7 +68,7 @@ pub enum StudyError {
     Training(TrainingError),
     /// An image network cannot be built or evaluated.
     #[error(transparent)]
-    Network(#[from] crate::image::net::network::NetworkError),
+    Network(#[from] crate::image::net::error::NetworkError),
 }
 
 impl From<TrainingError> for StudyError {

@@ -2,6 +2,7 @@
 //!
 //! `gain (W x + b - mean) / sqrt(variance + e) + shift = (s W) x + (s (b - mean) + shift)`, `s = gain / sqrt(variance + e)`.
 
+use super::error::NetworkError;
 use super::graph::{Floats, Graph, Node, Operation};
 use super::kernel::norm::EPSILON;
 use super::kernel::pool::{Kind, Pool};
@@ -9,23 +10,13 @@ use super::network::Network;
 use super::steps::Step;
 use sirocco::layer::shape::{Shape, Window};
 
-/// Why a network cannot be folded.
-#[derive(Debug, thiserror::Error)]
-pub enum FoldError {
-    /// A normalization without a convolution of its own before it.
-    #[error("batch normalization folds into the convolution right before it, and here there is none; reorder `{0}`")]
-    Normalization(String),
-    /// The tensors cannot be read.
-    #[error("the weights cannot be read: {0}")]
-    Tensor(#[from] candle_core::Error),
-}
-
 impl Network {
     /// The network of inference, with names of the classes.
     ///
     /// # Errors
-    /// [`FoldError`].
-    pub fn fold(&self, classes: &[String]) -> Result<Graph<Floats>, FoldError> {
+    /// [`NetworkError::Normalization`] if a normalization does not follow a convolution, [`NetworkError::Tensor`] if the weights
+    /// cannot be read.
+    pub fn fold(&self, classes: &[String]) -> Result<Graph<Floats>, NetworkError> {
         let mut nodes = Vec::new();
         self.fold_steps(&self.steps.list, 0, &mut nodes)?;
         Ok(Graph {
@@ -37,17 +28,17 @@ impl Network {
         })
     }
 
-    fn values(&self, k: usize) -> Result<Vec<f32>, FoldError> {
+    fn values(&self, k: usize) -> Result<Vec<f32>, NetworkError> {
         Ok(self.variables[k].flatten_all()?.to_vec1()?)
     }
 
     /// Weights and biases that begin with variable `k`.
-    fn floats(&self, k: usize) -> Result<Floats, FoldError> {
+    fn floats(&self, k: usize) -> Result<Floats, NetworkError> {
         Ok(Floats { weight: self.values(k)?, bias: self.values(k + 1)? })
     }
 
     /// Appends nodes for `steps` on value `from`; returns the number of the last value.
-    fn fold_steps(&self, steps: &[Step], from: usize, nodes: &mut Vec<Node<Floats>>) -> Result<usize, FoldError> {
+    fn fold_steps(&self, steps: &[Step], from: usize, nodes: &mut Vec<Node<Floats>>) -> Result<usize, NetworkError> {
         let mut input = from;
         for step in steps {
             let (operation, weights) = match step {
@@ -63,7 +54,7 @@ impl Network {
                     let before = nodes.last_mut().filter(|_| input != from);
                     let Some(Node { operation: Operation::Conv { relu: relu @ false, .. }, weights, .. }) = before
                     else {
-                        return Err(FoldError::Normalization(self.architecture.name.clone()));
+                        return Err(NetworkError::Normalization(self.architecture.name.clone()));
                     };
                     *relu = norm.relu;
                     self.fold_norm(*gain, *moments, weights)?;
@@ -85,7 +76,7 @@ impl Network {
         Ok(input)
     }
 
-    fn fold_norm(&self, gain: usize, moments: usize, weights: &mut Floats) -> Result<(), FoldError> {
+    fn fold_norm(&self, gain: usize, moments: usize, weights: &mut Floats) -> Result<(), NetworkError> {
         let Floats { weight, bias } = weights;
         let (gain, shift, moments) = (self.values(gain)?, self.values(gain + 1)?, &self.moments[moments]);
         let taps = weight.len() / bias.len();

@@ -1,9 +1,10 @@
 //! An image network with weights, on a candle device: logits, features, training passes.
 
 use super::architecture::Architecture;
+use super::error::NetworkError;
 use super::kernel::norm::Moments;
 use super::operation;
-use super::steps::{ArchitectureError, Step, Steps};
+use super::steps::{Step, Steps};
 use crate::host::random::{Purpose, Random};
 use candle_core::{Device, Result, Tensor, Var};
 
@@ -79,7 +80,7 @@ impl Network {
     /// Weights and biases uniform within 1 / sqrt(inputs), as PyTorch begins; gains 1, shifts 0.
     ///
     /// # Errors
-    /// [`ArchitectureError`], or what the device says.
+    /// [`NetworkError`] if the layers do not fit together, or if the device has no memory for the weights.
     pub fn random(
         architecture: &Architecture,
         normalization: Normalization,
@@ -265,15 +266,4 @@ impl Network {
             }
         }
     }
-}
-
-/// Why a network could not be made or run.
-#[derive(Debug, thiserror::Error)]
-pub enum NetworkError {
-    /// The layers do not fit together.
-    #[error(transparent)]
-    Architecture(#[from] ArchitectureError),
-    /// The tensor library or the device refuses.
-    #[error("the network cannot be computed: {0}; if memory ran out, use a smaller batch")]
-    Tensor(#[from] candle_core::Error),
 }

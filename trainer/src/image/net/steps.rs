@@ -2,6 +2,7 @@
 //! pooling to the normalization before it, every weight numbered.
 
 use super::architecture::{Architecture, Layer};
+use super::error::NetworkError;
 use super::kernel::norm::Norm;
 use super::kernel::pool::{Kind, Pool};
 use sirocco::layer::shape::{Geometry, Shape, Window};
@@ -74,47 +75,21 @@ pub struct Steps {
     pub macs: usize,
 }
 
-/// Why a list of layers is no network.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ArchitectureError {
-    /// A layer does not fit its input.
-    #[error("layer {layer} of `{network}` does not fit its input {input:?}: {what}")]
-    Layer {
-        /// The network.
-        network: String,
-        /// Its description.
-        layer: String,
-        /// Shape of the input.
-        input: Vec<usize>,
-        /// What does not fit.
-        what: &'static str,
-    },
-    /// The last value is not one logit per class.
-    #[error("`{network}` ends with {outputs:?}, not with one number for each of {classes} classes")]
-    Classes {
-        /// The network.
-        network: String,
-        /// Shape of the last value.
-        outputs: Vec<usize>,
-        /// Classes.
-        classes: usize,
-    },
-}
-
 impl Steps {
     /// Makes an architecture ready.
     ///
     /// # Errors
-    /// [`ArchitectureError`] names the first layer that does not fit.
-    pub fn new(architecture: &Architecture) -> Result<Self, ArchitectureError> {
+    /// [`NetworkError::Layer`] for the first layer that does not fit, [`NetworkError::Classes`] if the last value is not one logit
+    /// per class.
+    pub fn new(architecture: &Architecture) -> Result<Self, NetworkError> {
         let mut steps = Steps::default();
         let mut shape = architecture.input.to_vec();
         steps.list = steps.join(&architecture.layers, &mut shape).map_err(|(layer, input, what)| {
-            ArchitectureError::Layer { network: architecture.name.clone(), layer: format!("{layer:?}"), input, what }
+            NetworkError::Layer { network: architecture.name.clone(), layer: format!("{layer:?}"), input, what }
         })?;
         if shape != [architecture.classes] {
             let (network, classes) = (architecture.name.clone(), architecture.classes);
-            return Err(ArchitectureError::Classes { network, outputs: shape, classes });
+            return Err(NetworkError::Classes { network, outputs: shape, classes });
         }
         Ok(steps)
     }

@@ -7,9 +7,9 @@
 
 use super::{Criterion, View, predictions};
 use crate::host::random::{Purpose, Random};
+use crate::image::net::error::NetworkError;
 use crate::image::net::kernel::loss::argmax;
 use crate::image::net::kernel::sum_of;
-use crate::image::net::network::NetworkError;
 
 pub const CRITERION: Criterion =
     Criterion { name: "badge", what: "uncertain and diverse: k-means++ on gradients of the last layer", score };

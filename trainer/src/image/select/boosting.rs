@@ -4,7 +4,7 @@
 //! `lambda = ln((1 - e) / e) / 2` with e the weight of the wrong ones. It looks at every label of the pool.
 
 use super::{Criterion, View, predictions};
-use crate::image::net::network::NetworkError;
+use crate::image::net::error::NetworkError;
 
 pub const CRITERION: Criterion =
     Criterion { name: "error", what: "boosting: weights that grow where the network errs", score };

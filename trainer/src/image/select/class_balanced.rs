@@ -3,7 +3,7 @@
 //! The score is minus the place within the class, so that the best of every class come before all seconds.
 
 use super::{Criterion, View, entropies, places, predictions};
-use crate::image::net::network::NetworkError;
+use crate::image::net::error::NetworkError;
 
 pub const CRITERION: Criterion =
     Criterion { name: "class-balanced", what: "highest entropy of every predicted class in turn", score };

@@ -5,8 +5,9 @@
 //! sample; `h |v| = 1e-3 |w|`. It looks at every label of the pool and of the validation set.
 
 use super::{Criterion, View};
+use crate::image::net::error::NetworkError;
 use crate::image::net::kernel::loss;
-use crate::image::net::network::{Network, NetworkError};
+use crate::image::net::network::Network;
 use crate::image::net::operation;
 use candle_core::Tensor;
 

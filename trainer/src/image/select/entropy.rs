@@ -1,7 +1,7 @@
 //! Predictive entropy `H = -sum over k of p_k ln p_k` of the softmax: what the network is least, or most, sure of.
 
 use super::{Criterion, View, entropies};
-use crate::image::net::network::NetworkError;
+use crate::image::net::error::NetworkError;
 
 pub const MOST: Criterion = Criterion { name: "entropy-most", what: "highest predictive entropy", score: most };
 pub const LEAST: Criterion = Criterion { name: "entropy-least", what: "lowest predictive entropy", score: least };

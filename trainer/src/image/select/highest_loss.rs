@@ -1,8 +1,8 @@
 //! Highest cross-entropy with the true label. It has to look at every label of the pool to score it.
 
 use super::{Criterion, View};
+use crate::image::net::error::NetworkError;
 use crate::image::net::kernel::loss;
-use crate::image::net::network::NetworkError;
 
 pub const CRITERION: Criterion =
     Criterion { name: "highest-loss", what: "highest cross-entropy with the true label", score };

@@ -1,7 +1,7 @@
 //! Margin: the difference of the two largest probabilities, smallest first (Scheffer et al. 2001).
 
 use super::{Criterion, View};
-use crate::image::net::network::NetworkError;
+use crate::image::net::error::NetworkError;
 
 pub const CRITERION: Criterion =
     Criterion { name: "margin", what: "smallest difference of the two largest probabilities", score };

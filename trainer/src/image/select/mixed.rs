@@ -3,7 +3,7 @@
 //! The samples of both orders are taken in turn; the score is minus the earlier of a sample's two places.
 
 use super::{Criterion, View, entropy, places, random};
-use crate::image::net::network::NetworkError;
+use crate::image::net::error::NetworkError;
 
 pub const CRITERION: Criterion = Criterion { name: "mixed", what: "half by entropy, half at random", score };
 

@@ -16,8 +16,9 @@ mod temperature;
 
 use crate::dataset::Images;
 use crate::host::names::{self, UnknownName};
+use crate::image::net::error::NetworkError;
 use crate::image::net::kernel::loss;
-use crate::image::net::network::{Network, NetworkError, Outputs};
+use crate::image::net::network::{Network, Outputs};
 use std::cell::OnceCell;
 
 /// A way to score samples.

@@ -2,7 +2,7 @@
 
 use super::{Criterion, View};
 use crate::host::random::{Purpose, Random};
-use crate::image::net::network::NetworkError;
+use crate::image::net::error::NetworkError;
 
 pub const CRITERION: Criterion = Criterion { name: "random", what: "no preference", score };
 

@@ -2,8 +2,8 @@
 //! (Guo et al. 2017), found by golden section over ln T in [-3, 3]. Uses the labels of the whole validation set.
 
 use super::{Criterion, View, entropies};
+use crate::image::net::error::NetworkError;
 use crate::image::net::kernel::loss;
-use crate::image::net::network::NetworkError;
 
 pub const CRITERION: Criterion =
     Criterion { name: "temperature", what: "highest entropy after temperature scaling on validation", score };

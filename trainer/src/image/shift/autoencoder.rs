@@ -5,6 +5,7 @@
 //! eight are continued by their last row and column, and cut again. Pixels go in as they are, from 0 to 1, since that is
 //! all that a sigmoid can give back. 1.5 million multiplications for a color image of 32 x 32.
 
+use super::ShiftError;
 use crate::dataset::{Images, fingerprint};
 use crate::host::checkpoint::{Checkpoint, CheckpointError, Identity};
 use crate::host::heap;
@@ -125,7 +126,7 @@ impl Autoencoder {
         device: &Device,
         stop: &Interrupt,
         watch: impl FnMut(usize, f32),
-    ) -> std::result::Result<Self, AutoencoderError> {
+    ) -> std::result::Result<Self, ShiftError> {
         let Some(folder) = folder else { return Ok(Self::train(images, steps, seed, device, stop, watch)?) };
         let data = fingerprint(images);
         let pairs = [
@@ -165,7 +166,7 @@ impl Autoencoder {
         device: &Device,
         kept: &Checkpoint,
         path: &Path,
-    ) -> std::result::Result<Self, AutoencoderError> {
+    ) -> std::result::Result<Self, ShiftError> {
         let fresh = Self::random(shape, 0, device).ok_or(TrainingError::Empty)?;
         let autoencoder = fresh.map_err(TrainingError::from)?;
         for (k, variable) in autoencoder.variables.iter().enumerate() {
@@ -249,17 +250,6 @@ impl Autoencoder {
 fn name(k: usize) -> String {
     let kind = if k < 6 { "encoder" } else { "decoder" };
     format!("{kind}{}.{}", 1 + k % 6 / 2, if k.is_multiple_of(2) { "weight" } else { "bias" })
-}
-
-/// Why there is no autoencoder.
-#[derive(Debug, thiserror::Error)]
-pub enum AutoencoderError {
-    /// It could not be trained.
-    #[error("the autoencoder of the embedding shift: {0}")]
-    Training(#[from] TrainingError),
-    /// The file that keeps it is of no use.
-    #[error("the autoencoder of the embedding shift: {0}")]
-    File(#[from] CheckpointError),
 }
 
 #[cfg(test)]

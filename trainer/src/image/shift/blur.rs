@@ -1,6 +1,6 @@
 //! Gaussian blur: every pixel becomes the mean of its neighbors, weighted by exp(-(dx^2 + dy^2) / (2 sigma^2)).
 
-use super::{FitError, Kind, Transform};
+use super::{Kind, ShiftError, Transform};
 use crate::dataset::Images;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ impl Blur {
 }
 
 impl Transform for Blur {
-    fn apply(&self, images: &Images, _: u64) -> Result<Images, FitError> {
+    fn apply(&self, images: &Images, _: u64) -> Result<Images, ShiftError> {
         let (height, width) = (images.height, images.width);
         let mut blurred = images.clone();
         blurred.pixels.par_chunks_exact_mut(height * width).for_each(|plane| {

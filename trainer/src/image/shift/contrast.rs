@@ -1,6 +1,6 @@
 //! Shifts that treat every pixel of a channel alike: contrast 1/2 + c (p - 1/2), brightness p + b, channels p + b_c.
 
-use super::{FitError, Kind, Transform};
+use super::{Kind, ShiftError, Transform};
 use crate::dataset::Images;
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ struct Affine {
 }
 
 impl Transform for Affine {
-    fn apply(&self, images: &Images, _: u64) -> Result<Images, FitError> {
+    fn apply(&self, images: &Images, _: u64) -> Result<Images, ShiftError> {
         let mut shifted = images.clone();
         let mean = self.offsets.iter().sum::<f32>() / self.offsets.len() as f32;
         for (index, plane) in shifted.pixels.chunks_exact_mut(images.height * images.width).enumerate() {

@@ -1,8 +1,9 @@
 //! Embedding shift: an autoencoder's latent values plus a constant, decoded again; the constant 0 is reconstruction alone.
 
-use super::autoencoder::{Autoencoder, AutoencoderError};
-use super::{FitError, Fitting, Kind, Step, Transform};
+use super::autoencoder::Autoencoder;
+use super::{Fitting, Kind, ShiftError, Step, Transform};
 use crate::dataset::Images;
+use crate::image::training::TrainingError;
 use std::sync::Arc;
 
 /// Steps of the autoencoder's training: its error falls little afterwards.
@@ -50,10 +51,10 @@ impl Step for Plan {
         true
     }
 
-    fn fit(&self, fitting: &Fitting<'_>) -> Result<Arc<dyn Transform>, FitError> {
+    fn fit(&self, fitting: &Fitting<'_>) -> Result<Arc<dyn Transform>, ShiftError> {
         let Fitting { images, device, seed, cache, stop, watch } = *fitting;
         if ![1, images.classes].contains(&self.constants.len()) {
-            return Err(FitError::Constants { constants: self.constants.len(), classes: images.classes });
+            return Err(ShiftError::Constants { constants: self.constants.len(), classes: images.classes });
         }
         let seen = |step: usize, error: f32| watch(step as f64 / self.steps as f64, error);
         let autoencoder = Autoencoder::cached(cache, images, self.steps, seed, device, stop, seen)?;
@@ -63,7 +64,7 @@ impl Step for Plan {
 
 /// The shift of these constants, with an autoencoder trained this long.
 #[cfg(test)]
-pub(super) fn fitted(constants: Vec<f32>, steps: usize, fitting: &Fitting<'_>) -> Result<super::Fitted, FitError> {
+pub(super) fn fitted(constants: Vec<f32>, steps: usize, fitting: &Fitting<'_>) -> Result<super::Fitted, ShiftError> {
     Ok(super::Fitted(vec![Plan { constants, steps }.fit(fitting)?]))
 }
 
@@ -74,15 +75,15 @@ struct Embedding {
 }
 
 impl Transform for Embedding {
-    fn apply(&self, images: &Images, _: u64) -> Result<Images, FitError> {
+    fn apply(&self, images: &Images, _: u64) -> Result<Images, ShiftError> {
         let constant = |k: usize| {
             let own = self.constants.get(usize::from(images.labels[k]));
             own.filter(|_| self.constants.len() > 1).or(self.constants.first()).copied().unwrap_or(0.0)
         };
         let learned = self.autoencoder.shape();
         if images.shape() != learned {
-            return Err(FitError::Shape { learned, found: images.shape() });
+            return Err(ShiftError::Shape { learned, found: images.shape() });
         }
-        Ok(self.autoencoder.reconstruct(images, constant).map_err(|e| AutoencoderError::Training(e.into()))?)
+        self.autoencoder.reconstruct(images, constant).map_err(|e| TrainingError::from(e).into())
     }
 }

@@ -12,7 +12,9 @@ mod embedding;
 mod noise;
 
 use crate::dataset::Images;
+use crate::host::checkpoint::CheckpointError;
 use crate::host::interrupt::Interrupt;
+use crate::image::training::TrainingError;
 use candle_core::Device;
 use std::fmt;
 use std::path::Path;
@@ -50,7 +52,7 @@ pub struct Kind {
 /// What a shift does.
 trait Transform: fmt::Debug + Send + Sync {
     /// Shifts all images; random parts depend on `seed` and the image's index alone, not on the number of threads.
-    fn apply(&self, images: &Images, seed: u64) -> Result<Images, FitError>;
+    fn apply(&self, images: &Images, seed: u64) -> Result<Images, ShiftError>;
 }
 
 /// A shift as it was written, which may have to learn before it can do anything.
@@ -59,7 +61,7 @@ trait Step: fmt::Debug + Send + Sync {
     fn learns(&self) -> bool;
 
     /// Makes it ready.
-    fn fit(&self, fitting: &Fitting<'_>) -> Result<Arc<dyn Transform>, FitError>;
+    fn fit(&self, fitting: &Fitting<'_>) -> Result<Arc<dyn Transform>, ShiftError>;
 }
 
 /// What needs to learn nothing.
@@ -68,7 +70,7 @@ impl<T: Transform + Clone + 'static> Step for T {
         false
     }
 
-    fn fit(&self, _: &Fitting<'_>) -> Result<Arc<dyn Transform>, FitError> {
+    fn fit(&self, _: &Fitting<'_>) -> Result<Arc<dyn Transform>, ShiftError> {
         Ok(Arc::new(self.clone()))
     }
 }
@@ -88,32 +90,6 @@ pub struct Fitting<'a> {
     pub stop: &'a Interrupt,
     /// Is told the share that is done and the error.
     pub watch: &'a dyn Fn(f64, f32),
-}
-
-/// Why a shift could not be made ready or applied.
-#[derive(Debug, thiserror::Error)]
-pub enum FitError {
-    /// No autoencoder.
-    #[error(transparent)]
-    Autoencoder(#[from] autoencoder::AutoencoderError),
-    /// The constants are not those of these classes.
-    #[error(
-        "there are {constants} constants for {classes} classes; give one for each, or `embedding` with one for all"
-    )]
-    Constants {
-        /// How many were given.
-        constants: usize,
-        /// How many there should be.
-        classes: usize,
-    },
-    /// The images are of another shape.
-    #[error("the shift has learned from images of {learned:?}, these are {found:?}; fit it to images of this shape")]
-    Shape {
-        /// Channels, rows, columns it was fitted to.
-        learned: [usize; 3],
-        /// Those of the images.
-        found: [usize; 3],
-    },
 }
 
 /// A sequence of shifts, as it was written. None at all is `none`.
@@ -136,8 +112,8 @@ impl Shift {
     /// Makes it ready for images like those it learns from.
     ///
     /// # Errors
-    /// [`FitError`]; never if it learns nothing.
-    pub fn fit(&self, fitting: &Fitting<'_>) -> Result<Fitted, FitError> {
+    /// [`ShiftError`]; never if it learns nothing.
+    pub fn fit(&self, fitting: &Fitting<'_>) -> Result<Fitted, ShiftError> {
         self.steps.iter().map(|step| step.fit(fitting)).collect::<Result<_, _>>().map(Fitted)
     }
 }
@@ -146,8 +122,8 @@ impl Fitted {
     /// Shifts all images. The same seed gives the same images, whatever the number of threads.
     ///
     /// # Errors
-    /// [`FitError::Shape`] for images unlike those it was fitted to.
-    pub fn apply(&self, images: &Images, seed: u64) -> Result<Images, FitError> {
+    /// [`ShiftError::Shape`] for images unlike those it was fitted to.
+    pub fn apply(&self, images: &Images, seed: u64) -> Result<Images, ShiftError> {
         let mut each = self.0.iter().zip(0..);
         each.try_fold(images.clone(), |images, (step, index)| step.apply(&images, seed.wrapping_add(index << 32)))
     }
@@ -159,8 +135,8 @@ impl fmt::Display for Shift {
     }
 }
 
-/// Why a text names no shift.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why a text does not name a shift, or a shift cannot be fitted or applied.
+#[derive(Debug, thiserror::Error)]
 pub enum ShiftError {
     /// No kind has this name.
     #[error("there is no shift `{name}`; write one of: {}", known())]
@@ -180,6 +156,30 @@ pub enum ShiftError {
         /// How it is written.
         example: &'static str,
     },
+    /// The number of constants is neither 1 nor that of the classes.
+    #[error(
+        "there are {constants} constants for {classes} classes; give one for each, or `embedding` with one for all"
+    )]
+    Constants {
+        /// The constants given.
+        constants: usize,
+        /// The classes of the images.
+        classes: usize,
+    },
+    /// The images differ in shape from those that the shift was fitted to.
+    #[error("the shift has learned from images of {learned:?}, these are {found:?}; fit it to images of this shape")]
+    Shape {
+        /// Channels, rows, columns it was fitted to.
+        learned: [usize; 3],
+        /// Those of the images.
+        found: [usize; 3],
+    },
+    /// The autoencoder could not be trained or computed.
+    #[error("the autoencoder of the embedding shift: {0}")]
+    Training(#[from] TrainingError),
+    /// The file that keeps the autoencoder is damaged or cannot be written.
+    #[error("the autoencoder of the embedding shift: {0}")]
+    File(#[from] CheckpointError),
 }
 
 fn known() -> String {
@@ -261,9 +261,9 @@ mod tests {
             [vec![0.0], vec![0.0, 1.0], vec![1.0]].map(|c| fit(c).unwrap().apply(&images, 0).unwrap());
         assert_eq!([one.image(0), one.image(1), one.image(2)], [two.image(0), none.image(1), two.image(2)]);
         assert_ne!(none.image(0), two.image(0));
-        assert!(matches!(fit(vec![1.0; 3]).unwrap_err(), FitError::Constants { constants: 3, classes: 2 }));
+        assert!(matches!(fit(vec![1.0; 3]).unwrap_err(), ShiftError::Constants { constants: 3, classes: 2 }));
         let other = Images::new([1, 4, 4], vec![0.0; 16], vec![0], 2).unwrap();
-        assert!(matches!(fit(vec![1.0]).unwrap().apply(&other, 0).unwrap_err(), FitError::Shape { .. }));
+        assert!(matches!(fit(vec![1.0]).unwrap().apply(&other, 0).unwrap_err(), ShiftError::Shape { .. }));
     }
 
     #[test]

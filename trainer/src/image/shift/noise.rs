@@ -1,6 +1,6 @@
 //! Additive white Gaussian noise: p + mean + sigma N(0, 1), drawn anew for every pixel of every image.
 
-use super::{FitError, Kind, Transform};
+use super::{Kind, ShiftError, Transform};
 use crate::dataset::Images;
 use crate::host::random::{Purpose, Random};
 use rayon::prelude::*;
@@ -27,7 +27,7 @@ struct Noise {
 }
 
 impl Transform for Noise {
-    fn apply(&self, images: &Images, seed: u64) -> Result<Images, FitError> {
+    fn apply(&self, images: &Images, seed: u64) -> Result<Images, ShiftError> {
         let mut noisy = images.clone();
         noisy.pixels.par_chunks_exact_mut(images.image_len()).enumerate().for_each(|(index, image)| {
             let mut random = Random::new(seed, Purpose::Noise, index as u64);
