@@ -1,7 +1,19 @@
-//! Training steps of an image network for `tests/compare/images`, which does the same ones in PyTorch:
-//! `cargo run --release -p sirocco-trainer --example image_step -- lenet16 500` prints the CPU-seconds of 500 steps of 64
-//! images after 20 that are not counted; with a FILE behind it, no dropout and the same 64 images in every step, and
-//! writes images, labels, first weights and losses into it.
+//! CPU time of a training step of an image network: 64 images drawn from 2,048 in memory, normalization, forward pass,
+//! cross-entropy, backward pass, Adam at 1e-3.
+//!
+//! ```text
+//! cargo bench -p sirocco-trainer --bench image_step                         # lenet16 and thesis-cifar, 300 steps each
+//! cargo bench -p sirocco-trainer --bench image_step -- lenet16 500          # one network, so many steps
+//! cargo bench -p sirocco-trainer --bench image_step -- lenet16 20 run.safetensors
+//! ```
+//!
+//! For each network a line of JSON states the CPU-seconds of the steps, after 20 that are not counted. With
+//! RAYON_NUM_THREADS=1 they are those of one thread.
+//!
+//! The reference is PyTorch: `tests/compare/images` runs the same steps there, in turns with these, and prints the ratio;
+//! `tests/compare/RESULTS.md` has what was measured last. A file name makes the two comparable: dropout is left out, every
+//! step takes the same 64 images, and images, labels, first weights and losses are written into the file. Nothing is timed
+//! then.
 
 use candle_core::Device;
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
@@ -9,39 +21,56 @@ use sirocco_trainer::dataset::Images;
 use sirocco_trainer::host::clock::cpu_seconds;
 use sirocco_trainer::host::interrupt::Interrupt;
 use sirocco_trainer::host::random::{Purpose, Random};
-use sirocco_trainer::image::net::architecture::{Layer, preset};
+use sirocco_trainer::image::net::architecture::{Architecture, Layer, preset};
 use sirocco_trainer::image::net::network::{Network, Normalization};
 use sirocco_trainer::image::training::{Settings, Stage, Training};
 use std::error::Error;
 
-/// Images of a step, and all there are.
+/// Images of a step, and all images.
 const BATCH: usize = 64;
 const IMAGES: usize = 2048;
+/// Networks and steps unless others are named.
+const NETWORKS: [&str; 2] = ["lenet16", "thesis-cifar"];
+const STEPS: usize = 300;
 /// Steps before the clock starts.
 const WARM_UP: usize = 20;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [name, steps, file @ ..] = &arguments[..] else { return Err("give a network, steps, perhaps a file".into()) };
-    let steps: usize = steps.parse()?;
-    let mut architecture = preset(name, 10)?;
-    let mut images = noise(architecture.input)?;
-    if !file.is_empty() {
-        architecture.layers.retain(|layer| !matches!(layer, Layer::Dropout(_)));
-        images = images.first(BATCH);
+    // Cargo appends `--bench`.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    match &arguments[..] {
+        [] => NETWORKS.iter().try_for_each(|name| time(name, STEPS)),
+        [name, steps] => time(name, steps.parse()?),
+        [name, steps, file] => compare(name, steps.parse()?, file),
+        _ => Err("give nothing; or a network and a number of steps, and perhaps a file to write".into()),
     }
+}
+
+/// A training at its first step.
+fn training(architecture: &Architecture) -> Result<Training, Box<dyn Error>> {
     let channels = architecture.input[0];
     let normalization = Normalization { mean: vec![0.5; channels], deviation: vec![0.25; channels] };
-    let mut training =
-        Training::new(Network::random(&architecture, normalization, 1, &Device::Cpu)?, &Settings::usual(0))?;
+    Ok(Training::new(Network::random(architecture, normalization, 1, &Device::Cpu)?, &Settings::usual(0))?)
+}
+
+/// Writes `steps` steps on the same images, without dropout, into a file.
+fn compare(name: &str, steps: usize, file: &str) -> Result<(), Box<dyn Error>> {
+    let mut architecture = preset(name, 10)?;
+    architecture.layers.retain(|layer| !matches!(layer, Layer::Dropout(_)));
+    let (images, mut training) = (noise(architecture.input)?.first(BATCH), training(&architecture)?);
+    let before = weights(&training.network)?;
+    let subset: Vec<usize> = (0..BATCH).collect();
+    let stage = Stage { number: 0, first: 0, end: steps, subset: &subset };
+    let mut losses = Vec::new();
+    training.run(&images, stage, &Interrupt::never(), |_, loss| losses.push(loss))?;
+    write(file, &images, before, &losses)
+}
+
+/// Prints the CPU time of `steps` steps.
+fn time(name: &str, steps: usize) -> Result<(), Box<dyn Error>> {
+    let architecture = preset(name, 10)?;
+    let (images, mut training) = (noise(architecture.input)?, training(&architecture)?);
     let subset: Vec<usize> = (0..images.len()).collect();
-    if let [file] = file {
-        let before = weights(&training.network)?;
-        let mut losses = Vec::new();
-        let stage = Stage { number: 0, first: 0, end: steps, subset: &subset };
-        training.run(&images, stage, &Interrupt::never(), |_, loss| losses.push(loss))?;
-        return write(file, &images, before, &losses);
-    }
     let stage = Stage { number: 0, first: 0, end: WARM_UP + steps, subset: &subset };
     let (mut begin, mut last) = (None, f32::NAN);
     training.run(&images, stage, &Interrupt::never(), |training, loss| {
