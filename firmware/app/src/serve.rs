@@ -102,6 +102,8 @@ fn time(times: &mut Times, stopwatch: Option<impl Fn() -> u32>) {
 }
 
 /// Answers until another model is activated.
+// Not inlined, to save flash on every board.
+#[inline(never)]
 fn answer<P: Read + Write>(
     board: &Board,
     app: &mut App<'_>,
