@@ -28,6 +28,9 @@ pub struct Arguments {
     file: PathBuf,
 }
 
+/// Metadata key of the bound that `sirocco-train bundle prove` writes.
+const PROVEN_ERROR: &str = "proven_error";
+
 #[derive(Serialize)]
 struct Report {
     file: PathBuf,
@@ -95,6 +98,9 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         match &report.content {
             Content::Bundle(bundle) => show(bundle),
             Content::Image(image) => image::show(image),
+        }
+        if let Some((_, bound)) = report.metadata.iter().find(|(key, _)| key == PROVEN_ERROR) {
+            println!("proven error at most {bound} for every problem and time, but for rounding");
         }
         println!("\nmetadata");
         for (key, value) in &report.metadata {

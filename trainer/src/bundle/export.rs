@@ -8,6 +8,7 @@ use crate::bundle::error::BundleError;
 use crate::bundle::evaluate::{self, Measurement};
 use crate::bundle::mlp::Mlp;
 use crate::bundle::problem::Problem;
+use crate::bundle::prove;
 use crate::bundle::quantize;
 use crate::bundle::residual::{Batch, Scratch};
 use crate::host::model_file::{self, Metadata, ModelBytes, OwnedTensor};
@@ -111,6 +112,7 @@ impl Candidate<'_> {
         let inputs: Vec<_> = self.problem.inputs.iter().map(|i| range(&i.name, i.lo, i.hi)).collect();
         let widths: Vec<_> = self.mlp.widths.iter().map(usize::to_string).collect();
         let mut metadata = self.provenance.clone();
+        metadata.remove(prove::KEY);
         let mut set = |key: Key, value: String| metadata.insert(key.key().into(), value);
         set(Key::Format, FORMAT_VERSION.to_string());
         set(Key::Kind, ModelKind::Bundle.name().into());

@@ -4,7 +4,8 @@
 //! [`sample`] draws collocation points. [`residual`] and [`loss`] measure by how much a network violates the equations
 //! there, and [`optimize`] minimizes that without ever using a solution. [`quantize`] and [`export`] turn the network
 //! into a file. [`evaluate`] measures the file with the device's evaluator against [`mod@reference`]. [`load`] reads it
-//! back, to train on or to quantize, and [`transfer`] takes the network to another domain.
+//! back, to train on or to quantize, and [`transfer`] takes the network to another domain. [`prove`] bounds the error of a
+//! phase network over all epidemics.
 //!
 //! The network itself exists three times, for three jobs:
 //!
@@ -25,6 +26,7 @@ mod ops;
 pub mod optimize;
 pub mod preset;
 pub mod problem;
+pub mod prove;
 pub mod quantize;
 pub mod reference;
 pub mod report;

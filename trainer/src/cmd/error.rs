@@ -44,6 +44,8 @@ pub enum Error {
     #[error(transparent)]
     Network(#[from] crate::image::net::error::NetworkError),
     #[error(transparent)]
+    Proof(#[from] crate::bundle::prove::NoBound),
+    #[error(transparent)]
     Report(#[from] crate::report::ReportError),
     #[error(transparent)]
     Samples(#[from] crate::image::samples::SamplesError),

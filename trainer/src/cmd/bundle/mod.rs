@@ -3,6 +3,7 @@
 mod adam;
 mod evaluate;
 mod finetune;
+mod prove;
 mod quantize;
 mod study;
 mod train;
@@ -24,6 +25,7 @@ enum Command {
     Train(train::Arguments),
     Finetune(finetune::Arguments),
     Evaluate(evaluate::Arguments),
+    Prove(prove::Arguments),
     Quantize(quantize::Arguments),
     Study(study::Arguments),
 }
@@ -37,6 +39,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         Command::Train(arguments) => train::run(arguments, output),
         Command::Finetune(arguments) => finetune::run(arguments, output),
         Command::Evaluate(arguments) => evaluate::run(arguments, output),
+        Command::Prove(arguments) => prove::run(arguments, output),
         Command::Quantize(arguments) => quantize::run(arguments, output),
         Command::Study(arguments) => study::run(arguments, output),
     }
