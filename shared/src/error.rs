@@ -187,7 +187,7 @@ keys! {
     Crc32 = "sirocco.crc32",
     /// Name of the ODE system.
     Ode = "ode",
-    /// `generic`, `conserved` or `reduced`.
+    /// `generic`, `conserved`, `reduced` or `phase`.
     Form = "form",
     /// `name=lo:hi` per quantity, comma-separated; `lo = hi` where a quantity is fixed.
     Domain = "domain",
@@ -223,4 +223,6 @@ keys! {
     EntropyMean = "entropy.mean",
     /// Standard deviation of the same; optional.
     EntropyDeviation = "entropy.deviation",
+    /// Proven bound of the error that exact evaluation of the weights would have; optional, in the form by phase.
+    ProvenError = "proven_error",
 }

@@ -36,6 +36,9 @@ pub enum QueryError {
     /// The query is so far outside the domain that the answer is not a finite number.
     #[error("the answer is not a finite number this far outside the domain")]
     Overflow,
+    /// More infections per infected than the phase of SIR is trained for: beta (S0 + I0) / gamma is above 20.
+    #[error("beta (S0 + I0) / gamma is above 20, beyond the epidemics that the network was trained on")]
+    TooSteep,
 }
 
 /// The answer to a [`Query`].

@@ -146,6 +146,8 @@ impl<S: Scalar, const N: usize> Scalar for Dual<S, N> {
 pub trait Real: Scalar + PartialOrd {
     /// How often an iteration that doubles its digits is repeated to fill this type's.
     const REFINEMENTS: u8;
+    /// The same for one that quadruples them.
+    const FLOWS: u8;
     /// Natural logarithm.
     fn ln(self) -> Self;
     /// ln(1 + `self`), without cancellation near zero.
@@ -154,6 +156,11 @@ pub trait Real: Scalar + PartialOrd {
     fn exp_m1(self) -> Self;
     /// Square root.
     fn sqrt(self) -> Self;
+    /// The end of Newton's iteration by these steps. Its derivatives are as accurate as the value before the last step was,
+    /// so they follow from one more.
+    fn settled(self, _step: impl Fn(Self) -> Self) -> Self {
+        self
+    }
     /// The larger of the two.
     fn max(self, other: Self) -> Self {
         if self > other { self } else { other }
@@ -170,6 +177,7 @@ pub trait Real: Scalar + PartialOrd {
 
 impl Real for f32 {
     const REFINEMENTS: u8 = 1;
+    const FLOWS: u8 = 1;
     fn ln(self) -> Self {
         crate::math::quick_ln(self)
     }
@@ -186,6 +194,7 @@ impl Real for f32 {
 
 impl Real for f64 {
     const REFINEMENTS: u8 = 3;
+    const FLOWS: u8 = 2;
     fn ln(self) -> Self {
         libm::log(self)
     }
@@ -197,6 +206,35 @@ impl Real for f64 {
     }
     fn sqrt(self) -> Self {
         libm::sqrt(self)
+    }
+}
+
+impl<S: Real, const N: usize> PartialOrd for Dual<S, N> {
+    /// The order of the values.
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        self.value.partial_cmp(&other.value)
+    }
+}
+
+impl<S: Real, const N: usize> Real for Dual<S, N> {
+    const REFINEMENTS: u8 = S::REFINEMENTS;
+    const FLOWS: u8 = S::FLOWS;
+    fn ln(self) -> Self {
+        self.chain(self.value.ln(), S::one() / self.value)
+    }
+    fn ln_1p(self) -> Self {
+        self.chain(self.value.ln_1p(), S::one() / (S::one() + self.value))
+    }
+    fn exp_m1(self) -> Self {
+        let value = self.value.exp_m1();
+        self.chain(value, S::one() + value)
+    }
+    fn settled(self, step: impl Fn(Self) -> Self) -> Self {
+        Dual { value: self.value, ..self - step(self) }
+    }
+    fn sqrt(self) -> Self {
+        let value = self.value.sqrt();
+        self.chain(value, S::constant(0.5) / value)
     }
 }
 
@@ -217,5 +255,22 @@ mod tests {
         assert_eq!(both.derivatives, [by_x.derivatives[0], by_y.derivatives[0]]);
         let slope = |h: f32| f64::from(f(x + h, y)) - f64::from(f(x - h, y));
         assert!((slope(1e-2) / 2e-2 - f64::from(by_x.derivatives[0])).abs() < 1e-3);
+    }
+
+    #[test]
+    fn real_functions_have_their_derivatives() {
+        let (x, h) = (0.7f64, 1e-6);
+        fn all<R: Real>(x: R) -> [R; 4] {
+            [x.ln(), x.ln_1p(), x.exp_m1(), x.sqrt()]
+        }
+        let found = all(Dual { value: x, derivatives: [3.0] });
+        for (k, found) in found.iter().enumerate() {
+            let right = 3.0 * (all(x + h)[k] - all(x - h)[k]) / (2.0 * h);
+            assert!(found.value == all(x)[k] && (found.derivatives[0] - right).abs() < 1e-8, "{found:?} {right}");
+        }
+        // Newton's iteration for the square root of x, ended at its value: the derivative is that of the root.
+        let start = Dual { value: x.sqrt(), derivatives: [0.0] };
+        let root = start.settled(|y| (y * y - Dual { value: x, derivatives: [1.0] }) / (y + y));
+        assert!(root.value == x.sqrt() && (root.derivatives[0] - 0.5 / x.sqrt()).abs() < 1e-15);
     }
 }

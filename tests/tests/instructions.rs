@@ -34,6 +34,8 @@ const BUILT_IN: &str = "sir-full";
 const BUNDLE_GOALS: [(Scheme, u64); 3] = [(Scheme::F32, 4_000), (Scheme::I16, 3_500), (Scheme::I8I16, 3_500)];
 /// The sums of 32 x 32 8-bit weights and 16-bit activations: at most so many instructions.
 const DENSE_GOAL: u64 = 1_700;
+/// Instructions of a state by phase, and of the same problem's state at a further time.
+const PHASE_GOAL: (u64, u64) = (2_500, 1_150);
 /// Two rates from ten noisy observations: at most so many instructions in the median.
 const CALIBRATION_GOAL: u64 = 200_000;
 
@@ -98,6 +100,9 @@ fn instructions_are_those_of_the_table() {
     let (calibration, dense) = (of(&built_in, "calibrate"), of(&built_in, "dense-i8-32x32"));
     assert!(calibration <= CALIBRATION_GOAL, "{calibration}, the goal is {CALIBRATION_GOAL}");
     assert!(dense <= DENSE_GOAL, "{dense}, the goal is {DENSE_GOAL}");
+    let phase = count("sir", &repository::firmware().unwrap().join("app/assets/sir.safetensors"));
+    let (state, further) = (of(&phase, "state"), of(&phase, "further"));
+    assert!(state <= PHASE_GOAL.0 && further <= PHASE_GOAL.1, "{state}, {further}, the goals are {PHASE_GOAL:?}");
     for name in ["sir-full-i16", "sir-full-i8i16", "sir-quick", "sir-quick-i16"] {
         count(name, &program::root().join("tests/data").join(name).with_extension("safetensors"));
     }

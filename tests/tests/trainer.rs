@@ -75,6 +75,26 @@ fn a_bundle_goes_the_whole_way() {
 }
 
 #[test]
+fn one_network_answers_for_every_epidemic() {
+    let folder = Folder::new();
+    let out = folder.text("sir.safetensors");
+    let trained = json(&bundle("train", &["--preset", "sir", "--iterations", "2000", "--out", &out, "--json"]));
+    assert_eq!((&trained["form"], number(&trained, "parameters")), (&"phase".into(), 73.0));
+    assert!(number(&trained, "max_error") <= 1.5e-6, "{trained}");
+    let measured = json(&bundle("evaluate", &[&out, "--queries", "2000", "--json"]));
+    let certificate = &measured["certificate"];
+    assert_eq!((number(certificate, "refused"), number(certificate, "flagged")), (0.0, 0.0), "{measured}");
+    assert!(number(certificate, "max_corrected_error") < 8e-7, "{measured}");
+    assert_fails(
+        &bundle("finetune", &["--from", &out, "--preset", "sir", "--out", &out]),
+        2,
+        "answers for every domain",
+    );
+    let adam = bundle("train", &["--preset", "sir", "--optimizer", "adam", "--form", "phase", "--out", &out]);
+    assert_fails(&adam, 2, "trained by lm");
+}
+
+#[test]
 fn certificates_hold_inside_and_outside_the_domain() {
     let folder = Folder::new();
     let out = folder.text("full.safetensors");

@@ -84,7 +84,9 @@ impl Solver {
             Place::Device(client) => answered(client.trajectory(trajectory))?,
             Place::Here(file) => {
                 let bundle = file.bundle()?;
-                (0..trajectory.points).map_while(|k| bundle.point(trajectory, k)).collect()
+                bundle
+                    .solution(&trajectory.problem)
+                    .and_then(|solution| (0..trajectory.points).map_while(|k| solution.point(trajectory, k)).collect())
             }
         };
         points.map_err(|source| self.unanswered(&trajectory.problem, source))

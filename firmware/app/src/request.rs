@@ -169,11 +169,11 @@ impl<'a> App<'a> {
     /// Answers with as many points as fit a frame, from number `first` on; [`Self::more`] sends the rest.
     fn trajectory(&mut self, sequence: u16, trajectory: Trajectory, first: u16) -> Result<Response, DeviceError> {
         self.streaming = None;
-        let bundle = self.bundle()?;
+        let solution = self.bundle()?.solution(&trajectory.problem)?;
         let mut points = heapless::Vec::<_, TRAJECTORY_POINTS>::new();
         let mut next = first;
         while !points.is_full() {
-            let Some(point) = bundle.point(&trajectory, next) else { break };
+            let Some(point) = solution.point(&trajectory, next) else { break };
             // There is room: the vector is not full.
             let _ = points.push(point?);
             next = next.saturating_add(1);

@@ -3,7 +3,7 @@
 use crate::limits::MAX_QUANTITIES;
 use crate::math::{self, to_fixed};
 use crate::ode::Ode;
-use crate::ode::sir::{FixedReduced, Reduced, SHARE_BITS, TIME_BITS};
+use crate::ode::sir::{FixedReduced, Reduced, SHARE_BITS, TIME_BITS, phase};
 use crate::query::Query;
 use crate::text::{number, split, split_once};
 use heapless::Vec;
@@ -20,6 +20,10 @@ pub enum Form {
     Conserved,
     /// Only for SIR: the one output is the unknown x(tau) of the exact reduction, x = f(tau) NN.
     Reduced,
+    /// Only for SIR: the one output is the smooth part of the time along an orbit, and the answer is its inverse
+    /// ([`crate::ode::sir::phase`]). It holds for every epidemic with beta (S0 + I0) / gamma up to 20, at all times; the
+    /// domain in the file is only where to begin to look.
+    Phase,
 }
 
 impl Form {
@@ -29,12 +33,13 @@ impl Form {
             Form::Generic => "generic",
             Form::Conserved => "conserved",
             Form::Reduced => "reduced",
+            Form::Phase => "phase",
         }
     }
 
     /// The form of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Form::Generic, Form::Conserved, Form::Reduced].into_iter().find(|f| f.name() == name)
+        [Form::Generic, Form::Conserved, Form::Reduced, Form::Phase].into_iter().find(|f| f.name() == name)
     }
 
     /// The form without further assumptions: conserved if the system conserves the sum, generic otherwise.
@@ -47,7 +52,7 @@ impl Form {
         match self {
             Form::Generic => true,
             Form::Conserved => ode.conserved(),
-            Form::Reduced => ode == Ode::Sir,
+            Form::Reduced | Form::Phase => ode == Ode::Sir,
         }
     }
 
@@ -56,7 +61,7 @@ impl Form {
         match self {
             Form::Generic => ode.state_names().len(),
             Form::Conserved => ode.state_names().len().saturating_sub(1),
-            Form::Reduced => 1,
+            Form::Reduced | Form::Phase => 1,
         }
     }
 }
@@ -94,6 +99,8 @@ pub enum Source {
     LnInfectedShare,
     /// p = beta N / k of the reduced form.
     InfectionShare,
+    /// A coordinate of the orbit in the form by phase: an index of [`phase::INPUTS`].
+    Orbit(u8),
 }
 
 impl Source {
@@ -107,6 +114,9 @@ impl Source {
                 "p" => Source::InfectionShare,
                 _ => return None,
             });
+        }
+        if form == Form::Phase {
+            return phase::INPUTS.iter().zip(0u8..).find(|((n, ..), _)| *n == name).map(|(_, i)| Source::Orbit(i));
         }
         let index = |names: &[&str]| names.iter().zip(0u8..).find(|(n, _)| **n == name).map(|(_, i)| i);
         if name == "t" {
@@ -126,6 +136,7 @@ impl Source {
             Source::InfectedShare => "i0",
             Source::LnInfectedShare => "ln_i0",
             Source::InfectionShare => "p",
+            Source::Orbit(i) => phase::INPUTS.get(usize::from(i)).map_or("?", |(name, ..)| name),
         }
     }
 
@@ -299,5 +310,10 @@ pub(super) fn parse_inputs(text: &str, ode: Ode, form: Form) -> Option<Vec<Input
         }
         inputs.push(Input::new(source, range)?).ok()?;
     }
-    Some(inputs)
+    // The evaluator scales the coordinates of an orbit itself.
+    let scaled = |(input, (k, (_, lo, hi))): (&Input, (u8, (&str, f32, f32)))| {
+        input.source == Source::Orbit(k) && input.range == Range { lo, hi }
+    };
+    let known = form != Form::Phase || inputs.len() == 3 && inputs.iter().zip((0..).zip(phase::INPUTS)).all(scaled);
+    known.then_some(inputs)
 }

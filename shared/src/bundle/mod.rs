@@ -9,11 +9,13 @@ mod domain;
 pub mod golden;
 mod probe;
 pub(crate) mod sensitivity;
+mod solution;
 
 pub use certificate::Certificate;
 pub use domain::{Form, Input, Range, Source, named_range};
 pub use probe::Probes;
 pub use sensitivity::{Free, Gradient};
+pub use solution::Solution;
 
 use crate::error::{Key, ModelError};
 use crate::layer::kernel::Portable;
@@ -26,7 +28,6 @@ use crate::ode::sir::{FixedReduced, Reduced};
 use crate::ode::{Ode, State};
 use crate::query::{Prediction, Query, QueryError};
 use crate::summary::{BundleInfo, Content, ModelInfo, ModelKind, SelfTest, name};
-use crate::trajectory::{Point, Trajectory};
 use domain::{parse_inputs, parse_ranges};
 use heapless::Vec;
 
@@ -37,6 +38,9 @@ pub const FORMAT_VERSION: u16 = 4;
 /// How far a state may lie outside the possible states before [`Prediction::plausible`] is false: ten times the error of
 /// the poorest bundle worth shipping.
 const PLAUSIBLE_SLACK: f32 = 1e-2;
+
+/// A state, its derivative and its residual.
+type Answer = (State<f32>, State<f32>, State<f32>);
 
 /// A bundle that borrows everything from its file. Once it is open, only a query can make an evaluation fail.
 #[derive(Debug, Clone)]
@@ -50,6 +54,8 @@ pub struct Bundle<'a> {
     bytes: u32,
     crc32: u32,
     max_error: f32,
+    /// In the form by phase, a proven bound of the error of exact evaluation.
+    proven_error: Option<f32>,
     /// Whether states are computed in fixed point: a network in integers in the reduced form.
     fixed: bool,
 }
@@ -90,10 +96,25 @@ impl<'a> Bundle<'a> {
         }
         let max_error = non_negative(model, Key::MaxError)?;
         non_negative(model, Key::Rounding)?;
+        let proven_error = non_negative(model, Key::ProvenError)?;
+        let proven_error =
+            (form == Form::Phase && model.entry(Key::ProvenError.key()).is_some()).then_some(proven_error);
         let golden = golden::Golden::open(model, ode)?;
         let bytes = model.file().len() as u32;
         let fixed = form == Form::Reduced && network.scheme() != Scheme::F32 && inputs.iter().all(Input::is_fixed);
-        Ok(Bundle { ode, form, domain, inputs, network, golden, bytes, crc32: model.crc32(), max_error, fixed })
+        Ok(Bundle {
+            ode,
+            form,
+            domain,
+            inputs,
+            network,
+            golden,
+            bytes,
+            crc32: model.crc32(),
+            max_error,
+            proven_error,
+            fixed,
+        })
     }
 
     /// The ODE system.
@@ -116,14 +137,21 @@ impl<'a> Bundle<'a> {
         &self.inputs
     }
 
+    /// A bound of the largest error that exact evaluation would have, proven over all epidemics; only in the form by phase,
+    /// and only if the file states one.
+    pub fn proven_error(&self) -> Option<f32> {
+        self.proven_error
+    }
+
     /// The network.
     pub fn network(&self) -> &Network<'a> {
         &self.network
     }
 
-    /// Whether every quantity lies in the training domain.
+    /// Whether every quantity lies in the training domain. In the form by phase, that is wherever there is an answer.
     pub fn in_domain(&self, query: &Query) -> bool {
-        self.domain.iter().zip(query.quantities(self.ode)).all(|(range, value)| range.contains(value))
+        self.form == Form::Phase
+            || self.domain.iter().zip(query.quantities(self.ode)).all(|(range, value)| range.contains(value))
     }
 
     /// Answers a query: state, derivative, residual, and flags that tell how far to trust them.
@@ -134,24 +162,24 @@ impl<'a> Bundle<'a> {
     /// [`QueryError`] if the query is not a problem of the system, or the answer would not be finite.
     pub fn predict(&self, query: &Query) -> Result<Prediction, QueryError> {
         query.check(self.ode)?;
-        let (state, derivative, residual) = match self.form {
+        let answer = match self.form {
             Form::Generic | Form::Conserved => self.predict_generic(query),
             Form::Reduced => self.predict_reduced(query),
+            Form::Phase => self.predict_phase(query, &self.course(query)?),
         };
+        self.prediction(query, answer)
+    }
+
+    /// A finite answer with its flags.
+    #[inline]
+    fn prediction(&self, query: &Query, answer: Answer) -> Result<Prediction, QueryError> {
+        let (state, derivative, residual) = answer;
         if !state.iter().chain(&derivative).chain(&residual).all(|v| v.is_finite()) {
             return Err(QueryError::Overflow);
         }
         let initial = self.ode.initial(&query.initial);
         let plausible = self.ode.plausible(&initial, &query.rates, &state, PLAUSIBLE_SLACK);
         Ok(Prediction { state, derivative, residual, in_domain: self.in_domain(query), plausible })
-    }
-
-    /// Point `k` of a trajectory, or `None` if the trajectory has no such point. Cost: one prediction.
-    ///
-    /// # Errors
-    /// As for [`Self::predict`].
-    pub fn point(&self, trajectory: &Trajectory, k: u16) -> Option<Result<Point, QueryError>> {
-        Some(self.predict(&trajectory.query(k)?).map(Point::from))
     }
 
     /// Only the state, with the same bits as in [`Self::predict`], at about a third of the cost: for `sir-full` on a
@@ -177,6 +205,7 @@ impl<'a> Bundle<'a> {
                 let [nn, ..] = self.network.value(&input);
                 reduced.state((1.0 - exp(-tau)) * nn)
             }
+            Form::Phase => self.phase_state(query, &self.course(query)?),
         };
         if all_finite(&state) { Ok(state) } else { Err(QueryError::Overflow) }
     }
@@ -197,7 +226,7 @@ impl<'a> Bundle<'a> {
         Some((problem, collect(self.inputs.iter().map(|input| input.scale_fixed(&problem).unwrap_or_default()))))
     }
 
-    fn predict_generic(&self, query: &Query) -> (State<f32>, State<f32>, State<f32>) {
+    fn predict_generic(&self, query: &Query) -> Answer {
         let (input, direction) = self.scale_moving(|source| source.of_query(query));
         let (nn, dnn) = self.network.tangent(&input, &direction);
         let (nn, dnn) = (self.expand(nn), self.expand(dnn));
@@ -215,7 +244,7 @@ impl<'a> Bundle<'a> {
         (state, derivative, residual)
     }
 
-    fn predict_reduced(&self, query: &Query) -> (State<f32>, State<f32>, State<f32>) {
+    fn predict_reduced(&self, query: &Query) -> Answer {
         let (reduced, tau) = reduce(query);
         let (x, dx) = self.unknown(&reduced, tau);
         // The map from x to (S, I, R) is linear in dx, so the residual of x maps exactly to those of S, I, R.
@@ -250,7 +279,7 @@ impl<'a> Bundle<'a> {
         let [a, b, c, d] = outputs;
         match self.form {
             Form::Conserved => [-(a + b + c), a, b, c],
-            Form::Generic | Form::Reduced => [a, b, c, d],
+            Form::Generic | Form::Reduced | Form::Phase => [a, b, c, d],
         }
     }
 

@@ -2,11 +2,12 @@
 
 use crate::bundle::error::BundleError;
 use crate::bundle::reference;
+use crate::bundle::supremum::{self, Space};
 use crate::host::random::{Purpose, Random};
 use crate::statistics::median;
 use rayon::prelude::*;
 use serde::Serialize;
-use sirocco::bundle::Bundle;
+use sirocco::bundle::{Bundle, Form};
 use sirocco::limits::MAX_QUANTITIES;
 use sirocco::ode::{Ode, Rates, State};
 use sirocco::query::Query;
@@ -24,11 +25,12 @@ pub struct Measurement {
     /// over [`RESIDUAL_POINTS`] uniform points of the domain. (The logarithm of ten summed minibatch losses, as some
     /// papers report it, is larger by ln 10 = 2.30.)
     pub logloss: f64,
-    /// Largest absolute error of any component at `queries` uniform random queries.
+    /// Largest absolute error of any component that was found: at uniform random queries, on the faces and vertices of the
+    /// domain, and by local searches from the worst of them ([`supremum`]).
     pub max_error: f64,
-    /// Root mean square error over components and queries.
+    /// Root mean square error over components and uniform random queries.
     pub rms_error: f64,
-    /// Queries compared with the reference.
+    /// Queries compared with the reference, of all kinds.
     pub queries: usize,
     /// Answers that the evaluator itself flags as implausible.
     pub implausible: usize,
@@ -49,7 +51,8 @@ pub struct Sample {
 
 /// Measures a bundle over a domain, (lo, hi) per quantity, with [`samples`] of that domain.
 ///
-/// Cost: [`RESIDUAL_POINTS`] evaluations with tangent, on all cores.
+/// Cost: [`RESIDUAL_POINTS`] evaluations with tangent, and half as many reference solutions as there are samples and a
+/// thousand more, on all cores.
 ///
 /// # Errors
 /// [`BundleError::Unanswered`] if the evaluator refuses a query of that domain.
@@ -64,20 +67,24 @@ pub fn measure(
     let predict =
         |query: &Query| bundle.predict(query).map_err(|source| BundleError::Unanswered { query: *query, source });
 
+    let space = Space::new(bundle, domain);
     let residuals: Vec<(f64, bool)> = (0..RESIDUAL_POINTS)
         .into_par_iter()
         .map(|i| {
-            let p = predict(&draw(bundle.ode(), domain, seed, (1 << 32) + i as u64, 0.0))?;
+            let p = predict(&space.query(&space.uniform(seed, (1 << 32) + i as u64)))?;
             Ok((p.residual.iter().map(|r| f64::from(*r).powi(2)).sum(), p.plausible))
         })
         .collect::<Result<_, BundleError>>()?;
     let squares: f64 = residuals.iter().map(|(square, _)| square).sum();
     let error_squares: f64 = samples.iter().map(|s| squared_error(s, components)).sum();
+    let errors: Vec<f64> = samples.iter().map(|s| s.error).collect();
+    let ask = |query| Ok(Sample::new(bundle, query)?.error);
+    let (max_error, searched) = supremum::search::<BundleError>(&space, &errors, seed, &ask)?;
     Ok(Measurement {
         logloss: (squares / RESIDUAL_POINTS as f64).ln(),
-        max_error: samples.iter().map(|s| s.error).fold(0.0, f64::max),
+        max_error,
         rms_error: (error_squares / (queries.max(1) * components) as f64).sqrt(),
-        queries,
+        queries: queries + searched,
         implausible: residuals.iter().filter(|(_, plausible)| !plausible).count(),
     })
 }
@@ -99,14 +106,22 @@ pub fn samples(
     count: usize,
     seed: u64,
 ) -> Result<Vec<Sample>, BundleError> {
-    let sample = |i: usize| {
-        let query = draw(bundle.ode(), domain, seed, i as u64, 0.0);
+    let space = Space::new(bundle, domain);
+    let sample = |i: usize| Sample::new(bundle, space.query(&space.uniform(seed, i as u64)));
+    (0..count).into_par_iter().map(sample).collect()
+}
+
+impl Sample {
+    /// The bundle's answer to a query beside the reference.
+    ///
+    /// # Errors
+    /// [`BundleError::Unanswered`] if the evaluator refuses the query.
+    pub fn new(bundle: &Bundle<'_>, query: Query) -> Result<Self, BundleError> {
         let state = bundle.state(&query).map_err(|source| BundleError::Unanswered { query, source })?;
         let reference = solve(bundle, &query);
-        let error = state.iter().zip(reference).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
+        let error = state.iter().zip(reference).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, reference::largest);
         Ok(Sample { query, state, reference, error })
-    };
-    (0..count).into_par_iter().map(sample).collect()
+    }
 }
 
 /// How well certificates bound the true errors.
@@ -152,7 +167,10 @@ pub fn coverage(bundle: &Bundle<'_>, domain: &[(f64, f64)], count: usize, seed: 
         sides.any(|(value, (lo, hi))| value < *lo as f32 || value > *hi as f32)
     };
     let wanted = |query: &Query| query.check(ode).is_ok() && (beyond == 0.0 || outside(query));
-    let queries: Vec<Query> = (0..).map(|i| draw(ode, domain, seed, i, beyond)).filter(wanted).take(count).collect();
+    let space = Space::new(bundle, domain);
+    let query =
+        |i| if beyond == 0.0 { space.query(&space.uniform(seed, i)) } else { draw(ode, domain, seed, i, beyond) };
+    let queries: Vec<Query> = (0..).map(query).filter(wanted).take(count).collect();
     let distance = |state: &State<f32>, truth: &State<f64>| {
         state.iter().zip(truth).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max)
     };
@@ -193,6 +211,9 @@ pub fn coverage(bundle: &Bundle<'_>, domain: &[(f64, f64)], count: usize, seed: 
 pub fn solve(bundle: &Bundle<'_>, query: &Query) -> State<f64> {
     let initial: State<f64> = query.initial.map(f64::from);
     let rates: Rates<f64> = query.rates.map(f64::from);
+    if bundle.form() == Form::Phase {
+        return reference::epidemic(bundle.ode().initial(&initial), &rates, f64::from(query.t));
+    }
     reference::state(bundle.ode(), &initial, &rates, f64::from(query.t))
 }
 
@@ -201,14 +222,13 @@ fn squared_error(sample: &Sample, components: usize) -> f64 {
     pairs.map(|(a, b)| (f64::from(*a) - b).powi(2)).sum()
 }
 
-/// Query number `index` of a seed: uniform in the domain stretched by `beyond` of each range on both sides, t >= 0.
+/// Query number `index` of a seed: uniform in the box stretched by `beyond` of each range on both sides, t >= 0.
 fn draw(ode: Ode, domain: &[(f64, f64)], seed: u64, index: u64, beyond: f64) -> Query {
     let mut random = Random::new(seed, Purpose::Measurement, index);
     let mut quantities = [0.0; MAX_QUANTITIES];
     for (quantity, (lo, hi)) in quantities.iter_mut().zip(domain) {
         let u = random.uniform() * (1.0 + 2.0 * beyond) - beyond;
-        let value = (lo + (hi - lo) * u) as f32;
-        *quantity = if beyond == 0.0 { value.clamp(*lo as f32, *hi as f32) } else { value };
+        *quantity = (lo + (hi - lo) * u) as f32;
     }
     if let Some(t) = quantities.first_mut() {
         *t = t.max(0.0);

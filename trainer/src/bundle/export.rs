@@ -4,18 +4,20 @@
 //! answers with the f64 network, measures its error against the reference, and puts these figures and golden answers
 //! into the file. If any of these checks fails, it writes nothing.
 
+use crate::bundle::equations::Scratch;
 use crate::bundle::error::BundleError;
 use crate::bundle::evaluate::{self, Measurement};
 use crate::bundle::mlp::Mlp;
-use crate::bundle::problem::Problem;
-use crate::bundle::prove;
+use crate::bundle::phase;
+use crate::bundle::problem::{Form, Problem};
 use crate::bundle::quantize;
-use crate::bundle::residual::{Batch, Scratch};
+use crate::bundle::residual::Batch;
 use crate::host::model_file::{self, Metadata, ModelBytes, OwnedTensor};
 use crate::host::{self, atomic};
 use sirocco::bundle::{Bundle, FORMAT_VERSION, golden};
 use sirocco::error::Key;
 use sirocco::network::Scheme;
+use sirocco::ode::State;
 use sirocco::query::Query;
 use sirocco::summary::ModelKind;
 use std::path::Path;
@@ -112,7 +114,7 @@ impl Candidate<'_> {
         let inputs: Vec<_> = self.problem.inputs.iter().map(|i| range(&i.name, i.lo, i.hi)).collect();
         let widths: Vec<_> = self.mlp.widths.iter().map(usize::to_string).collect();
         let mut metadata = self.provenance.clone();
-        metadata.remove(prove::KEY);
+        metadata.remove(Key::ProvenError.key());
         let mut set = |key: Key, value: String| metadata.insert(key.key().into(), value);
         set(Key::Format, FORMAT_VERSION.to_string());
         set(Key::Kind, ModelKind::Bundle.name().into());
@@ -127,19 +129,27 @@ impl Candidate<'_> {
         metadata
     }
 
+    /// The f64 network's states.
+    fn trained(&self, queries: &[Query]) -> Vec<State<f64>> {
+        let width = self.problem.domain.len();
+        let quantities = queries.iter().map(|query| query.quantities(self.problem.ode).map(f64::from));
+        let flat: Vec<f64> = quantities.flat_map(|quantities| quantities[..width].to_vec()).collect();
+        let mut states = Vec::new();
+        let mut scratch = Scratch::default();
+        for chunk in &Batch::new(self.problem, &flat).chunks {
+            self.problem.for_each(self.mlp, chunk, &mut scratch, |state, _| states.push(state));
+        }
+        states
+    }
+
     /// Largest difference of the evaluator's states from those of the f64 network.
     fn compare(&self, bundle: &Bundle<'_>) -> Result<f64, BundleError> {
         let queries: Vec<Query> =
             bundle.probes(self.seed).filter(|q| bundle.in_domain(q)).take(ROUNDING_QUERIES).collect();
-        let width = self.problem.domain.len();
-        let flat: Vec<f64> =
-            queries.iter().flat_map(|q| q.quantities(bundle.ode()).map(f64::from)[..width].to_vec()).collect();
-        let batch = Batch::new(self.problem, &flat);
-        let mut trained = Vec::new();
-        let mut scratch = Scratch::default();
-        for chunk in batch.chunks() {
-            self.problem.for_each(self.mlp, chunk, &mut scratch, |state, _| trained.push(state));
-        }
+        let trained = match self.problem.form {
+            Form::Phase => queries.iter().map(|query| phase::state(self.mlp, query)).collect(),
+            _ => self.trained(&queries),
+        };
         let mut difference = 0.0f64;
         for (query, trained) in queries.iter().zip(trained) {
             let Ok(state) = bundle.state(query) else { continue };

@@ -58,6 +58,15 @@ pub struct Substitution {
     pub offset: f64,
 }
 
+/// The derivative of a network's inputs along which tangents are taken.
+#[derive(Debug, Clone, Copy)]
+pub enum Direction<'a> {
+    /// The same at all points: one number per input.
+    Common(&'a [f64]),
+    /// Its own at each point, `[input][point]`.
+    Each(&'a [f64]),
+}
+
 /// Number of parameters of a network with these widths.
 pub fn parameter_count(widths: &[usize]) -> usize {
     widths.windows(2).map(|w| (w[0] + 1) * w[1]).sum()
@@ -144,14 +153,14 @@ impl Mlp {
 
     /// Value and tangent of all layers on a batch; the outputs are [`Tape::value`] and [`Tape::tangent`].
     ///
-    /// `inputs` is `[input][point]`; `input_tangent` is d(input)/dt, the same for all points (only time moves).
-    pub fn forward(&self, inputs: &[f64], input_tangent: &[f64], tape: &mut Tape) {
-        pulp::Arch::new().dispatch(Forward { mlp: self, inputs, input_tangent, tape });
+    /// `inputs` is `[input][point]`.
+    pub fn forward(&self, inputs: &[f64], direction: Direction<'_>, tape: &mut Tape) {
+        pulp::Arch::new().dispatch(Forward { mlp: self, inputs, direction, tape });
     }
 
     /// The Jacobian of seed_v . NN + seed_w . NN' after [`Mlp::forward`] on the same batch.
-    pub fn adjoint(&self, inputs: &[f64], input_tangent: &[f64], tape: &mut Tape, seeds: Seeds<'_>, rows: Rows<'_>) {
-        pulp::Arch::new().dispatch(Adjoint { mlp: self, inputs, input_tangent, tape, seeds, rows });
+    pub fn adjoint(&self, inputs: &[f64], direction: Direction<'_>, tape: &mut Tape, seeds: Seeds<'_>, rows: Rows<'_>) {
+        pulp::Arch::new().dispatch(Adjoint { mlp: self, inputs, direction, tape, seeds, rows });
     }
 }
 
@@ -180,7 +189,7 @@ pub struct Rows<'a> {
 struct Forward<'a> {
     mlp: &'a Mlp,
     inputs: &'a [f64],
-    input_tangent: &'a [f64],
+    direction: Direction<'a>,
     tape: &'a mut Tape,
 }
 
@@ -189,14 +198,14 @@ impl pulp::WithSimd for Forward<'_> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) {
-        let Forward { mlp, inputs, input_tangent, tape } = self;
+        let Forward { mlp, inputs, direction, tape } = self;
         let points = inputs.len() / mlp.widths[0];
         tape.resize(&mlp.widths, points);
         for (l, layer) in mlp.layers().enumerate() {
             let (before, rest) = tape.layers.split_at_mut(l);
             let step = &mut rest[0];
             match before.last() {
-                None => first_layer(&layer, inputs, input_tangent, step, points),
+                None => first_layer(&layer, inputs, direction, step, points),
                 Some(previous) => {
                     affine(&layer, &previous.value, Some(layer.bias), &mut step.value, points);
                     affine(&layer, &previous.tangent, None, &mut step.tangent, points);
@@ -213,7 +222,7 @@ impl pulp::WithSimd for Forward<'_> {
 struct Adjoint<'a> {
     mlp: &'a Mlp,
     inputs: &'a [f64],
-    input_tangent: &'a [f64],
+    direction: Direction<'a>,
     tape: &'a mut Tape,
     seeds: Seeds<'a>,
     rows: Rows<'a>,
@@ -224,7 +233,7 @@ impl pulp::WithSimd for Adjoint<'_> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) {
-        let Adjoint { mlp, inputs, input_tangent, tape, seeds, rows: Rows { jacobian, stride, first } } = self;
+        let Adjoint { mlp, inputs, direction, tape, seeds, rows: Rows { jacobian, stride, first } } = self;
         let points = inputs.len() / mlp.widths[0];
         let Tape { layers, adjoint, next, .. } = tape;
         adjoint.value[..seeds.value.len()].copy_from_slice(seeds.value);
@@ -241,17 +250,20 @@ impl pulp::WithSimd for Adjoint<'_> {
                 for i in 0..layer.inputs {
                     let column = (weight.start + o * layer.inputs + i) * stride + first;
                     let column = &mut jacobian[column..][..points];
-                    if l == 0 {
-                        let (a, rate) = (&inputs[i * points..][..points], input_tangent[i]);
-                        for b in 0..points {
-                            column[b] = zv[b] * a[b] + zt[b] * rate;
+                    let before = l.checked_sub(1).map(|l| &layers[l]);
+                    let a = &before.map_or(inputs, |step| &step.value)[i * points..][..points];
+                    let t = match (before, direction) {
+                        (None, Direction::Common(rates)) => {
+                            for b in 0..points {
+                                column[b] = zv[b] * a[b] + zt[b] * rates[i];
+                            }
+                            continue;
                         }
-                    } else {
-                        let a = &layers[l - 1].value[i * points..][..points];
-                        let t = &layers[l - 1].tangent[i * points..][..points];
-                        for b in 0..points {
-                            column[b] = zv[b] * a[b] + zt[b] * t[b];
-                        }
+                        (None, Direction::Each(rates)) => &rates[i * points..][..points],
+                        (Some(step), _) => &step.tangent[i * points..][..points],
+                    };
+                    for b in 0..points {
+                        column[b] = zv[b] * a[b] + zt[b] * t[b];
                     }
                 }
                 jacobian[(bias.start + o) * stride + first..][..points].copy_from_slice(zv);
@@ -345,12 +357,17 @@ impl Step {
     }
 }
 
-/// The first layer: its input's tangent is one number per input, mostly zero, so z' is constant over the batch.
+/// The first layer: along a common direction, z' is constant over the batch.
 #[inline(always)]
-fn first_layer(layer: &Layer<'_>, inputs: &[f64], input_tangent: &[f64], step: &mut Step, points: usize) {
+fn first_layer(layer: &Layer<'_>, inputs: &[f64], direction: Direction<'_>, step: &mut Step, points: usize) {
     affine(layer, inputs, Some(layer.bias), &mut step.value, points);
-    for (row, out) in layer.weight.chunks_exact(layer.inputs).zip(step.tangent.chunks_exact_mut(points)) {
-        out.fill(row.iter().zip(input_tangent).map(|(w, t)| w * t).sum());
+    match direction {
+        Direction::Common(rates) => {
+            for (row, out) in layer.weight.chunks_exact(layer.inputs).zip(step.tangent.chunks_exact_mut(points)) {
+                out.fill(row.iter().zip(rates).map(|(w, t)| w * t).sum());
+            }
+        }
+        Direction::Each(rates) => affine(layer, rates, None, &mut step.tangent, points),
     }
 }
 
@@ -400,7 +417,7 @@ mod tests {
         let mut value_at = |dt: f64| {
             let mut moved = inputs.clone();
             moved[..POINTS].iter_mut().for_each(|u| *u += rate[0] * dt);
-            mlp.forward(&moved, &rate, &mut tape);
+            mlp.forward(&moved, Direction::Common(&rate), &mut tape);
             (tape.value().to_vec(), tape.tangent().to_vec())
         };
         let (ahead, behind, here) = (value_at(h).0, value_at(-h).0, value_at(0.0).1);
@@ -416,7 +433,7 @@ mod tests {
         let (sv, st) = seeds.split_at(2 * POINTS);
         let functional = |mlp: &Mlp| -> Vec<f64> {
             let mut tape = Tape::default();
-            mlp.forward(&inputs, &rate, &mut tape);
+            mlp.forward(&inputs, Direction::Common(&rate), &mut tape);
             let at = |o: usize, b: usize| {
                 let k = o * POINTS + b;
                 sv[k] * tape.value()[k] + st[k] * tape.tangent()[k]
@@ -427,9 +444,9 @@ mod tests {
         let stride = POINTS + 2;
         let mut jacobian = vec![0.0; n * stride];
         let mut tape = Tape::default();
-        mlp.forward(&inputs, &rate, &mut tape);
+        mlp.forward(&inputs, Direction::Common(&rate), &mut tape);
         let rows = Rows { jacobian: &mut jacobian, stride, first: 2 };
-        mlp.adjoint(&inputs, &rate, &mut tape, Seeds { value: sv, tangent: st }, rows);
+        mlp.adjoint(&inputs, Direction::Common(&rate), &mut tape, Seeds { value: sv, tangent: st }, rows);
         for p in 0..n {
             let (mut up, mut down, h) = (mlp.clone(), mlp.clone(), 1e-6);
             up.parameters[p] += h;

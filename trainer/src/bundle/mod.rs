@@ -2,10 +2,11 @@
 //!
 //! [`preset`] names a system of equations and a domain. [`problem`] derives inputs and a trial solution from them.
 //! [`sample`] draws collocation points. [`residual`] and [`loss`] measure by how much a network violates the equations
-//! there, and [`optimize`] minimizes that without ever using a solution. [`quantize`] and [`export`] turn the network
-//! into a file. [`evaluate`] measures the file with the device's evaluator against [`mod@reference`]. [`load`] reads it
-//! back, to train on or to quantize, and [`transfer`] takes the network to another domain. [`prove`] bounds the error of a
-//! phase network over all epidemics.
+//! there ([`mod@phase`] does in the form by phase), [`equations`] is what [`optimize`] sees of that when it minimizes it without
+//! ever using a solution. [`quantize`] and [`export`] turn the network into a file. [`evaluate`] measures the file with the
+//! device's evaluator against [`mod@reference`], and [`supremum`] looks for its largest error. [`load`] reads it back, to train
+//! on or to quantize, and [`transfer`] takes the network to another domain. [`prove`] bounds the error of a phase network over
+//! all epidemics.
 //!
 //! The network itself exists three times, for three jobs:
 //!
@@ -15,6 +16,7 @@
 //! | [`tangent`] | f32, candle tensors | Adam, on the CPU or a GPU: gradients by automatic differentiation |
 //! | `sirocco::network` | the file's f32 or integers | the device, and every figure that is reported |
 
+pub mod equations;
 pub mod error;
 pub mod evaluate;
 pub mod export;
@@ -24,6 +26,7 @@ pub mod loss;
 pub mod mlp;
 mod ops;
 pub mod optimize;
+pub mod phase;
 pub mod preset;
 pub mod problem;
 pub mod prove;
@@ -32,6 +35,7 @@ pub mod reference;
 pub mod report;
 pub mod residual;
 pub mod sample;
+pub mod supremum;
 pub mod tangent;
 pub mod tanh;
 pub mod transfer;

@@ -5,6 +5,7 @@
 //! | generic | quantities that vary | one per component | y = y0 + (1 - exp(-t)) NN |
 //! | conserved | quantities that vary | components 1.. | the same, component 0 of NN is minus the others' sum |
 //! | reduced (SIR) | tau, i0 or ln i0, p, where they vary | x | x = (1 - exp(-tau)) NN, state by [`Reduced`] |
+//! | phase (SIR) | x, Y and g of an orbit | B (1 + Y / 2) | the time along an orbit, inverted ([`sirocco::ode::sir::phase`]) |
 //!
 //! An input v of the interval [lo, hi] is scaled to u = (v - mid) / half, in [-1, 1]. Model file and device use exactly
 //! these conventions.
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use sirocco::bundle::Form;
 use sirocco::limits::{MAX_RATES, MAX_STATE};
 use sirocco::ode::sir::Reduced;
+use sirocco::ode::sir::phase::INPUTS;
 use sirocco::ode::{Ode, Rates, State};
 
 /// If the smallest I0 is below this, the reduced form reads ln i0 instead of i0, because the time of an epidemic's peak
@@ -52,7 +54,7 @@ pub struct Problem {
     pub form: Form,
     /// Per quantity in [`Ode::quantity_names`] order; lo == hi where a quantity is fixed.
     pub domain: Vec<(f64, f64)>,
-    /// The network's inputs; the first one is time (`t` or `tau`).
+    /// The network's inputs; the first one is time (`t` or `tau`), but for the form by phase.
     pub inputs: Vec<Input>,
 }
 
@@ -82,6 +84,9 @@ impl Problem {
         }
         let inputs = match form {
             Form::Reduced => reduced_inputs(domain, domain[1].0 < LOGARITHMIC_BELOW),
+            Form::Phase => {
+                INPUTS.map(|(name, lo, hi)| Input { name: name.into(), lo: lo.into(), hi: hi.into() }).to_vec()
+            }
             _ => plain_inputs(&names, domain),
         };
         Ok(Problem { ode, form, domain: domain.to_vec(), inputs })

@@ -25,7 +25,8 @@ pub fn integrate<const N: usize>(rhs: impl Fn(&[f64; N]) -> [f64; N], y0: [f64; 
     while now < t {
         step = step.min(t - now);
         let (candidate, error) = extrapolated(&rhs, &y, step);
-        let scaled = (0..N).map(|i| error[i].abs() / (rtol * y[i].abs().max(FLOOR))).fold(0.0, f64::max);
+        // A NaN, of a step so long that something overflowed, must not pass for a small error.
+        let scaled = (0..N).map(|i| error[i].abs() / (rtol * y[i].abs().max(FLOOR))).fold(0.0, largest);
         if !scaled.is_finite() && step < 1e-9 * t {
             return [f64::NAN; N];
         }
@@ -33,8 +34,8 @@ pub fn integrate<const N: usize>(rhs: impl Fn(&[f64; N]) -> [f64; N], y0: [f64; 
             now += step;
             y = candidate;
         }
-        let factor = 0.9 * scaled.max(1e-30).powf(-1.0 / ORDER);
-        step *= if factor.is_finite() { factor.clamp(0.2, 3.0) } else { 0.2 };
+        let factor = 0.9 * largest(scaled, 1e-30).powf(-1.0 / ORDER);
+        step *= if factor.is_nan() { 0.2 } else { factor.clamp(0.2, 3.0) };
     }
     y
 }
@@ -42,6 +43,21 @@ pub fn integrate<const N: usize>(rhs: impl Fn(&[f64; N]) -> [f64; N], y0: [f64; 
 /// The state of an ODE system at time `t`.
 pub fn state(ode: Ode, initial: &State<f64>, rates: &Rates<f64>, t: f64) -> State<f64> {
     integrate(|y| ode.rhs(y, rates), ode.initial(initial), t, RTOL)
+}
+
+/// The state of an SIR epidemic at time `t`, with ln I as the unknown in place of I: few infected then grow to many without
+/// growing the error of their number.
+pub fn epidemic([s, i, r, _]: State<f64>, rates: &Rates<f64>, t: f64) -> State<f64> {
+    if i <= 0.0 {
+        return [s, i, r, 0.0];
+    }
+    let [beta, gamma, ..] = *rates;
+    let rhs = |&[s, ln_i, _]: &[f64; 3]| {
+        let i = ln_i.exp();
+        [-beta * s * i, beta * s - gamma, gamma * i]
+    };
+    let [s, ln_i, r] = integrate(rhs, [s, i.ln(), r], t, RTOL);
+    [s, ln_i.exp(), r, 0.0]
 }
 
 /// The states of a query's problem at increasing times; `None` if there is no finite solution. The query's own time is
@@ -55,6 +71,11 @@ pub fn trajectory(ode: Ode, query: &Query, times: &[f64]) -> Option<Vec<State<f6
         state.iter().all(|v| v.is_finite()).then_some(state)
     };
     times.iter().map(next).collect()
+}
+
+/// The larger of two errors; not a number if one of them is none.
+pub fn largest(a: f64, b: f64) -> f64 {
+    if a >= b || a.is_nan() { a } else { b }
 }
 
 /// One extrapolated step and the estimate of its error: the difference of the tableau's last two entries.
@@ -149,6 +170,26 @@ mod tests {
         for i in 0..3 {
             assert!((rough[i] - fine[i]).abs() < 1e-8 && (usual[i] - fine[i]).abs() < 1e-13);
         }
+    }
+
+    /// A first step of a day is so long for this one that its midpoints overflow.
+    #[test]
+    fn an_epidemic_of_a_moment_is_solved() {
+        let rates = [1000.0, 50.0, 0.0, 0.0];
+        let found = epidemic([1.0 - 1e-3, 1e-3, 0.0, 0.0], &rates, 1e4);
+        let direct = state(Ode::Sir, &[1e-3, 0.0, 0.0, 0.0], &rates, 1.0);
+        assert!(found.iter().zip(direct).all(|(a, b)| (a - b).abs() < 1e-11), "{found:?} {direct:?}");
+        assert_eq!(epidemic([0.7, 0.0, 0.3, 0.0], &rates, 1.0), [0.7, 0.0, 0.3, 0.0]);
+    }
+
+    /// One in ten million infected: the direct equations hold I to an absolute error, which then grows.
+    #[test]
+    fn few_infected_lose_no_digits() {
+        let (rates, t) = ([2.0, 0.5, 0.0, 0.0], 12.0);
+        let initial = [1e-7, 0.0, 0.0, 0.0];
+        let right = integrate(|y| Ode::Sir.rhs(y, &rates), Ode::Sir.initial(&initial), t, 1e-15);
+        let found = epidemic(Ode::Sir.initial(&initial), &rates, t);
+        assert!(found.iter().zip(right).all(|(a, b)| (a - b).abs() < 1e-10), "{found:?} {right:?}");
     }
 
     #[test]

@@ -7,15 +7,13 @@
 //!   same sum of squares as all components;
 //! - reduced: N k (x' - rhs(x)), which is the norm of the three components up to a factor of 1 to sqrt(2).
 
-use crate::bundle::mlp::{self, Mlp, Rows, Tape};
+use crate::bundle::equations::{self, CHUNK, Equations, Scratch};
+use crate::bundle::mlp::{self, Direction, Mlp, Rows, Tape};
 use crate::bundle::problem::{Form, Problem};
 use rayon::prelude::*;
 use sirocco::limits::MAX_STATE;
 use sirocco::ode::sir::Reduced;
 use sirocco::ode::{Rates, State};
-
-/// Points of a chunk: the unit of parallel work, and the vector length of the innermost loops.
-pub const CHUNK: usize = 256;
 
 /// The quantities of a collocation point from which residuals are computed, besides the network's inputs.
 #[derive(Debug, Clone)]
@@ -38,19 +36,8 @@ pub struct Chunk {
     points: Vec<Point>,
 }
 
-/// Collocation points, prepared once and evaluated for many weights.
-#[derive(Debug, Clone)]
-pub struct Batch {
-    chunks: Vec<Chunk>,
-}
-
-/// Buffers of one worker.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    tape: Tape,
-    seed_value: Vec<f64>,
-    seed_tangent: Vec<f64>,
-}
+/// Collocation points of a trial solution.
+pub type Batch = equations::Batch<Chunk>;
 
 /// A matrix of derivatives with respect to the network's outputs, `[row][output]`.
 type Seeds = [State<f64>; MAX_STATE];
@@ -68,7 +55,7 @@ impl Batch {
     pub fn like(problem: &Problem, mlp: &Mlp, quantities: &[f64]) -> Self {
         let mut batch = Self::new(problem, quantities);
         batch.chunks.par_iter_mut().for_each_init(Tape::default, |tape, chunk| {
-            mlp.forward(&chunk.inputs, &problem.input_tangent(), tape);
+            mlp.forward(&chunk.inputs, Direction::Common(&problem.input_tangent()), tape);
             let points = chunk.len();
             for (b, point) in chunk.points.iter_mut().enumerate() {
                 let mut other = [0.0; MAX_STATE];
@@ -77,11 +64,6 @@ impl Batch {
             }
         });
         batch
-    }
-
-    /// The chunks in their order.
-    pub fn chunks(&self) -> &[Chunk] {
-        &self.chunks
     }
 
     /// Number of points.
@@ -114,11 +96,6 @@ impl Chunk {
 }
 
 impl Problem {
-    /// Rows of residual per point.
-    pub fn rows(&self) -> usize {
-        self.outputs()
-    }
-
     /// A point from its physical quantities.
     pub fn point(&self, quantities: &[f64]) -> Point {
         let (t, initial, rates) = self.split(quantities);
@@ -181,6 +158,8 @@ impl Problem {
                 let x = f * value[0];
                 [r.n * r.k * (df * value[0] + f * tangent[0] - r.rhs(x)), 0.0, 0.0, 0.0]
             }
+            // The form by phase has equations of its own: whoever takes these for them shall notice.
+            Form::Phase => [f64::NAN; MAX_STATE],
         }
     }
 
@@ -250,44 +229,9 @@ impl Problem {
         (rows[..m].iter().map(|r| r * r).sum(), pull(&by_value), pull(&by_tangent))
     }
 
-    /// Weighted rows of a chunk, `[row][point]`; returns the sum of their squares.
-    pub fn rows_of(&self, mlp: &Mlp, chunk: &Chunk, scratch: &mut Scratch, rows: &mut [f64]) -> f64 {
-        mlp.forward(&chunk.inputs, &self.input_tangent(), &mut scratch.tape);
-        self.gather(chunk, &scratch.tape, |b, point, value, tangent| {
-            for (row, r) in rows.chunks_exact_mut(chunk.len()).zip(self.weighted(point, value, tangent)) {
-                row[b] = r;
-            }
-        });
-        rows.iter().map(|r| r * r).sum()
-    }
-
-    /// [`Problem::rows_of`] and their Jacobian: parameter p's column, `[row][point]`, begins at p * rows * points.
-    pub fn linearize(&self, mlp: &Mlp, chunk: &Chunk, scratch: &mut Scratch, rows: &mut [f64], jacobian: &mut [f64]) {
-        self.rows_of(mlp, chunk, scratch, rows);
-        let (points, m) = (chunk.len(), self.outputs());
-        let Scratch { tape, seed_value, seed_tangent } = scratch;
-        seed_value.resize(m * m * points, 0.0);
-        seed_tangent.resize(m * m * points, 0.0);
-        self.gather(chunk, tape, |b, point, value, _| {
-            let (by_value, by_tangent) = self.seeds(point, value);
-            for row in 0..m {
-                for k in 0..m {
-                    seed_value[(row * m + k) * points + b] = by_value[row][k];
-                    seed_tangent[(row * m + k) * points + b] = by_tangent[row][k];
-                }
-            }
-        });
-        let rate = self.input_tangent();
-        let seeds = seed_value.chunks_exact(m * points).zip(seed_tangent.chunks_exact(m * points));
-        for (row, (value, tangent)) in seeds.enumerate() {
-            let rows = Rows { jacobian, stride: m * points, first: row * points };
-            mlp.adjoint(&chunk.inputs, &rate, tape, mlp::Seeds { value, tangent }, rows);
-        }
-    }
-
     /// State and physical residual of every point of a chunk, in order.
     pub fn for_each(&self, mlp: &Mlp, chunk: &Chunk, scratch: &mut Scratch, mut f: impl FnMut(State<f64>, State<f64>)) {
-        mlp.forward(&chunk.inputs, &self.input_tangent(), &mut scratch.tape);
+        mlp.forward(&chunk.inputs, Direction::Common(&self.input_tangent()), &mut scratch.tape);
         self.gather(chunk, &scratch.tape, |_, point, value, tangent| {
             f(self.solution(point, value, tangent).0, self.residual(point, value, tangent));
         });
@@ -308,6 +252,47 @@ impl Problem {
                 tangent[k] = tape.tangent()[k * points + b];
             }
             f(b, point, &value[..m], &tangent[..m]);
+        }
+    }
+}
+
+impl Equations for Problem {
+    type Chunk = Chunk;
+
+    fn rows(&self, chunk: &Chunk) -> usize {
+        self.outputs() * chunk.len()
+    }
+
+    fn rows_of(&self, mlp: &Mlp, chunk: &Chunk, scratch: &mut Scratch, rows: &mut [f64]) -> f64 {
+        mlp.forward(&chunk.inputs, Direction::Common(&self.input_tangent()), &mut scratch.tape);
+        self.gather(chunk, &scratch.tape, |b, point, value, tangent| {
+            for (row, r) in rows.chunks_exact_mut(chunk.len()).zip(self.weighted(point, value, tangent)) {
+                row[b] = r;
+            }
+        });
+        rows.iter().map(|r| r * r).sum()
+    }
+
+    fn linearize(&self, mlp: &Mlp, chunk: &Chunk, scratch: &mut Scratch, rows: &mut [f64], jacobian: &mut [f64]) {
+        self.rows_of(mlp, chunk, scratch, rows);
+        let (points, m) = (chunk.len(), self.outputs());
+        let Scratch { tape, seed_value, seed_tangent } = scratch;
+        seed_value.resize(m * m * points, 0.0);
+        seed_tangent.resize(m * m * points, 0.0);
+        self.gather(chunk, tape, |b, point, value, _| {
+            let (by_value, by_tangent) = self.seeds(point, value);
+            for row in 0..m {
+                for k in 0..m {
+                    seed_value[(row * m + k) * points + b] = by_value[row][k];
+                    seed_tangent[(row * m + k) * points + b] = by_tangent[row][k];
+                }
+            }
+        });
+        let rate = self.input_tangent();
+        let seeds = seed_value.chunks_exact(m * points).zip(seed_tangent.chunks_exact(m * points));
+        for (row, (value, tangent)) in seeds.enumerate() {
+            let rows = Rows { jacobian, stride: m * points, first: row * points };
+            mlp.adjoint(&chunk.inputs, Direction::Common(&rate), tape, mlp::Seeds { value, tangent }, rows);
         }
     }
 }
@@ -365,8 +350,8 @@ mod tests {
             if like {
                 batch = other(&problem);
             }
-            let chunk = &batch.chunks()[0];
-            let n = problem.rows() * chunk.len();
+            let chunk = &batch.chunks[0];
+            let n = problem.rows(chunk);
             let rows = |mlp: &Mlp| {
                 let mut rows = vec![0.0; n];
                 problem.rows_of(mlp, chunk, &mut Scratch::default(), &mut rows);
@@ -400,8 +385,8 @@ mod tests {
             near.parameters.iter_mut().enumerate().for_each(|(k, w)| *w += 1e-6 * (k as f64).sin());
             let points = crate::bundle::sample::uniform(&problem, 9, 0, crate::host::random::Purpose::HeldOut, 1);
             let (batch, plain) = (Batch::like(&problem, &near, &points), Batch::new(&problem, &points));
-            let (chunk, plain) = (&batch.chunks()[0], &plain.chunks()[0]);
-            let mut rows = vec![0.0; problem.rows() * chunk.len()];
+            let (chunk, plain) = (&batch.chunks[0], &plain.chunks[0]);
+            let mut rows = vec![0.0; problem.rows(chunk)];
             let found = problem.rows_of(&mlp, chunk, &mut Scratch::default(), &mut rows);
             let states = |mlp: &Mlp| {
                 let mut states = vec![];
@@ -418,8 +403,8 @@ mod tests {
     fn weighted_rows_have_the_physical_norm() {
         for form in [Form::Generic, Form::Conserved, Form::Reduced] {
             let (problem, mlp, batch) = setting(form);
-            let chunk = &batch.chunks()[0];
-            let mut rows = vec![0.0; problem.rows() * chunk.len()];
+            let chunk = &batch.chunks[0];
+            let mut rows = vec![0.0; problem.rows(chunk)];
             let weighted = problem.rows_of(&mlp, chunk, &mut Scratch::default(), &mut rows);
             let mut physical = 0.0;
             problem.for_each(&mlp, chunk, &mut Scratch::default(), |_, r| {

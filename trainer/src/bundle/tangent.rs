@@ -120,6 +120,7 @@ fn activate(activation: Activation, z: &Tensor) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bundle::mlp::Direction;
     use crate::bundle::mlp::Tape;
     use crate::host::random::{Purpose, Random};
 
@@ -149,7 +150,7 @@ mod tests {
         let by_unit: Vec<f64> =
             (0..3).flat_map(|i| (0..POINTS).map(move |b| (i, b))).map(|(i, b)| f64::from(scaled[b * 3 + i])).collect();
         let mut tape = Tape::default();
-        mlp.forward(&by_unit, &RATE.map(f64::from), &mut tape);
+        mlp.forward(&by_unit, Direction::Common(&RATE.map(f64::from)), &mut tape);
         let out = out.to_vec2::<f32>().unwrap();
         for (b, o) in (0..POINTS).flat_map(|b| [(b, 0), (b, 1)]) {
             assert!((f64::from(out[b][o]) - tape.value()[o * POINTS + b]).abs() < 2e-6);
@@ -183,7 +184,7 @@ mod tests {
             let by_unit: Vec<f64> =
                 (0..3).flat_map(|i| scaled.iter().skip(i).step_by(3)).map(|v| f64::from(*v)).collect();
             let mut tape = Tape::default();
-            mlp.forward(&by_unit, &RATE.map(f64::from), &mut tape);
+            mlp.forward(&by_unit, Direction::Common(&RATE.map(f64::from)), &mut tape);
             let at = |b: usize, o: usize| {
                 f64::from(seeds[b * 2 + o]) * tape.value()[o * POINTS + b]
                     + f64::from(seeds[(POINTS + b) * 2 + o]) * tape.tangent()[o * POINTS + b]

@@ -61,15 +61,16 @@ pub fn adopt(mlp: &Mlp, from: &Problem, to: &Problem) -> Result<Mlp, BundleError
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bundle::equations::Scratch;
     use crate::bundle::mlp::Activation;
     use crate::bundle::preset;
-    use crate::bundle::residual::{Batch, Scratch};
+    use crate::bundle::residual::Batch;
     use crate::bundle::sample;
     use crate::host::random::Purpose;
 
     fn states(problem: &Problem, mlp: &Mlp, points: &[f64]) -> Vec<f64> {
         let mut states = Vec::new();
-        for chunk in Batch::new(problem, points).chunks() {
+        for chunk in &Batch::new(problem, points).chunks {
             problem.for_each(mlp, chunk, &mut Scratch::default(), |state, residual| {
                 states.extend(state.iter().chain(&residual));
             });

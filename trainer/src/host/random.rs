@@ -59,6 +59,8 @@ pub enum Purpose {
     Choice = 6,
     /// Order in which weights are rounded.
     Rounding = 7,
+    /// Faces and steps of the search for the largest error.
+    Search = 8,
     /// Which images are held out.
     Split = 20,
     /// Noise added to images; the round is the image.

@@ -4,7 +4,7 @@ use crate::count::Counter;
 use crate::{Inner, calibration};
 use core::hint::black_box;
 use semihosting::println;
-use sirocco::bundle::Bundle;
+use sirocco::bundle::{Bundle, Form};
 use sirocco::fixed_point::Fixed;
 use sirocco::layer::rows::RowLoops;
 use sirocco::limits::MAX_QUANTITIES;
@@ -25,6 +25,11 @@ pub fn count(bundle: &Bundle<'_>, counter: &Counter) {
     dense(counter);
     println!("bundle network {macs} {}", counter.mean(|| bundle.network().value(black_box(input))));
     println!("bundle state {macs} {}", counter.mean(|| bundle.state(black_box(&query))));
+    if bundle.form() == Form::Phase
+        && let Ok(solution) = bundle.solution(&query)
+    {
+        println!("bundle further {macs} {}", counter.mean(|| black_box(&solution).state(black_box(query.t))));
+    }
     println!("bundle predict {} {}", 2 * macs, counter.mean(|| bundle.predict(black_box(&query))));
     println!("bundle certify {} {}", 66 * macs, counter.mean(|| bundle.certify(black_box(&query))));
     if let Some(instructions) = calibration::median(bundle, counter) {

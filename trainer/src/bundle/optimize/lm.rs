@@ -9,6 +9,7 @@
 //! state after any round repeats the unbroken run bit for bit. No solution data is ever used.
 
 use super::normal::{self, Damping, NormalEquations, Workspace};
+use crate::bundle::equations::{Batch as Points, Equations};
 use crate::bundle::loss;
 use crate::bundle::mlp::Mlp;
 use crate::bundle::preset::Recipe;
@@ -24,6 +25,8 @@ use std::time::Instant;
 
 /// Iterations of a round unless told otherwise.
 pub const ROUND: usize = 10;
+/// The same in the form by phase.
+const PHASE_ROUND: usize = 50;
 /// Held-out points that choose the best weights.
 pub const HELD_OUT: usize = 4096;
 /// Damping never falls below this.
@@ -79,6 +82,18 @@ impl Schedule {
     }
 }
 
+/// Equations with the points at which they are trained and held out.
+pub trait Training: Equations {
+    /// Collocation points of a round, some of them drawn by the residual at the weights of `mlp`.
+    fn collocation(&self, mlp: &Mlp, settings: &Settings, round: u64) -> Points<Self::Chunk>;
+
+    /// Points that choose the best weights.
+    fn held_out(&self, seed: u64) -> Points<Self::Chunk>;
+
+    /// How good the weights are at the held-out points; less is better.
+    fn score(&self, mlp: &Mlp, held_out: &Points<Self::Chunk>) -> f64;
+}
+
 /// How Levenberg-Marquardt trains.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -96,6 +111,8 @@ pub struct Settings {
     pub adaptivity: Adaptivity,
     /// Rounds over which the points' times grow to the whole horizon; 0 for the whole horizon from the start.
     pub growth: u64,
+    /// Rounds after which training begins anew from other random weights, the best of all being kept; 0 for never.
+    pub restart: u64,
     /// Seed of every draw.
     pub seed: u64,
 }
@@ -103,16 +120,18 @@ pub struct Settings {
 impl Settings {
     /// Settings that converge for this problem's form.
     pub fn new(problem: &Problem, points: usize, budget: Budget, seed: u64) -> Self {
-        let damping = if problem.form == Form::Reduced { Damping::Identity } else { Damping::Diagonal };
-        let wide = problem.inputs.iter().any(|i| i.name == "ln_i0");
+        let phase = problem.form == Form::Phase;
+        let damping = if problem.form == Form::Reduced || phase { Damping::Identity } else { Damping::Diagonal };
+        let wide = phase || problem.inputs.iter().any(|i| i.name == "ln_i0");
         let adaptivity = if wide { Adaptivity { power: 2, floor: 0.5 } } else { Adaptivity { power: 1, floor: 1.0 } };
-        let (round, schedule, growth) = (ROUND, Schedule::Gain, 0);
-        Settings { points, round, budget, damping, schedule, adaptivity, growth, seed }
+        let (round, schedule, growth) = (if phase { PHASE_ROUND } else { ROUND }, Schedule::Gain, 0);
+        Settings { points, round, budget, damping, schedule, adaptivity, growth, restart: 0, seed }
     }
 
-    /// The same with the damping and growth of a recipe.
+    /// The same with the damping, growth and restarts of a recipe.
     pub fn with(self, recipe: &Recipe) -> Self {
-        Settings { damping: recipe.damping.unwrap_or(self.damping), growth: recipe.growth, ..self }
+        let damping = recipe.damping.unwrap_or(self.damping);
+        Settings { damping, growth: recipe.growth, restart: recipe.restart, ..self }
     }
 
     /// The share of the time horizon that a round's points cover. A network that is wrong at early times can satisfy the
@@ -145,6 +164,12 @@ impl State {
     /// The start of a run from `mlp`, with first damping `mu`: 1 for random weights, much less for trained ones.
     pub fn new(mlp: Mlp, mu: f64) -> Self {
         State { best: mlp.clone(), mlp, mu, round: 0, iteration: 0, seconds: 0.0, best_score: f64::INFINITY }
+    }
+
+    /// Other random weights, with the best ones so far kept.
+    fn begin_anew(&mut self, seed: u64) {
+        self.mlp = Mlp::random(&self.mlp.widths, self.mlp.activation, 0.0, seed);
+        self.mu = 1.0;
     }
 
     /// The state as a checkpoint of the run `identity`.
@@ -201,50 +226,62 @@ impl<F: FnMut(&State)> Observer for F {
 
 /// Runs until the budget is spent, no step lowers the loss any more, or the user asks to stop.
 pub fn run(
-    problem: &Problem,
+    problem: &impl Training,
     settings: &Settings,
     state: &mut State,
     stop: &Interrupt,
     observer: &mut impl Observer,
 ) -> Ending {
-    let held_out = sample::uniform(problem, HELD_OUT, settings.seed, Purpose::HeldOut, 0);
-    let held_out = Batch::new(problem, &held_out);
+    let held_out = problem.held_out(settings.seed);
     if state.best_score == f64::INFINITY {
-        state.best_score = loss::score(problem, &state.mlp, &held_out);
+        state.best_score = problem.score(&state.mlp, &held_out);
     }
     let mut workspace = Workspace::default();
     let before = state.seconds;
     let start = Instant::now();
     let mut idle = 0;
     while !spent(settings, state.iteration, state.seconds) {
+        if settings.restart > 0 && state.round > 0 && state.round.is_multiple_of(settings.restart) {
+            state.begin_anew(settings.seed.wrapping_add(state.round << 32));
+        }
         let mut round = Round { problem, settings, stop, workspace: &mut workspace, before, start };
         let Some(next) = round.run(state, observer) else { return Ending::Interrupted };
         idle = if next.mlp == state.mlp { idle + 1 } else { 0 };
         *state = next;
-        let score = loss::score(problem, &state.mlp, &held_out);
+        let score = problem.score(&state.mlp, &held_out);
         if score < state.best_score {
             state.best_score = score;
             state.best = state.mlp.clone();
         }
         state.seconds = before + start.elapsed().as_secs_f64();
         observer.round(state);
-        if idle == 3 {
+        if idle == 3 && settings.restart == 0 {
             return Ending::Converged;
         }
     }
     Ending::Budget
 }
 
-/// Collocation points of a round: half arcsine Sobol points, half drawn by the residual at the weights of `mlp`.
-pub fn collocation(problem: &Problem, mlp: &Mlp, settings: &Settings, round: u64) -> Batch {
-    let Settings { points, seed, adaptivity, .. } = *settings;
-    let adaptive = points / 2;
-    let early = |points| sample::earlier(problem, points, settings.horizon(round));
-    let mut quantities = early(sample::sobol(problem, points - adaptive, seed, round));
-    let candidates = early(sample::candidates(problem, adaptive, seed, round));
-    let residuals = loss::residual_norms(problem, mlp, &Batch::new(problem, &candidates));
-    quantities.extend(sample::keep(&candidates, &residuals, adaptivity, adaptive, seed, round));
-    Batch::new(problem, &quantities)
+impl Training for Problem {
+    /// Half of them are arcsine Sobol points.
+    fn collocation(&self, mlp: &Mlp, settings: &Settings, round: u64) -> Batch {
+        let Settings { points, seed, adaptivity, .. } = *settings;
+        let adaptive = points / 2;
+        let early = |points| sample::earlier(self, points, settings.horizon(round));
+        let mut quantities = early(sample::sobol(self, points - adaptive, seed, round));
+        let candidates = early(sample::candidates(self, adaptive, seed, round));
+        let residuals = loss::residual_norms(self, mlp, &Batch::new(self, &candidates));
+        quantities.extend(sample::keep(&candidates, &residuals, adaptivity, adaptive, seed, round));
+        Batch::new(self, &quantities)
+    }
+
+    fn held_out(&self, seed: u64) -> Batch {
+        Batch::new(self, &sample::uniform(self, HELD_OUT, seed, Purpose::HeldOut, 0))
+    }
+
+    fn score(&self, mlp: &Mlp, held_out: &Batch) -> f64 {
+        loss::score(self, mlp, held_out)
+    }
 }
 
 fn norm(v: &[f64]) -> f64 {
@@ -255,8 +292,8 @@ fn spent(settings: &Settings, iteration: usize, seconds: f64) -> bool {
     settings.budget.spent(iteration, seconds) >= 1.0
 }
 
-struct Round<'a> {
-    problem: &'a Problem,
+struct Round<'a, E> {
+    problem: &'a E,
     settings: &'a Settings,
     stop: &'a Interrupt,
     workspace: &'a mut Workspace,
@@ -264,11 +301,11 @@ struct Round<'a> {
     start: Instant,
 }
 
-impl Round<'_> {
+impl<E: Training> Round<'_, E> {
     /// Returns the state after the round, or `None` if the user asked to stop.
     fn run(&mut self, from: &State, observer: &mut impl Observer) -> Option<State> {
         let mut state = from.clone();
-        let batch = collocation(self.problem, &state.mlp, self.settings, state.round);
+        let batch = self.problem.collocation(&state.mlp, self.settings, state.round);
         for _ in 0..self.settings.round {
             if self.stop.pressed() {
                 return None;
@@ -289,7 +326,7 @@ impl Round<'_> {
     }
 
     /// The damped step, corrected for the path's curvature, and the decrease of the loss that the linear model predicts.
-    fn step(&self, equations: &NormalEquations, state: &State, batch: &Batch) -> Option<(Vec<f64>, f64)> {
+    fn step(&self, equations: &NormalEquations, state: &State, batch: &Points<E::Chunk>) -> Option<(Vec<f64>, f64)> {
         let factor = equations.factor(self.settings.damping, state.mu)?;
         let mut step = factor.solve(&equations.gradient)?;
         let predicted = equations.predicted(&step);
@@ -303,7 +340,7 @@ impl Round<'_> {
     }
 
     /// One linearization and as many trial steps as needed. Returns false if no damping gives a better network.
-    fn iterate(&mut self, state: &mut State, batch: &Batch) -> bool {
+    fn iterate(&mut self, state: &mut State, batch: &Points<E::Chunk>) -> bool {
         let equations = NormalEquations::assemble(self.problem, &state.mlp, batch, self.workspace);
         let mut rejected = 0;
         while state.mu < MOST_MU {

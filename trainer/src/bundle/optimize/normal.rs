@@ -4,9 +4,8 @@
 //! All work is divided into chunks of points and tiles of A. The arithmetic within each is sequential, and partial sums
 //! are added in order, so the bits do not depend on the number of threads or their timing.
 
+use crate::bundle::equations::{Batch, Equations, Scratch};
 use crate::bundle::mlp::Mlp;
-use crate::bundle::problem::Problem;
-use crate::bundle::residual::{Batch, Chunk, Scratch};
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt;
 use faer::linalg::matmul::matmul;
@@ -59,13 +58,13 @@ struct Linearized {
 }
 
 /// r^T r without derivatives.
-pub fn loss(problem: &Problem, mlp: &Mlp, batch: &Batch) -> f64 {
+pub fn loss<E: Equations>(equations: &E, mlp: &Mlp, batch: &Batch<E::Chunk>) -> f64 {
     let parts: Vec<f64> = batch
-        .chunks()
+        .chunks
         .par_iter()
         .map_init(Scratch::default, |scratch, chunk| {
-            let mut rows = vec![0.0; problem.rows() * chunk.len()];
-            problem.rows_of(mlp, chunk, scratch, &mut rows)
+            let mut rows = vec![0.0; equations.rows(chunk)];
+            equations.rows_of(mlp, chunk, scratch, &mut rows)
         })
         .collect();
     parts.iter().sum()
@@ -73,11 +72,16 @@ pub fn loss(problem: &Problem, mlp: &Mlp, batch: &Batch) -> f64 {
 
 impl NormalEquations {
     /// Linearizes all residuals at the network's weights.
-    pub fn assemble(problem: &Problem, mlp: &Mlp, batch: &Batch, workspace: &mut Workspace) -> Self {
+    pub fn assemble<E: Equations>(
+        equations: &E,
+        mlp: &Mlp,
+        batch: &Batch<E::Chunk>,
+        workspace: &mut Workspace,
+    ) -> Self {
         let n = mlp.parameters.len();
-        workspace.chunks.resize_with(batch.chunks().len(), Linearized::default);
-        workspace.chunks.par_iter_mut().zip(batch.chunks()).for_each_init(Scratch::default, |scratch, (out, chunk)| {
-            out.fill(problem, mlp, chunk, scratch);
+        workspace.chunks.resize_with(batch.chunks.len(), Linearized::default);
+        workspace.chunks.par_iter_mut().zip(&batch.chunks).for_each_init(Scratch::default, |scratch, (out, chunk)| {
+            out.fill(equations, mlp, chunk, scratch);
         });
         let mut gradient = vec![0.0; n];
         let mut loss = 0.0;
@@ -164,15 +168,15 @@ impl Workspace {
     /// -`step`, by the finite difference 2 ((r(w - h step) - r) / h + J step) / h with h = `PROBE` = 0.1.
     ///
     /// One evaluation of the residuals and two products with the Jacobian: a few per cent of an assembly.
-    pub fn bending(&self, problem: &Problem, mlp: &Mlp, batch: &Batch, step: &[f64]) -> Vec<f64> {
+    pub fn bending<E: Equations>(&self, equations: &E, mlp: &Mlp, batch: &Batch<E::Chunk>, step: &[f64]) -> Vec<f64> {
         let ahead = mlp.stepped(step, PROBE);
         let parts: Vec<Vec<f64>> = self
             .chunks
             .par_iter()
-            .zip(batch.chunks())
+            .zip(&batch.chunks)
             .map_init(Scratch::default, |scratch, (linear, chunk)| {
                 let mut bend = vec![0.0; linear.rows.len()];
-                problem.rows_of(&ahead, chunk, scratch, &mut bend);
+                equations.rows_of(&ahead, chunk, scratch, &mut bend);
                 bend.iter_mut().zip(&linear.rows).for_each(|(b, r)| *b = (*b - r) / PROBE);
                 for (column, d) in linear.jacobian.chunks_exact(bend.len()).zip(step) {
                     bend.iter_mut().zip(column).for_each(|(b, j)| *b += j * d);
@@ -196,11 +200,11 @@ impl Workspace {
 }
 
 impl Linearized {
-    fn fill(&mut self, problem: &Problem, mlp: &Mlp, chunk: &Chunk, scratch: &mut Scratch) {
-        let (n, rows) = (mlp.parameters.len(), problem.rows() * chunk.len());
+    fn fill<E: Equations>(&mut self, equations: &E, mlp: &Mlp, chunk: &E::Chunk, scratch: &mut Scratch) {
+        let (n, rows) = (mlp.parameters.len(), equations.rows(chunk));
         self.rows.resize(rows, 0.0);
         self.jacobian.resize(n * rows, 0.0);
-        problem.linearize(mlp, chunk, scratch, &mut self.rows, &mut self.jacobian);
+        equations.linearize(mlp, chunk, scratch, &mut self.rows, &mut self.jacobian);
         self.loss = dot(&self.rows, &self.rows);
         self.gradient.clear();
         pulp::Arch::new().dispatch(Transposed {
@@ -278,6 +282,8 @@ mod tests {
     use crate::bundle::mlp::Activation;
     use crate::bundle::preset;
     use crate::bundle::problem::Form;
+    use crate::bundle::problem::Problem;
+    use crate::bundle::residual::Batch;
     use crate::bundle::sample;
     use crate::host::random::Purpose;
 

@@ -41,8 +41,6 @@ use crate::bundle::mlp::Mlp;
 use rayon::prelude::*;
 use serde::Serialize;
 
-/// Metadata key of the bound. The exporter never writes it: it holds for the weights that were proven, and no others.
-pub const KEY: &str = "proven_error";
 /// The largest extent of an orbit that is answered by the network.
 pub const LARGEST_EXTENT: f64 = 40.0;
 /// Below this extent, all orbits are one strip.

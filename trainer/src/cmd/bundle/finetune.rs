@@ -1,6 +1,6 @@
 //! `bundle finetune`
 
-use super::training::{FormChoice, Job, Options};
+use super::training::{Job, Options};
 use crate::bundle::load;
 use crate::bundle::preset::{Preset, Recipe};
 use crate::bundle::problem::Form;
@@ -47,12 +47,14 @@ Examples:
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let loaded = load::bundle(&arguments.from)?;
     let (form, file) = (loaded.problem.form, arguments.from.display());
-    if let Some(asked) = arguments.options.form {
-        let is = if form == Form::Reduced { FormChoice::Reduced } else { FormChoice::Generic };
-        if asked != is {
-            let form = form.name();
-            return Err(Error::Usage(format!("`{file}` has the form `{form}`; leave out --form or train afresh")));
-        }
+    if form == Form::Phase {
+        return Err(Error::Usage(format!(
+            "`{file}` has the form `phase`, which answers for every domain: use it as it is"
+        )));
+    }
+    if arguments.options.form.is_some_and(|asked| asked.of(loaded.problem.ode) != form) {
+        let form = form.name();
+        return Err(Error::Usage(format!("`{file}` has the form `{form}`; leave out --form or train afresh")));
     }
     let has = &loaded.mlp.widths[1..loaded.mlp.depth()];
     if arguments.options.hidden.as_ref().is_some_and(|asked| asked.0 != has) {

@@ -93,7 +93,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
 /// The file with the bound in its metadata.
 fn stated(loaded: &Loaded, bound: f64) -> Result<ModelBytes, ModelFileError> {
     let mut metadata = loaded.metadata.clone();
-    metadata.insert(prove::KEY.into(), format!("{bound:e}"));
+    metadata.insert(Key::ProvenError.key().into(), format!("{bound:e}"));
     model_file::assemble(&model_file::tensors_of(&loaded.bytes)?, &metadata)
 }
 

@@ -3,7 +3,6 @@
 use super::training::{FormChoice, Optimizer};
 use crate::bundle::load;
 use crate::bundle::optimize::adam;
-use crate::bundle::problem::Form;
 use crate::cmd::error::Error;
 use crate::cmd::options::Threads;
 use crate::cmd::output::Output;
@@ -167,6 +166,10 @@ impl Arguments {
             let why = format!("--optimizer adam is for the study `finetune`, not `{}`; leave it out", self.name);
             return Err(Error::Usage(why));
         }
+        if self.form == Some(FormChoice::Phase) {
+            let why = "the studies compare domains, and the form by phase has none; leave out --form";
+            return Err(Error::Usage(why.into()));
+        }
         if adam && self.form == Some(FormChoice::Reduced) {
             return Err(Error::Usage("--optimizer adam studies the generic form; leave out --form reduced".into()));
         }
@@ -185,10 +188,7 @@ impl Arguments {
         let queries = self.query.iter().map(|text| query(ode, text)).collect::<Result<_, Error>>()?;
         Ok(Setting {
             seeds: (self.seed..self.seed.saturating_add(self.seeds)).collect(),
-            form: self.form.map(|form| match form {
-                FormChoice::Generic => Form::general(ode),
-                FormChoice::Reduced => Form::Reduced,
-            }),
+            form: self.form.map(|form| form.of(ode)),
             adam: adam.then(|| self.recipe.unwrap_or_default()),
             effort: if self.quick { Effort::QUICK } else { Effort::FULL },
             model,

@@ -1,6 +1,6 @@
 //! `bundle train`
 
-use super::training::{FormChoice, Job, Optimizer, Options};
+use super::training::{Job, Optimizer, Options};
 use crate::bundle::mlp::{Activation, Mlp};
 use crate::bundle::optimize::adam;
 use crate::bundle::optimize::lm::Schedule;
@@ -30,7 +30,9 @@ pub struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  The most accurate small network for the full SIR bundle, in under a minute:
+  One network for every SIR epidemic:
+    sirocco-train bundle train --preset sir --out sir.safetensors
+  The most accurate small network for the full SIR bundle of the thesis, in under a minute:
     sirocco-train bundle train --preset sir-full --out full.safetensors
   A network that others are to be finetuned from:
     sirocco-train bundle train --preset sir-full --patient --out full.safetensors
@@ -51,8 +53,7 @@ Examples:
 /// [`Error`] if the system does not have the form, a file cannot be read or written, or the export fails its checks.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let form = match arguments.options.form {
-        Some(FormChoice::Generic) => Form::general(arguments.preset.ode),
-        Some(FormChoice::Reduced) => Form::Reduced,
+        Some(form) => form.of(arguments.preset.ode),
         None if arguments.options.optimizer == Optimizer::Adam => Form::general(arguments.preset.ode),
         None => arguments.preset.best_form(),
     };

@@ -4,8 +4,9 @@ use crate::bundle::evaluate;
 use crate::bundle::export::{Candidate, Exported};
 use crate::bundle::mlp::Mlp;
 use crate::bundle::optimize::{adam, lm};
+use crate::bundle::phase::{self, Phase};
 use crate::bundle::preset::{Preset, Recipe};
-use crate::bundle::problem::Problem;
+use crate::bundle::problem::{Form, Problem};
 use crate::cmd::error::Error;
 use crate::cmd::options::{Checkpoints, Compute, Threads};
 use crate::cmd::output::Output;
@@ -21,6 +22,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 use sirocco::limits::{MAX_LAYERS, MAX_WIDTH};
 use sirocco::network::Scheme;
+use sirocco::ode::Ode;
 use std::path::{Path, PathBuf};
 
 /// Options of `train` and `finetune`.
@@ -67,6 +69,19 @@ pub enum FormChoice {
     Generic,
     /// For SIR only: an exact reduction to one unknown
     Reduced,
+    /// For SIR only: the time along an orbit, one network for every epidemic
+    Phase,
+}
+
+impl FormChoice {
+    /// The form for this system.
+    pub fn of(self, ode: Ode) -> Form {
+        match self {
+            FormChoice::Generic => Form::general(ode),
+            FormChoice::Reduced => Form::Reduced,
+            FormChoice::Phase => Form::Phase,
+        }
+    }
 }
 
 /// The method that finds the weights.
@@ -184,6 +199,9 @@ impl Job {
                 let remedy = "use --device cpu or --optimizer adam";
                 return Err(Error::Usage(format!("--optimizer lm computes on the CPU; {remedy}")));
             }
+            (Optimizer::Adam, _) if self.problem.form == Form::Phase => {
+                return Err(Error::Usage("the form by phase is trained by lm; leave out --optimizer or --form".into()));
+            }
             (Optimizer::Adam, _) => self.adam(options, output)?,
         };
         let exported = self.export(&trained, options)?;
@@ -203,13 +221,20 @@ impl Job {
             state.restore(&checkpoint, path)?;
         }
         let stop = session.interrupt.clone();
-        let ending = lm::run(&self.problem, &settings, &mut state, &stop, &mut |state: &lm::State| {
+        let phase = self.problem.form == Form::Phase;
+        let mut watch = |state: &lm::State| {
             session.progress.update(state.iteration, state.best_score);
             session.keep(|identity| Ok(state.checkpoint(identity)));
-        });
+        };
+        let ending = if phase {
+            lm::run(&Phase, &settings, &mut state, &stop, &mut watch)
+        } else {
+            lm::run(&self.problem, &settings, &mut state, &stop, &mut watch)
+        };
         session.finish(|identity| Ok(state.checkpoint(identity)))?;
         let lm::State { best, iteration, seconds, best_score, .. } = state;
-        Ok(Trained { mlp: best, iterations: iteration, seconds, score: best_score, ending })
+        let score = if phase { phase::log_loss(&best, options.seed) } else { best_score };
+        Ok(Trained { mlp: best, iterations: iteration, seconds, score, ending })
     }
 
     pub(super) fn session(

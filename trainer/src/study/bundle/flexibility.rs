@@ -25,7 +25,7 @@ pub const STUDY: Study = Study { name: "flexibility", what: "Does more flexibili
 const ARMS: [&str; 4] = ["sir-single", "sir-initial", "sir-full", "random weights"];
 const TARGETS: [&str; 3] = ["sir-single-shifted", "sir-initial-shifted", "sir-full-shifted"];
 /// The network and the budget of every source, so that only their flexibility differs.
-const RECIPE: Recipe = Recipe { hidden: &[16, 16], iterations: 300, points: 1024, damping: None, growth: 0 };
+const RECIPE: Recipe = preset::recipe(&[16, 16], 300, 1024);
 
 /// One target: values by arm and seed.
 #[derive(Debug, Serialize)]

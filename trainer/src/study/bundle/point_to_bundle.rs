@@ -30,7 +30,7 @@ const TARGET: &str = "sir-initial-shifted";
 /// Iterations of every finetuning.
 const ITERATIONS: usize = 10;
 /// Points of a round for the whole box, and for one problem of it.
-const RECIPE: Recipe = Recipe { hidden: &[16, 16], iterations: 400, points: 2048, damping: None, growth: 0 };
+const RECIPE: Recipe = preset::recipe(&[16, 16], 400, 2048);
 const POINTS_OF_ONE: usize = 256;
 
 const ARMS: [&str; 3] = ["point to point", "point to bundle", "bundle to bundle"];

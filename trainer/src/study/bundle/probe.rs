@@ -1,10 +1,11 @@
 //! Where a network is measured: held-out points for its LogLoss, held-out queries for its error.
 
+use crate::bundle::equations::Scratch;
 use crate::bundle::loss;
 use crate::bundle::mlp::Mlp;
 use crate::bundle::problem::Problem;
 use crate::bundle::reference;
-use crate::bundle::residual::{Batch, Scratch};
+use crate::bundle::residual::Batch;
 use crate::bundle::sample;
 use crate::host::random::Purpose;
 use rayon::prelude::*;
@@ -47,7 +48,7 @@ impl Probe {
 
     fn max_error(&self, problem: &Problem, mlp: &Mlp) -> f64 {
         let (mut largest, mut truths, mut scratch) = (0.0f64, self.truths.iter(), Scratch::default());
-        for chunk in Batch::new(problem, &self.queries).chunks() {
+        for chunk in &Batch::new(problem, &self.queries).chunks {
             problem.for_each(mlp, chunk, &mut scratch, |state, _| {
                 let Some(truth) = truths.next() else { return };
                 for (a, b) in state.iter().zip(truth) {

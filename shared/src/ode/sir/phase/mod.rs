@@ -7,8 +7,9 @@
 //! theta(y) = -ln x / lambda_+ + ln((1 - e^-g) / (1 - e^-Y)) / lambda_- - B(x, Y),
 //!
 //! where B is smooth, also at both ends of the orbit and for Y -> 0. B = N / (1 + Y / 2) with a network N, which enters as a
-//! function of its three scaled inputs; B is free up to a function of Y, and the first guess wants it near zero at x = 0. What is left of a query is to invert
-//! theta(y) = theta(y0) + T: a guess in closed form, and the flow itself over the small time by which the guess is off.
+//! function of its three scaled inputs ([`INPUTS`]). B is free up to a function of Y, and the first guess wants it near zero at
+//! x = 0. What is left of a query is to invert theta(y) = theta(y0) + T: a guess in closed form, and the flow itself over the
+//! small time by which the guess is off.
 
 /// The polynomial with these coefficients, from the constant one on. A macro, so that the compiler rounds every coefficient
 /// to the number's type: to convert it at run time takes a processor without double precision as long as a logarithm.
@@ -18,9 +19,14 @@ macro_rules! polynomial {
 }
 
 pub mod orbit;
+mod slope;
 
 use crate::scalar::Real;
 use orbit::Orbit;
+pub use slope::slope;
+
+/// The network's inputs with the intervals that are mapped to [-1, 1].
+pub const INPUTS: [(&str, f32, f32); 3] = [("x", 0.0, 1.0), ("Y", 0.0, 30.0), ("g", 0.0, 10.0)];
 
 /// The largest k (S0 + I0) that is answered, beta = 0 and gamma = 0 apart: the network is trained up to there.
 pub const LARGEST: f64 = 20.0;
@@ -100,7 +106,7 @@ impl<R: Real> Problem<R> {
     /// [`TooLarge`] where k (S0 + I0) is above [`LARGEST`].
     pub fn course(&self, network: &impl Fn(&[R; 3]) -> R) -> Result<Course<R>, TooLarge> {
         let &Problem { initial: [s0, i0, _], beta, gamma } = self;
-        let (zero, one) = (R::zero(), R::one());
+        let zero = R::zero();
         if i0 <= zero {
             return Ok(Course::Still);
         }
@@ -120,12 +126,7 @@ impl<R: Real> Problem<R> {
                 return Ok(Course::Orbit(Passage::new(orbit, gamma, start, gamma / beta, network)));
             }
         }
-        // y + s (e^-y - 1) = i.
-        let mut y0 = s + i;
-        for _ in 0..R::REFINEMENTS + 2 {
-            let e = (-y0).exp_m1();
-            y0 = y0 - (y0 + s * e - i) / (one - s * (one + e));
-        }
+        let y0 = orbit::recoveries(s, i, s + i, R::REFINEMENTS + 2);
         let recovered = i0 - s0 * (-y0).exp_m1();
         Ok(Course::Decay(Decay { y0, recovered, gamma }))
     }
@@ -133,53 +134,120 @@ impl<R: Real> Problem<R> {
     /// The state at time t.
     pub fn state(&self, course: &Course<R>, t: R, network: &impl Fn(&[R; 3]) -> R) -> [R; 3] {
         let &Problem { initial: [s0, i0, r0], .. } = self;
-        let (zero, one) = (R::zero(), R::one());
-        let rest = |s: R, r: R| [s, (one - s - r).max(zero), r];
         match course {
             Course::Still => self.initial,
             Course::Logistic(Logistic { total, rate }) => {
                 let e = (-(*rate * t)).exp();
                 let s = *total * s0 * e / (i0 + s0 * e);
-                rest(s, r0)
+                complete(s, r0)
             }
             Course::Decay(Decay { y0, recovered, gamma }) => {
                 let f = -(-(*gamma * t)).exp_m1();
-                rest(s0 * (-(*y0 * f)).exp(), r0 + *recovered * f)
+                complete(s0 * (-(*y0 * f)).exp(), r0 + *recovered * f)
             }
-            Course::Orbit(passage) => {
-                let moved = passage.moved(t, network);
-                rest(s0 * (-moved).exp(), r0 + passage.share * moved)
-            }
+            Course::Orbit(passage) => self.at(passage, &passage.reached(t, network)),
         }
+    }
+
+    fn at(&self, passage: &Passage<R>, reached: &Reached<R>) -> [R; 3] {
+        let &Problem { initial: [s0, _, r0], .. } = self;
+        complete(s0 * (-reached.moved).exp(), r0 + passage.share * reached.moved)
+    }
+
+    /// The state at time t, to the bits of [`Self::state`], its derivative and its residual. `tangent` gives the derivative of
+    /// the network along a direction.
+    ///
+    /// With rho the residual of B, time runs by dtheta = -(1 / i + rho / Y) dy along an answer, so that it moves by
+    /// dy/dT = -i / (1 + i rho / Y). The residual is computed from rho, without the cancellation of two derivatives.
+    pub fn answer(
+        &self,
+        course: &Course<R>,
+        t: R,
+        network: &impl Fn(&[R; 3]) -> R,
+        tangent: &impl Fn(&[R; 3], &[R; 3]) -> R,
+    ) -> Answer<R> {
+        let &Problem { beta, gamma, .. } = self;
+        let (zero, one) = (R::zero(), R::one());
+        let sum = |s: R, r: R| [s, -(s + r), r];
+        let Course::Orbit(passage) = course else {
+            let state = self.state(course, t, network);
+            let infections = beta * state[0] * state[1];
+            let (derivative, residual) = match course {
+                Course::Decay(Decay { y0, recovered, gamma }) => {
+                    let e = *gamma * (-(*gamma * t)).exp();
+                    let (s, r) = (-(state[0] * *y0 * e), *recovered * e);
+                    (sum(s, r), sum(s + infections, r - *gamma * state[1]))
+                }
+                _ => (sum(-infections, gamma * state[1]), [zero; 3]),
+            };
+            return Answer { state, derivative, residual };
+        };
+        let reached = passage.reached(t, network);
+        let state = self.at(passage, &reached);
+        let orbit = &passage.orbit;
+        let rho = residual(orbit, reached.y, reached.g, tangent);
+        let i = state[1] / passage.share;
+        let defect = -(i * rho / orbit.extent);
+        let pace = i / (one - defect);
+        let along = |pace: R| sum(-(gamma * state[0] * pace), gamma * passage.share * pace);
+        Answer { state, derivative: along(pace), residual: along(pace * defect) }
     }
 }
 
-/// The inputs of the network, scaled to about [-1, 1]: x, Y and g.
-fn inputs<R: Real>(y: R, g: R, extent: R) -> [R; 3] {
-    let one = R::one();
-    [(y - g) / extent, extent * R::constant(1.0 / 15.0) - one, one - g * R::constant(0.2)]
+/// A state with its derivative by time and its residual.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Answer<R> {
+    /// S, I and R.
+    pub state: [R; 3],
+    /// Their derivative by time.
+    pub derivative: [R; 3],
+    /// The derivative minus what the equations want it to be.
+    pub residual: [R; 3],
+}
+
+/// The state with I as the rest of the population.
+fn complete<R: Real>(s: R, r: R) -> [R; 3] {
+    [s, (R::one() - s - r).max(R::zero()), r]
+}
+
+/// The network's inputs at a point of an orbit, scaled as [`INPUTS`] say.
+pub fn inputs<R: Real>(y: R, g: R, extent: R) -> [R; 3] {
+    let (c, one) = (R::constant, R::one());
+    [(y - g) / extent, extent * c(1.0 / 15.0) - one, g * c(0.2) - one]
+}
+
+/// d(inputs)/dx along an orbit.
+pub fn direction<R: Real>(extent: R) -> [R; 3] {
+    [R::constant(2.0), R::zero(), -(extent * R::constant(0.2))]
+}
+
+/// dB/dx by the network minus dB/dx by the equations.
+pub fn residual<R: Real>(orbit: &Orbit<R>, y: R, g: R, tangent: &impl Fn(&[R; 3], &[R; 3]) -> R) -> R {
+    let extent = orbit.extent;
+    let moved = tangent(&inputs(y, g, extent), &direction(extent));
+    moved / (R::one() + R::constant(0.5) * extent) - slope(orbit, y, g)
 }
 
 impl<R: Real> Passage<R> {
     fn new(orbit: Orbit<R>, gamma: R, start: (R, R), share: R, network: &impl Fn(&[R; 3]) -> R) -> Self {
         let (y, g) = start;
-        let x = y / orbit.extent;
-        let place = Place { y, g, ln_x: if y < g { x.ln() } else { (-(g / orbit.extent)).ln_1p() } };
+        let place = Place::new(y, g, orbit.extent);
         let (_, risen) = place.level(&orbit);
         let phase = place.theta(&orbit, risen, network);
         Passage { orbit, gamma, start, phase, guess: Guess::new(&orbit), share }
     }
 
-    /// y0 - y at time t.
-    fn moved(&self, t: R, network: &impl Fn(&[R; 3]) -> R) -> R {
+    /// The point of the orbit at time t.
+    fn reached(&self, t: R, network: &impl Fn(&[R; 3]) -> R) -> Reached<R> {
         let c = R::constant;
         let Orbit { extent, q, decay, growth } = self.orbit;
         let time = self.gamma * t;
+        let (y0, g0) = self.start;
         // So soon after the beginning the flow needs no guess.
         if time * (growth + decay) < c(0.03) {
-            let (y0, g0) = self.start;
             let (s, _) = Place { y: y0, g: g0, ln_x: R::zero() }.level(&self.orbit);
-            return flow(y0 + q - s, s, time);
+            let moved = flow(y0 + q - s, s, time);
+            return Reached { moved, y: y0 - moved, g: g0 + moved };
         }
         let ln_x = self.guess.ln_x(growth * (self.phase + time));
         let (mut y, mut g);
@@ -190,20 +258,34 @@ impl<R: Real> Passage<R> {
             g = -(extent * ln_x.exp_m1());
             y = extent - g;
         }
-        let place = Place { y, g, ln_x };
-        let (s, risen) = place.level(&self.orbit);
-        let off = self.phase + time - place.theta(&self.orbit, risen, network);
-        let step = flow(y + q - s, s, off);
-        if y < g {
-            y = y - step;
-            g = extent - y;
-        } else {
-            g = g + step;
-            y = extent - g;
+        let mut place = Place { y, g, ln_x };
+        for _ in 0..R::FLOWS {
+            let (s, risen) = place.level(&self.orbit);
+            let off = self.phase + time - place.theta(&self.orbit, risen, network);
+            let step = flow(place.y + q - s, s, off);
+            if place.y < place.g {
+                y = place.y - step;
+                g = extent - y;
+            } else {
+                g = place.g + step;
+                y = extent - g;
+            }
+            // At the very end of an orbit there is nothing to mend.
+            if R::FLOWS == 1 || y <= R::zero() || g <= R::zero() {
+                break;
+            }
+            place = Place::new(y, g, extent);
         }
-        let (y0, g0) = self.start;
-        if g0 < y0 { g - g0 } else { y0 - y }
+        Reached { moved: if g0 < y0 { g - g0 } else { y0 - y }, y, g }
     }
+}
+
+/// The point of an orbit that a query asks for: y, g, and y0 - y from the nearer end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Reached<R> {
+    moved: R,
+    y: R,
+    g: R,
 }
 
 /// How far y falls within the small time `off` from (s, i): dy/dT = -i, di/dT = i (s - 1), to the third order.
@@ -222,6 +304,10 @@ struct Place<R> {
 }
 
 impl<R: Real> Place<R> {
+    fn new(y: R, g: R, extent: R) -> Self {
+        Place { y, g, ln_x: if y < g { (y / extent).ln() } else { (-(g / extent)).ln_1p() } }
+    }
+
     /// s = k S here, and (1 - e^-g) / (1 - e^-Y): one exponential for both, from the nearer end.
     fn level(&self, orbit: &Orbit<R>) -> (R, R) {
         let start = orbit.q + orbit.extent;
@@ -265,7 +351,9 @@ impl<R: Real> Guess<R> {
     /// below that.
     fn ln_x(&self, phase: R) -> R {
         let one = R::one();
-        let v = phase + self.height / (one + (self.steepness * (phase - self.middle)).exp());
+        // Above 80, the exponential is as good as infinite, but a derivative can still be taken.
+        let fall = (self.steepness * (phase - self.middle)).min(R::constant(80.0)).exp();
+        let v = phase + self.height / (one + fall);
         let w = (-(v.abs())).exp();
         let ln = w * polynomial!(w; 0.999_606_35, -0.486_407_91, 0.254_011_23, -0.074_334_5);
         -((v.max(R::zero()) + ln) * self.inverse)
@@ -279,43 +367,15 @@ mod tests {
     use crate::ode::Ode;
     use crate::rk4;
 
-    fn phi1(z: f64) -> f64 {
-        if z == 0.0 { 1.0 } else { z.exp_m1() / z }
-    }
-
-    fn phi2(z: f64) -> f64 {
-        if z.abs() >= 0.5 {
-            return (z.exp_m1() - z) / (z * z);
-        }
-        let (mut sum, mut term) = (0.0, 0.5);
-        for k in 3..20 {
-            sum += term;
-            term *= z / f64::from(k);
-        }
-        sum
-    }
-
-    /// dB/dx as the equations want it: Y (1 / i - 1 / (lambda_+ y) - 1 / (lambda_- (e^g - 1))), free of cancellation.
-    fn slope(x: f64, extent: f64) -> f64 {
-        let (q, a) = (1.0 / phi1(extent), phi2(extent) / phi1(extent));
-        let (y, rest, b) = (x * extent, 1.0 - x, 1.0 - a);
-        let (g, start) = (extent - y, q + extent);
-        let both = if x < 0.5 {
-            q * phi2(y) / (a * (a - q * x * phi2(y))) - 1.0 / (b * rest * phi1(g))
-        } else {
-            let above = b * extent * phi2(g) + start * phi2(-g);
-            above / ((b - start * rest * phi2(-g)) * b * phi1(g)) - 1.0 / (a * x)
-        };
-        both / extent
-    }
-
     /// In place of a network: B by quadrature (the midpoint rule of Gauss with two nodes, 400 times).
     fn exact(&[u, v, _]: &[f64; 3]) -> f64 {
         let (x, extent) = (0.5 * (u + 1.0), 15.0 * (v + 1.0));
         let (step, node) = (x / 400.0, 0.5 / 3f64.sqrt());
+        let orbit = Orbit::of_extent(extent);
+        let rate = |x: f64| slope(&orbit, x * extent, extent - x * extent);
         let pair = |k: u32| {
             let middle = f64::from(k) + 0.5;
-            slope(step * (middle - node), extent) + slope(step * (middle + node), extent)
+            rate(step * (middle - node)) + rate(step * (middle + node))
         };
         0.5 * step * (0..400).map(pair).sum::<f64>() * (1.0 + 0.5 * extent)
     }
@@ -357,6 +417,40 @@ mod tests {
             let answer = problem.state(&problem.course(&network).unwrap(), t, &network);
             let error = answer.iter().zip(right).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
             assert!(error < 1.5e-6, "{query:?}: {answer:?} {right:?}");
+        }
+    }
+
+    #[test]
+    fn the_residual_is_that_of_the_answer() {
+        // A network that is off by a smooth function of x and Y.
+        let off = |&[u, v, _]: &[f64; 3]| 1e-3 * (3.0 * u + v).sin() * (8.5 + 7.5 * v);
+        let network = |u: &[f64; 3]| exact(u) + off(u);
+        let tangent = |u: &[f64; 3], du: &[f64; 3]| {
+            let h = 1e-4;
+            let at = |h: f64| network(&[u[0] + h * du[0], u[1], u[2] + h * du[2]]);
+            (at(h) - at(-h)) / (2.0 * h)
+        };
+        for query in QUERIES {
+            let [i0, r0, k, t] = query;
+            let problem = Problem { initial: [1.0 - i0 - r0, i0, r0], beta: 0.5 * k, gamma: 0.5 };
+            let course = problem.course(&network).unwrap();
+            let t = 2.0 * t;
+            let found = problem.answer(&course, t, &network, &tangent);
+            let h = 1e-4 * t;
+            let [after, before] = [t + h, t - h].map(|t| problem.state(&course, t, &network));
+            assert_eq!(found.state, problem.state(&course, t, &network));
+            let (s, i) = (found.state[0], found.state[1]);
+            let right = [-problem.beta * s * i, problem.beta * s * i - 0.5 * i, 0.5 * i];
+            for c in 0..3 {
+                let derivative = (after[c] - before[c]) / (2.0 * h);
+                // The flow that mends the guess leaves its fourth order, which moves along with the guess.
+                assert!(
+                    (derivative - found.derivative[c]).abs() < 1e-4 * problem.beta.max(1.0),
+                    "{query:?} {c}: {derivative} {found:?}"
+                );
+                let residual = found.derivative[c] - right[c];
+                assert!((residual - found.residual[c]).abs() < 1e-7, "{query:?} {c}: {residual} {found:?}");
+            }
         }
     }
 

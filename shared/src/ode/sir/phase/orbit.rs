@@ -88,22 +88,35 @@ impl<R: Real> Orbit<R> {
         let one = R::one();
         let y = s - one + i + self.decay;
         if y < self.extent * R::constant(0.5) {
-            // y + s (e^-y - 1) = i.
-            let mut y = y.max(R::zero());
-            for _ in 0..R::REFINEMENTS {
-                let e = (-y).exp_m1();
-                y = y - (y + s * e - i) / (one - s * (one + e));
-            }
+            let y = recoveries(s, i, y.max(R::zero()), R::REFINEMENTS);
             return (y, self.extent - y);
         }
         // s (e^g - 1) - g = i.
+        let step = |g: R| {
+            let e = g.exp_m1();
+            (s * e - g - i) / (s * (one + e) - one)
+        };
         let mut g = (self.extent - y).max(i / (R::constant(2.0) * (self.q + self.extent)));
         for _ in 0..R::REFINEMENTS + 1 {
-            let e = g.exp_m1();
-            g = g - (s * e - g - i) / (s * (one + e) - one);
+            g = g - step(g);
         }
+        let g = g.settled(step);
         (self.extent - g, g)
     }
+}
+
+/// The solution y of y + s (e^-y - 1) = i by this many steps of Newton's iteration from `start`.
+pub fn recoveries<R: Real>(s: R, i: R, start: R, steps: u8) -> R {
+    let one = R::one();
+    let step = |y: R| {
+        let e = (-y).exp_m1();
+        (y + s * e - i) / (one - s * (one + e))
+    };
+    let mut y = start;
+    for _ in 0..steps {
+        y = y - step(y);
+    }
+    y.settled(step)
 }
 
 /// s - 1 - ln s, at least zero, without cancellation near s = 1.
