@@ -11,7 +11,7 @@ use crate::host::model_file::{self, ModelBytes, ModelFileError};
 use crate::report::html::{Block, Highlight, Image, Page, Section, Table};
 use crate::report::plot::{Axis, Content, Figure, Line, Panel};
 use crate::study::{StudyError, prose};
-use minijinja::context;
+use minijinja::{Value, context};
 use serde::Serialize;
 use sirocco::error::Key;
 use std::path::{Path, PathBuf};
@@ -140,21 +140,14 @@ fn page(report: &Report<'_>, proof: &Proof, loaded: &Loaded) -> Result<Page, Err
         layers => loaded.mlp.widths.iter().map(usize::to_string).collect::<Vec<_>>().join("-"),
         parameters => loaded.mlp.parameters.len(),
     };
-    let mut sections = Vec::new();
-    for part in include_str!("prove.md").split("# ").skip(1) {
-        let (heading, text) = part.split_once('\n').unwrap_or((part, ""));
-        let blocks = prose::blocks(text, values.clone()).map_err(StudyError::from)?;
-        sections.push(Section { heading: heading.into(), blocks });
-    }
-    let bands = |caption: &str, bands: &[Band]| Section {
-        heading: caption.into(),
-        blocks: vec![Block::Figures(Vec::new()), Block::Table(table(caption, bands))],
+    let mut sections = prose_sections(&values)?;
+    let part = |heading: &str, bands: &[Band], mut blocks: Vec<Block>| {
+        blocks.push(Block::Table(table(heading, bands)));
+        Section { heading: heading.into(), blocks }
     };
-    let mut ranges = bands("Bounds by the extent of the orbit", &report.ranges);
-    ranges.blocks[0] = Block::Figures(vec![figure(proof)]);
-    let mut strips = bands("All strips", proof.strips());
-    strips.blocks.remove(0);
-    sections.extend([ranges, strips]);
+    let figures = vec![Block::Figures(vec![figure(proof)])];
+    sections.push(part("Bounds by the extent of the orbit", &report.ranges, figures));
+    sections.push(part("All strips", proof.strips(), Vec::new()));
     let seconds = report.cpu_seconds.map_or(String::new(), |s| format!("{s:.0} s of CPU time"));
     Ok(Page {
         title: "A bound of the error of every epidemic".into(),
@@ -170,6 +163,15 @@ fn page(report: &Report<'_>, proof: &Proof, loaded: &Loaded) -> Result<Page, Err
         ],
         sections,
     })
+}
+
+/// The sections of the template.
+fn prose_sections(values: &Value) -> Result<Vec<Section>, StudyError> {
+    let section = |part: &str| {
+        let (heading, text) = part.split_once('\n').unwrap_or((part, ""));
+        Ok(Section { heading: heading.into(), blocks: prose::blocks(text, values.clone())? })
+    };
+    include_str!("prove.md").split("# ").skip(1).map(section).collect()
 }
 
 fn table(caption: &str, bands: &[Band]) -> Table {
@@ -205,6 +207,23 @@ fn figure(proof: &Proof) -> Image {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_page_says_what_is_proven_and_what_is_not() {
+        for rounding in [Some("4.6e-7"), None] {
+            let values = context! {
+                bound => "5.1e-7", rounding, to_20 => "5.1e-7", to_30 => "5.1e-7", strips => 576, panels => 40_000,
+                gaps => 0, degree => 8, layers => "3-6-6-1", parameters => 73,
+            };
+            let sections = prose_sections(&values).unwrap();
+            let headings: Vec<_> = sections.iter().map(|s| s.heading.as_str()).collect();
+            assert_eq!(headings, ["What is proven", "Proof", "What is not proven"]);
+            let kinds: Vec<_> = sections[2].blocks.iter().map(|b| matches!(b, Block::Note(_))).collect();
+            assert_eq!(kinds, [true; 3]);
+            let Block::Note(first) = &sections[2].blocks[0] else { panic!("{:?}", sections[2]) };
+            assert_eq!(first.contains("4.6e-7"), rounding.is_some());
+        }
+    }
 
     #[test]
     fn bounds_are_rounded_upwards() {
