@@ -28,9 +28,6 @@ pub struct Arguments {
     file: PathBuf,
 }
 
-/// Metadata key of the bound that `sirocco-train bundle prove` writes.
-const PROVEN_ERROR: &str = "proven_error";
-
 #[derive(Serialize)]
 struct Report {
     file: PathBuf,
@@ -99,7 +96,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
             Content::Bundle(bundle) => show(bundle),
             Content::Image(image) => image::show(image),
         }
-        if let Some((_, bound)) = report.metadata.iter().find(|(key, _)| key == PROVEN_ERROR) {
+        if let Some((_, bound)) = report.metadata.iter().find(|(key, _)| key == Key::ProvenError.key()) {
             println!("proven error at most {bound} for every problem and time, but for rounding");
         }
         println!("\nmetadata");
