@@ -2,7 +2,7 @@
 
 use super::format::cifar;
 use super::source::{self, packed};
-use super::{DataError, DataSet, Folder, Known, Parts, SourceFile, Split};
+use super::{Contents, DataError, DataSet, Folder, PixelsAndLabels, SourceFile, Split};
 
 /// The data set.
 pub const DATA: DataSet = DataSet {
@@ -11,8 +11,8 @@ pub const DATA: DataSet = DataSet {
     shape: [3, 32, 32],
     classes: &["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"],
     files: &[ARCHIVE],
-    train: Known { images: 50_000, fingerprint: "61c500c0a3dcd53ff77a00d6b7112166" },
-    test: Known { images: 10_000, fingerprint: "6a5aaf654cd4cb822d8250060766317a" },
+    train: Contents { images: 50_000, fingerprint: "61c500c0a3dcd53ff77a00d6b7112166" },
+    test: Contents { images: 10_000, fingerprint: "6a5aaf654cd4cb822d8250060766317a" },
     read,
 };
 
@@ -25,7 +25,7 @@ const ARCHIVE: SourceFile = SourceFile {
     ],
 };
 
-fn read(folder: &Folder, split: Split) -> Result<Parts, DataError> {
+fn read(folder: &Folder, split: Split) -> Result<PixelsAndLabels, DataError> {
     let members: &[&str] = match split {
         Split::Train => {
             &["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"]
@@ -36,10 +36,10 @@ fn read(folder: &Folder, split: Split) -> Result<Parts, DataError> {
     let batches = source::read_archive(folder, DATA.name, ARCHIVE.path, unpacked, members)?;
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for (file, bytes) in batches {
-        let found = cifar::parse(&bytes, 0, DATA.classes.len());
-        let (more, named) = found.map_err(|error| DataError::Format { file, error })?;
-        pixels.extend(more);
-        labels.extend(named);
+        let parsed = cifar::parse(&bytes, 0, DATA.classes.len());
+        let (pixels_of_file, labels_of_file) = parsed.map_err(|error| DataError::Format { file, error })?;
+        pixels.extend(pixels_of_file);
+        labels.extend(labels_of_file);
     }
     Ok((pixels, labels))
 }

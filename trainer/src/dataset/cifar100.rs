@@ -3,7 +3,7 @@
 
 use super::format::cifar;
 use super::source::{self, packed, unpacked};
-use super::{DataError, DataSet, Folder, Known, Parts, SourceFile, Split};
+use super::{Contents, DataError, DataSet, Folder, PixelsAndLabels, SourceFile, Split};
 
 /// The data set.
 pub const DATA: DataSet = DataSet {
@@ -12,8 +12,8 @@ pub const DATA: DataSet = DataSet {
     shape: [3, 32, 32],
     classes: FINE,
     files: &[ARCHIVE],
-    train: Known { images: 50_000, fingerprint: "adbbca90919f740da48c7b7310bcdf67" },
-    test: Known { images: 10_000, fingerprint: "67f7625c18a514ef361c71785a29ce40" },
+    train: Contents { images: 50_000, fingerprint: "adbbca90919f740da48c7b7310bcdf67" },
+    test: Contents { images: 10_000, fingerprint: "67f7625c18a514ef361c71785a29ce40" },
     read: read_whole,
 };
 
@@ -30,8 +30,8 @@ pub const SUBSET: DataSet = DataSet {
     shape: [3, 32, 32],
     classes: FINE,
     files: &[TRAIN, TEST],
-    train: Known { images: 2_000, fingerprint: "5cd49ea8836fefe6464c4ba12125b746" },
-    test: Known { images: 1_000, fingerprint: "a31818495e1f8354e29a282014ec19c5" },
+    train: Contents { images: 2_000, fingerprint: "5cd49ea8836fefe6464c4ba12125b746" },
+    test: Contents { images: 1_000, fingerprint: "a31818495e1f8354e29a282014ec19c5" },
     read,
 };
 
@@ -46,7 +46,7 @@ const TEST: SourceFile = SourceFile {
     versions: &[unpacked(3_074_000, "8e592c9b9fc0f96041937b9653a0a482c5229ba800535faa77f97175866da158")],
 };
 
-fn read(folder: &Folder, split: Split) -> Result<Parts, DataError> {
+fn read(folder: &Folder, split: Split) -> Result<PixelsAndLabels, DataError> {
     let file = match split {
         Split::Train => TRAIN,
         Split::Test => TEST,
@@ -55,7 +55,7 @@ fn read(folder: &Folder, split: Split) -> Result<Parts, DataError> {
     folder.parse(SUBSET.name, file.path, |bytes| cifar::parse(bytes, 1, FINE.len()))
 }
 
-fn read_whole(folder: &Folder, split: Split) -> Result<Parts, DataError> {
+fn read_whole(folder: &Folder, split: Split) -> Result<PixelsAndLabels, DataError> {
     let member = match split {
         Split::Train => "train.bin",
         Split::Test => "test.bin",

@@ -1,13 +1,13 @@
-//! Everything that can be wrong with a data file, in one line that names the file, the place and the remedy.
+//! Why a data set cannot be used: every message is one line that names the file, the place and the remedy.
 
 use super::images::ImagesError;
-use super::{Known, Split};
+use super::{Contents, Split};
 use std::path::PathBuf;
 
 /// Why a data set cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
-    /// A file is not there.
+    /// A file is missing.
     #[error(
         "`{file}` is not in `{}`; fetch it with `sirocco-train data get {set} --data {}`, or name the folder that has \
          it with --data or SIROCCO_DATA", .folder.display(), .folder.display()
@@ -17,15 +17,15 @@ pub enum DataError {
         set: &'static str,
         /// The file, relative to the folder.
         file: String,
-        /// Where it was looked for.
+        /// The folder in which it should be.
         folder: PathBuf,
     },
-    /// The system refuses to read a file.
+    /// A file cannot be opened or read.
     #[error("cannot read `{}`: {source}; check its permissions", .file.display())]
     Read {
         /// The file.
         file: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// A compressed file is cut off or damaged.
@@ -38,11 +38,11 @@ pub enum DataError {
         file: PathBuf,
         /// How many bytes could be unpacked.
         offset: u64,
-        /// What the decoder said.
+        /// The error of the decoder.
         source: std::io::Error,
     },
-    /// A file is larger than any we know.
-    #[error("`{}` holds more than {limit} bytes, so it is no file of this data set; delete it and run `sirocco-train data get`", .file.display())]
+    /// A file is larger than any file of a known data set.
+    #[error("`{}` holds more than {limit} bytes, so it is not a file of this data set; delete it and run `sirocco-train data get`", .file.display())]
     TooLarge {
         /// The file.
         file: PathBuf,
@@ -54,18 +54,18 @@ pub enum DataError {
     NoMember {
         /// The archive.
         file: PathBuf,
-        /// What is missing in it.
+        /// The missing member.
         member: String,
     },
-    /// The content is not what the format asks for.
-    #[error("`{}` is not a good file: at byte {}, {}; delete it and run `sirocco-train data get`", .file.display(), .error.offset, .error.defect)]
+    /// The content violates the format.
+    #[error("`{}` is damaged: at byte {}, {}; delete it and run `sirocco-train data get`", .file.display(), .error.offset, .error.defect)]
     Format {
         /// The file.
         file: PathBuf,
-        /// Where and what.
+        /// The defect and its place.
         error: FormatError,
     },
-    /// The content is well-formed, but not the known one.
+    /// The checksum of the content is not a known one.
     #[error(
         "`{}` has the sha256 {found}, but the known ones are {known}: it was changed or damaged; delete it and run \
          `sirocco-train data get`", .file.display()
@@ -73,34 +73,34 @@ pub enum DataError {
     Checksum {
         /// The file.
         file: PathBuf,
-        /// Of its unpacked content.
+        /// The checksum of its unpacked content.
         found: String,
-        /// Of the versions we know.
+        /// The checksums of the known versions.
         known: String,
     },
     /// The images are well-formed, but not those of the data set.
     #[error(
         "the {} images of {set} ({split:?}) in `{}` have the fingerprint {found}, but it should be {} images with {}: \
          they were changed, damaged or mixed up; delete them and run `sirocco-train data get {set}`",
-        .images, .directory.display(), .known.images, .known.fingerprint
+        .images, .directory.display(), .expected.images, .expected.fingerprint
     )]
     Fingerprint {
         /// The data set.
         set: &'static str,
-        /// Which part of it.
+        /// The part of it.
         split: Split,
-        /// Where its files lie.
+        /// The folder with its files.
         directory: PathBuf,
-        /// How many images there are.
+        /// The number of images.
         images: usize,
         /// Their fingerprint.
         found: String,
-        /// What they should be.
-        known: Known,
+        /// The known contents.
+        expected: Contents,
     },
-    /// The parts of a data set do not go together.
+    /// Images and labels do not fit together.
     #[error(
-        "the data set `{set}` does not hold together: {error}; delete its files and run `sirocco-train data get {set}`"
+        "the files of the data set `{set}` do not fit together: {error}; delete its files and run `sirocco-train data get {set}`"
     )]
     Images {
         /// The data set.
@@ -115,7 +115,7 @@ pub enum DataError {
         height: usize,
         /// Columns.
         width: usize,
-        /// What was asked for.
+        /// Rows and columns that were asked for.
         size: usize,
         /// The largest size.
         limit: usize,
@@ -127,36 +127,36 @@ pub enum DataError {
 pub struct FormatError {
     /// Bytes before the defect.
     pub offset: u64,
-    /// What is wrong.
+    /// The defect.
     pub defect: Defect,
 }
 
-/// The ways in which a data file can be bad.
+/// A way in which a data file can violate its format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Defect {
-    /// The first bytes are another kind of file's.
+    /// The first bytes are those of another kind of file.
     #[error("the magic number is {found}, not {expected} ({what})")]
     Magic {
-        /// What is there.
+        /// The number in the file.
         found: u32,
-        /// What should be.
+        /// The number of this kind of file.
         expected: u32,
-        /// The kind of file that is wanted.
+        /// The kind of file that is expected.
         what: &'static str,
     },
     /// The file ends too early.
     #[error("the file ends, though its header promises {expected} bytes in all")]
     Truncated {
-        /// How long it should be.
+        /// The length that the header states.
         expected: u64,
     },
-    /// The file goes on after its end.
+    /// Bytes follow the end that the header states.
     #[error("{extra} bytes follow where the file should end")]
     Trailing {
-        /// How many.
+        /// The number of these bytes.
         extra: u64,
     },
-    /// Header sizes that make no sense.
+    /// The header states impossible sizes.
     #[error("the header states {count} images of {height} x {width}, which is not possible")]
     Size {
         /// Images.
@@ -166,7 +166,7 @@ pub enum Defect {
         /// Columns.
         width: u32,
     },
-    /// Images of another data set.
+    /// The images have the size of another data set's.
     #[error("the images are {height} x {width}, not {} x {}", expected.0, expected.1)]
     OtherSize {
         /// Rows.
@@ -179,7 +179,7 @@ pub enum Defect {
     /// The file is empty.
     #[error("there are no images")]
     Empty,
-    /// The length is no multiple of a record's.
+    /// The length is not a multiple of a record's.
     #[error("an incomplete record of {found} bytes begins (whole ones have {record})")]
     Partial {
         /// Bytes of the last record.
@@ -187,40 +187,40 @@ pub enum Defect {
         /// Bytes of a whole one.
         record: u64,
     },
-    /// A label names no class.
-    #[error("the label is {found}, which names no class (they are {first} to {last})")]
+    /// A label is not the number of a class.
+    #[error("the label is {found}, but classes are {first} to {last}")]
     Label {
-        /// What is there.
+        /// The label.
         found: String,
-        /// Lowest.
+        /// The lowest class.
         first: u32,
-        /// Highest.
+        /// The highest class.
         last: u32,
     },
-    /// A word of a text file is no number in its range.
-    #[error("`{found}` is no number from -1 to 1")]
+    /// A word of a text file is not a number in its range.
+    #[error("`{found}` is not a number from -1 to 1")]
     Value {
-        /// What is there.
+        /// The word.
         found: String,
     },
     /// A line of a text file has the wrong number of values.
     #[error("a line with {found} pixels begins, but images have {expected}")]
     Columns {
-        /// How many there are.
+        /// The number of values.
         found: usize,
-        /// How many there should be.
+        /// The number of pixels of an image.
         expected: usize,
     },
-    /// A LIBSVM index is wrong.
-    #[error("`{found}` is no `index:value` with an index above the one before and at most {last}")]
+    /// A LIBSVM index is missing, too large, or not above the index before it.
+    #[error("`{found}` is not an `index:value` with an index above the one before and at most {last}")]
     Index {
-        /// What is there.
+        /// The word.
         found: String,
-        /// Highest index.
+        /// The highest index.
         last: usize,
     },
-    /// A text file has bytes that are no text.
-    #[error("a byte stands that is no text")]
+    /// A text file has a byte that is not valid UTF-8.
+    #[error("there is a byte that is not valid UTF-8")]
     NotText,
 }
 
@@ -232,7 +232,7 @@ impl Defect {
 }
 
 /// At most 24 characters of a word, for messages.
-pub(super) fn shown(word: &str) -> String {
+pub(super) fn excerpt(word: &str) -> String {
     let text: String = word.chars().take(24).flat_map(char::escape_default).collect();
     if word.chars().nth(24).is_some() { format!("{text}...") } else { text }
 }

@@ -1,11 +1,11 @@
 //! Fetching the files of a data set over HTTP: resumed where a connection broke, checked by SHA-256, renamed into place.
 //!
-//! What has arrived lies in `NAME.part` beside the file, whatever ends the process; the next call asks the server for
-//! the rest (`Range`, RFC 9110 section 14) and starts over only where the server cannot give it. A file takes its name
-//! after it was found to be one of the known versions, so a file that has its name is whole.
+//! What has arrived lies in `NAME.part` beside the file, whatever ends the process. The next call asks the server for
+//! the rest (`Range`, RFC 9110 section 14) and starts over only if the server cannot send it. A file gets its name
+//! after it was found to be one of the known versions, so a file that has its name is complete.
 
 use super::DataError;
-use super::source::{Folder, Form, SourceFile, Version, failed, open};
+use super::source::{Folder, Form, SourceFile, Version, open, read_error};
 use crate::host::atomic::{self, WriteError};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -21,17 +21,17 @@ use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, RANGE};
 const SILENCE: Duration = Duration::from_secs(60);
 /// Pause before a broken connection is made again.
 const PAUSE: Duration = Duration::from_millis(200);
-/// More than any known file holds; what goes on longer is refused before the disk is full.
+/// More bytes than any known file has. Longer downloads are refused before the disk is full.
 const LIMIT: u64 = 1 << 30;
 
-/// A file that is there and whole.
+/// A file that is present and complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fetched {
     /// The file.
     pub file: PathBuf,
     /// Its size as it is stored.
     pub bytes: u64,
-    /// Where it came from; none, if it was there before.
+    /// Its address; none if it was present before.
     pub url: Option<String>,
     /// Bytes that an earlier call had left.
     pub resumed_at: u64,
@@ -40,7 +40,7 @@ pub struct Fetched {
 /// Why a file could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// Nobody offers the file.
+    /// The file has no address.
     #[error("no address offers `{file}`; name one that does with --mirror, or put the file into `{}`", .folder.display())]
     NoMirror {
         /// The file, relative to the folder.
@@ -48,7 +48,7 @@ pub enum FetchError {
         /// The data folder.
         folder: PathBuf,
     },
-    /// No address gave the file.
+    /// No address delivered the file.
     #[error(
         "cannot fetch `{}`: {}; run the same command again to go on, or name another place with --mirror",
         .file.display(), list(.attempts)
@@ -56,27 +56,27 @@ pub enum FetchError {
     Nowhere {
         /// The file.
         file: PathBuf,
-        /// What went wrong at each address, in order.
+        /// The errors of the addresses, in order.
         attempts: Vec<AttemptError>,
     },
-    /// Another process is at it.
+    /// Another process is fetching the file.
     #[error("another process is fetching `{}`; wait for it, or end it", .file.display())]
     Busy {
         /// The unfinished file.
         file: PathBuf,
     },
-    /// The file that is there is not a known one, or cannot be read.
+    /// The file is present, but is not a known version or cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// The disk refuses.
+    /// The file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
 }
 
-/// Why one address did not give a file.
+/// Why one address did not deliver a file.
 #[derive(Debug, thiserror::Error)]
 pub enum AttemptError {
-    /// The server refuses.
+    /// The server answers with another status than success.
     #[error("{url} answered with status {status}")]
     Status {
         /// The address.
@@ -89,35 +89,35 @@ pub enum AttemptError {
     Connection {
         /// The address.
         url: String,
-        /// What the HTTP client said.
+        /// The error of the HTTP client.
         source: Box<ureq::Error>,
     },
-    /// The connection ended too early, and again without a byte more.
+    /// The connection ended too early, and so did the next one, without a further byte.
     #[error("{url} broke off at byte {at}{}", total.map_or(String::new(), |t| format!(" of {t}")))]
     BrokeOff {
         /// The address.
         url: String,
-        /// Bytes that are there.
+        /// The bytes that have arrived.
         at: u64,
-        /// Bytes that there should be, if the server said so.
+        /// The size of the file, if the server states it.
         total: Option<u64>,
     },
-    /// The server sends without end.
-    #[error("{url} sends more than {LIMIT} bytes, so that is no file of this data set")]
+    /// The server sends more bytes than any known file has.
+    #[error("{url} sends more than {LIMIT} bytes, so it is not a file of this data set")]
     TooLarge {
         /// The address.
         url: String,
     },
-    /// Something else came.
+    /// The server sent another file.
     #[error("{url} gave {bytes} bytes that are not the file ({found}; known are {known})")]
     Checksum {
         /// The address.
         url: String,
-        /// How many bytes came.
+        /// The number of bytes it sent.
         bytes: u64,
-        /// What was found in them.
+        /// Their checksum, or why they have none.
         found: String,
-        /// What is known.
+        /// The known checksums.
         known: String,
     },
 }
@@ -126,28 +126,29 @@ fn list(attempts: &[AttemptError]) -> String {
     attempts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// Why a connection ended: the address's fault or the disk's.
-enum Broken {
+/// Why a download failed: because of the address or because of the disk.
+enum Failure {
     Attempt(AttemptError),
     Disk(io::Error),
 }
 
-impl From<io::Error> for Broken {
+impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Broken::Disk(error)
+        Failure::Disk(error)
     }
 }
 
-/// Makes sure that a file is in the folder and is a known version, fetching what is missing: from `mirror` (where it has
-/// the same path as in the folder) or else from the known addresses in their order. `watch` sees (bytes, of how many).
+/// Makes sure that a file is in the folder and is a known version. What is missing is fetched from `mirror` (where the file has
+/// the same path as in the folder) or else from the known addresses in their order. `progress` is called with the bytes that
+/// have arrived and the size of the file, if the server states it.
 ///
 /// # Errors
-/// [`FetchError`], which names the file, the addresses, how far it came, and the remedy. What has arrived is kept.
+/// [`FetchError`] if the file is another version, no address delivers it, or it cannot be written. What has arrived is kept.
 pub fn fetch(
     folder: &Folder,
     file: &SourceFile,
     mirror: Option<&str>,
-    mut watch: impl FnMut(u64, Option<u64>),
+    mut progress: impl FnMut(u64, Option<u64>),
 ) -> Result<Fetched, FetchError> {
     if let Some(found) = folder.find(file.path) {
         let bytes = verify(&found, file.versions)?;
@@ -175,15 +176,15 @@ pub fn fetch(
     for url in urls {
         let mut resumed_at = kept.metadata().map_err(refused)?.len();
         loop {
-            let got = download(&agent, &url, &mut kept, &mut watch);
+            let got = download(&agent, &url, &mut kept, &mut progress);
             match got.and_then(|()| inspect(&part, file.versions, &url)) {
                 Ok(bytes) => {
                     kept.sync_all().map_err(refused)?;
                     atomic::publish(&part, &target)?;
                     return Ok(Fetched { file: target, bytes, url: Some(url), resumed_at });
                 }
-                Err(Broken::Disk(source)) => return Err(refused(source)),
-                Err(Broken::Attempt(wrong)) => {
+                Err(Failure::Disk(source)) => return Err(refused(source)),
+                Err(Failure::Attempt(wrong)) => {
                     let content = matches!(wrong, AttemptError::Checksum { .. } | AttemptError::TooLarge { .. });
                     if content {
                         kept.set_len(0).map_err(refused)?;
@@ -214,12 +215,17 @@ fn agent() -> Agent {
     config.build().new_agent()
 }
 
-/// Appends to `part` what it lacks, connecting again as long as every connection brings it further.
-fn download(agent: &Agent, url: &str, part: &mut File, watch: &mut impl FnMut(u64, Option<u64>)) -> Result<(), Broken> {
+/// Appends the missing bytes to `part`, with a new connection as long as each one delivers some.
+fn download(
+    agent: &Agent,
+    url: &str,
+    part: &mut File,
+    progress: &mut impl FnMut(u64, Option<u64>),
+) -> Result<(), Failure> {
     loop {
         let before = part.metadata()?.len();
-        match connection(agent, url, part, watch) {
-            Err(Broken::Attempt(AttemptError::BrokeOff { at, .. })) if at > before => std::thread::sleep(PAUSE),
+        match connection(agent, url, part, progress) {
+            Err(Failure::Attempt(AttemptError::BrokeOff { at, .. })) if at > before => std::thread::sleep(PAUSE),
             other => return other,
         }
     }
@@ -230,8 +236,8 @@ fn connection(
     agent: &Agent,
     url: &str,
     part: &mut File,
-    watch: &mut impl FnMut(u64, Option<u64>),
-) -> Result<(), Broken> {
+    progress: &mut impl FnMut(u64, Option<u64>),
+) -> Result<(), Failure> {
     let mut at = part.seek(SeekFrom::End(0))?;
     let mut request = agent.get(url);
     if at > 0 {
@@ -239,10 +245,10 @@ fn connection(
     }
     let answer = request
         .call()
-        .map_err(|source| Broken::Attempt(AttemptError::Connection { url: url.into(), source: Box::new(source) }))?;
+        .map_err(|source| Failure::Attempt(AttemptError::Connection { url: url.into(), source: Box::new(source) }))?;
     let range = content_range(answer.headers());
     match answer.status().as_u16() {
-        // Everything, from a server that does not know ranges.
+        // The whole file, from a server without ranges.
         200 => {
             part.set_len(0)?;
             at = 0;
@@ -250,20 +256,20 @@ fn connection(
         206 if range.is_some_and(|(from, _)| from == Some(at)) => {}
         // All of it is here already.
         416 if at > 0 && range == Some((None, Some(at))) => return Ok(()),
-        // What was kept is not a beginning of what the server has.
+        // What was kept is not the beginning of the server's file.
         206 | 416 if at > 0 => {
             part.set_len(0)?;
-            return connection(agent, url, part, watch);
+            return connection(agent, url, part, progress);
         }
-        status => return Err(Broken::Attempt(AttemptError::Status { url: url.into(), status })),
+        status => return Err(Failure::Attempt(AttemptError::Status { url: url.into(), status })),
     }
     let length = answer.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     let total = range.and_then(|(_, total)| total).or(length.map(|length| at + length));
     let mut body = answer.into_body().into_reader();
     let mut buffer = vec![0; 1 << 16];
     loop {
-        watch(at, total);
-        // A connection that fails and one that ends too early are the same to us.
+        progress(at, total);
+        // A connection that fails is treated as one that ends too early.
         let n = body.read(&mut buffer).unwrap_or(0);
         if n == 0 {
             break;
@@ -271,12 +277,12 @@ fn connection(
         part.write_all(&buffer[..n])?;
         at += n as u64;
         if at > LIMIT {
-            return Err(Broken::Attempt(AttemptError::TooLarge { url: url.into() }));
+            return Err(Failure::Attempt(AttemptError::TooLarge { url: url.into() }));
         }
     }
     match total {
         Some(total) if at < total => {
-            Err(Broken::Attempt(AttemptError::BrokeOff { url: url.into(), at, total: Some(total) }))
+            Err(Failure::Attempt(AttemptError::BrokeOff { url: url.into(), at, total: Some(total) }))
         }
         _ => Ok(()),
     }
@@ -289,12 +295,12 @@ fn content_range(headers: &HeaderMap) -> Option<(Option<u64>, Option<u64>)> {
     Some((from, total.trim().parse().ok()))
 }
 
-/// The size of what came, if it is a known version.
-fn inspect(part: &Path, versions: &[Version], url: &str) -> Result<u64, Broken> {
+/// The size of the downloaded file, if it is a known version.
+fn inspect(part: &Path, versions: &[Version], url: &str) -> Result<u64, Failure> {
     let url = url.to_owned();
     match verify(part, versions) {
         Ok(bytes) => Ok(bytes),
-        Err(DataError::Read { source, .. }) => Err(Broken::Disk(source)),
+        Err(DataError::Read { source, .. }) => Err(Failure::Disk(source)),
         Err(error) => {
             let bytes = part.metadata()?.len();
             let found = match error {
@@ -302,7 +308,7 @@ fn inspect(part: &Path, versions: &[Version], url: &str) -> Result<u64, Broken> 
                 DataError::Unpack { offset, .. } => format!("it cannot be unpacked beyond byte {offset}"),
                 other => other.to_string(),
             };
-            Err(Broken::Attempt(AttemptError::Checksum { url, bytes, found, known: known(versions) }))
+            Err(Failure::Attempt(AttemptError::Checksum { url, bytes, found, known: known(versions) }))
         }
     }
 }
@@ -310,7 +316,7 @@ fn inspect(part: &Path, versions: &[Version], url: &str) -> Result<u64, Broken> 
 /// The size of a file, if it is one of the known versions.
 ///
 /// # Errors
-/// [`DataError::Checksum`], or that it cannot be read or unpacked.
+/// [`DataError`] if it is not a known version, or cannot be read or unpacked.
 pub fn verify(path: &Path, versions: &[Version]) -> Result<u64, DataError> {
     let refused = |source| DataError::Read { file: path.into(), source };
     let (bytes, packed) = digest(File::open(path).map_err(refused)?).map_err(|(_, source)| refused(source))?;
@@ -322,7 +328,7 @@ pub fn verify(path: &Path, versions: &[Version]) -> Result<u64, DataError> {
     }
     let mut found = packed;
     if versions.iter().any(|v| v.form == Form::Unpacked) {
-        let content = digest(open(path)?.take(LIMIT)).map_err(|(at, source)| failed(path, at, source))?;
+        let content = digest(open(path)?.take(LIMIT)).map_err(|(at, source)| read_error(path, at, source))?;
         if is(Form::Unpacked, (content.0, &content.1)) {
             return Ok(bytes);
         }
@@ -335,7 +341,7 @@ fn known(versions: &[Version]) -> String {
     versions.iter().map(|v| v.sha256).collect::<Vec<_>>().join(", ")
 }
 
-/// Size and SHA-256 of what a reader gives, or how far it came.
+/// Size and SHA-256 of a reader's content; if reading fails, the bytes read before and the error.
 fn digest(mut reader: impl Read) -> Result<(u64, String), (u64, io::Error)> {
     let (mut hash, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 16]);
     loop {

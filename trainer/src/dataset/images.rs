@@ -15,56 +15,56 @@ pub struct Images {
     pub pixels: Vec<f32>,
     /// Shape (n): the class of every image, below `classes`.
     pub labels: Vec<u8>,
-    /// How many classes there are. Their names are the data set's.
+    /// The number of classes. Their names are in the data set.
     pub classes: usize,
 }
 
-/// Why numbers are no set of images.
+/// Why numbers are not a set of images, or why images cannot be drawn from one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImagesError {
-    /// Pixels and labels do not go together.
-    #[error("{labels} labels want {expected} pixels of shape {shape:?}, but there are {pixels}")]
+    /// The number of pixels is not that of as many images as there are labels.
+    #[error("{labels} images of shape {shape:?} have {expected} pixels, but there are {pixels}")]
     Pixels {
         /// Channels, height, width.
         shape: [usize; 3],
-        /// How many labels there are.
+        /// The number of labels.
         labels: usize,
-        /// How many pixels there are.
+        /// The number of pixels.
         pixels: usize,
-        /// How many there should be.
+        /// The number of pixels of as many images.
         expected: usize,
     },
-    /// A label names no class.
+    /// A label is not below the number of classes.
     #[error("image {index} has the label {label}, but there are {classes} classes (0 to {})", classes.saturating_sub(1))]
     Label {
-        /// Which image.
+        /// The image.
         index: usize,
         /// Its label.
         label: u8,
-        /// How many classes there are.
+        /// The number of classes.
         classes: usize,
     },
-    /// A pixel is no number.
+    /// A pixel is infinite or NaN.
     #[error("image {index} has a pixel that is not finite")]
     NotFinite {
-        /// Which image.
+        /// The image.
         index: usize,
     },
     /// More images were asked for than there are.
     #[error("{wanted} images were asked for, but there are only {available}")]
     TooFew {
-        /// How many were asked for.
+        /// The number of images asked for.
         wanted: usize,
-        /// How many there are.
+        /// The number of images.
         available: usize,
     },
 }
 
 impl Images {
-    /// Checks and takes the parts. `shape` is (channels, height, width).
+    /// Images of `shape` (channels, height, width).
     ///
     /// # Errors
-    /// [`ImagesError`], if counts disagree, a label names no class, or a pixel is not finite.
+    /// [`ImagesError`] if counts disagree, a label is not below `classes`, or a pixel is not finite.
     pub fn new(shape: [usize; 3], pixels: Vec<f32>, labels: Vec<u8>, classes: usize) -> Result<Self, ImagesError> {
         let [channels, height, width] = shape;
         let size = channels * height * width;
@@ -81,7 +81,7 @@ impl Images {
         Ok(Self { channels, height, width, pixels, labels, classes })
     }
 
-    /// How many images there are.
+    /// The number of images.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
@@ -96,7 +96,7 @@ impl Images {
         [self.channels, self.height, self.width]
     }
 
-    /// Numbers in one image.
+    /// The number of pixels of an image, in all channels.
     pub fn image_len(&self) -> usize {
         self.channels * self.height * self.width
     }
@@ -110,7 +110,9 @@ impl Images {
     /// The images of these indices, in that order. An index may occur twice.
     pub fn select(&self, indices: &[usize]) -> Self {
         let mut pixels = Vec::with_capacity(indices.len() * self.image_len());
-        indices.iter().for_each(|&i| pixels.extend_from_slice(self.image(i)));
+        for &index in indices {
+            pixels.extend_from_slice(self.image(index));
+        }
         let labels = indices.iter().map(|&i| self.labels[i]).collect();
         Self { pixels, labels, ..*self }
     }
@@ -123,7 +125,7 @@ impl Images {
     /// Splits at random, the same way for the same seed: (the rest, `held_out` images).
     ///
     /// # Errors
-    /// [`ImagesError::TooFew`].
+    /// [`ImagesError::TooFew`] if `held_out` is more than there are.
     pub fn split(&self, held_out: usize, seed: u64) -> Result<(Self, Self), ImagesError> {
         if held_out > self.len() {
             return Err(ImagesError::TooFew { wanted: held_out, available: self.len() });
@@ -133,7 +135,7 @@ impl Images {
         Ok((self.select(rest), self.select(held)))
     }
 
-    /// How many images each class has.
+    /// The number of images of each class.
     pub fn class_counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.classes];
         for &label in &self.labels {
@@ -142,7 +144,7 @@ impl Images {
         counts
     }
 
-    /// The same images with other pixels, for transformations that keep labels: `shape` is the new one.
+    /// Images with the same labels and other pixels, of a new `shape`.
     pub(crate) fn with_pixels(&self, shape: [usize; 3], pixels: Vec<f32>) -> Self {
         let [channels, height, width] = shape;
         debug_assert_eq!(pixels.len(), self.len() * channels * height * width);

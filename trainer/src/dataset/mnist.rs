@@ -2,7 +2,7 @@
 
 use super::format::{idx, unit};
 use super::source::unpacked;
-use super::{DIGITS, DataError, DataSet, Folder, Known, Parts, SourceFile, Split};
+use super::{Contents, DIGITS, DataError, DataSet, Folder, PixelsAndLabels, SourceFile, Split};
 
 /// The data set.
 pub const DATA: DataSet = DataSet {
@@ -11,8 +11,8 @@ pub const DATA: DataSet = DataSet {
     shape: [1, 28, 28],
     classes: DIGITS,
     files: &[TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS],
-    train: Known { images: 60_000, fingerprint: "ba3e1ab4606423fa1a090ba56ccd02e4" },
-    test: Known { images: 10_000, fingerprint: "09814e7996532526363553d7344500bc" },
+    train: Contents { images: 60_000, fingerprint: "ba3e1ab4606423fa1a090ba56ccd02e4" },
+    test: Contents { images: 10_000, fingerprint: "09814e7996532526363553d7344500bc" },
     read,
 };
 
@@ -51,7 +51,7 @@ const TEST_LABELS: SourceFile = SourceFile {
     versions: &[unpacked(10_008, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2")],
 };
 
-fn read(folder: &Folder, split: Split) -> Result<Parts, DataError> {
+fn read(folder: &Folder, split: Split) -> Result<PixelsAndLabels, DataError> {
     let (images, labels) = match split {
         Split::Train => (TRAIN_IMAGES, TRAIN_LABELS),
         Split::Test => (TEST_IMAGES, TEST_LABELS),

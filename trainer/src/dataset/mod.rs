@@ -1,5 +1,5 @@
 //! Image data sets: one file each, one line in [`ALL`]. Loading reads the files, checks every count and label, and
-//! compares a fingerprint of what was read, so nobody trains on a damaged or different set without knowing.
+//! compares a fingerprint of the images, so that nobody trains on a damaged or different set unknowingly.
 
 mod cifar10;
 mod cifar100;
@@ -29,10 +29,10 @@ pub const ALL: &[DataSet] =
 /// Names of the classes of digits.
 const DIGITS: &[&str] = &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
-/// What the formats hold: pixels (n, channels, height, width) from 0 to 1, and labels.
-pub type Parts = (Vec<f32>, Vec<u8>);
+/// What a file holds: pixels (n, channels, height, width) from 0 to 1, and labels.
+pub type PixelsAndLabels = (Vec<f32>, Vec<u8>);
 
-/// The two parts of a data set.
+/// A part of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Split {
     /// To learn from, and to hold out for choices.
@@ -54,18 +54,18 @@ pub struct DataSet {
     pub classes: &'static [&'static str],
     /// Its files.
     pub files: &'static [SourceFile],
-    /// The training set as it should be.
-    pub train: Known,
-    /// The test set as it should be.
-    pub test: Known,
+    /// The contents of its training set.
+    pub train: Contents,
+    /// The contents of its test set.
+    pub test: Contents,
     /// Reads a split.
-    read: fn(&Folder, Split) -> Result<Parts, DataError>,
+    read: fn(&Folder, Split) -> Result<PixelsAndLabels, DataError>,
 }
 
-/// What a split should hold.
+/// The known contents of a split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Known {
-    /// How many images.
+pub struct Contents {
+    /// The number of images.
     pub images: usize,
     /// Their [`fingerprint`].
     pub fingerprint: &'static str,
@@ -83,11 +83,11 @@ impl DataSet {
     /// Loads a split and checks it.
     ///
     /// # Errors
-    /// [`DataError`] with the file, the place in it, and the remedy.
+    /// [`DataError`] if a file is missing or damaged, or if the images are not those of the data set.
     pub fn load(&self, folder: &Folder, split: Split) -> Result<Images, DataError> {
         let images = self.load_unchecked(folder, split)?;
-        let (known, found) = (self.known(split), fingerprint(&images));
-        if found == known.fingerprint {
+        let (expected, found) = (self.expected(split), fingerprint(&images));
+        if found == expected.fingerprint {
             return Ok(images);
         }
         let file = self.files.iter().find_map(|file| folder.find(file.path));
@@ -98,22 +98,22 @@ impl DataSet {
             directory: file.parent().unwrap_or(folder.path()).into(),
             images: images.len(),
             found,
-            known,
+            expected,
         })
     }
 
     /// Loads a split without comparing its fingerprint: counts, shapes and labels are checked all the same.
     ///
     /// # Errors
-    /// As [`DataSet::load`].
+    /// [`DataError`] if a file is missing or damaged.
     pub fn load_unchecked(&self, folder: &Folder, split: Split) -> Result<Images, DataError> {
         let (pixels, labels) = (self.read)(folder, split)?;
         Images::new(self.shape, pixels, labels, self.classes.len())
             .map_err(|error| DataError::Images { set: self.name, error })
     }
 
-    /// What a split should hold.
-    pub fn known(&self, split: Split) -> Known {
+    /// The contents that a split should have.
+    pub fn expected(&self, split: Split) -> Contents {
         match split {
             Split::Train => self.train,
             Split::Test => self.test,
@@ -121,11 +121,11 @@ impl DataSet {
     }
 }
 
-/// 32 hexadecimal digits that stand for the images and labels, in whatever order, file format, and packing.
+/// 32 hexadecimal digits that identify images with their labels, whatever their order, file format and packing.
 ///
 /// The sum modulo 2^128 over images of the first 16 bytes (little-endian) of the SHA-256 of label and pixels, each pixel
-/// as round(65535 p) in two little-endian bytes. 0.1 CPU-seconds for 60,000 digits. It notices damage and mix-ups; the
-/// sum is no protection against a forger, who is kept out by the checksums of downloads.
+/// as round(65535 p) in two little-endian bytes. 0.1 CPU-seconds for 60,000 digits. It detects damage and mix-ups. A sum does
+/// not protect against forgery; the checksums of downloads do.
 pub fn fingerprint(images: &Images) -> String {
     let of_image = |index: usize| {
         let mut hash = Sha256::new();
@@ -172,7 +172,7 @@ mod tests {
         for set in [fixture::MNIST, fixture::USPS] {
             for split in [Split::Train, Split::Test] {
                 let images = set.load(&nowhere, split).unwrap();
-                assert_eq!((images.len(), images.shape()), (set.known(split).images, [1, 16, 16]));
+                assert_eq!((images.len(), images.shape()), (set.expected(split).images, [1, 16, 16]));
                 assert!(images.class_counts().iter().all(|&count| count >= 10));
             }
         }
@@ -199,7 +199,7 @@ mod tests {
         for set in ALL.iter().filter(|set| !["cifar10", "cifar100"].contains(&set.name)) {
             for split in [Split::Train, Split::Test] {
                 match set.load(&folder, split) {
-                    Ok(images) => assert_eq!(images.len(), set.known(split).images),
+                    Ok(images) => assert_eq!(images.len(), set.expected(split).images),
                     Err(DataError::Missing { file, .. }) => eprintln!("{} is not tested: no `{file}`", set.name),
                     Err(other) => panic!("{other}"),
                 }

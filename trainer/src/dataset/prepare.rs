@@ -1,4 +1,4 @@
-//! From images as they are stored to the size a network wants: crop, then resize. Normalization is the network's.
+//! From stored images to the size of a network's input: crop, then resize. The network itself normalizes.
 
 use super::{DataError, Images};
 use rayon::prelude::*;
@@ -6,10 +6,10 @@ use rayon::prelude::*;
 /// Which part of an image is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Geometry {
-    /// All of it
+    /// The whole image
     #[default]
     Whole,
-    /// Of 28 x 28 images rows and columns 4 to 23, the box that MNIST's digits are drawn in; all of others
+    /// Rows and columns 4 to 23 of images of 28 x 28, the box in which MNIST's digits are drawn; otherwise the whole image
     Box,
 }
 
@@ -18,7 +18,7 @@ pub enum Geometry {
 pub struct Prepare {
     /// Which part is used. `Box` aligns MNIST with USPS, whose digits fill their images.
     pub geometry: Geometry,
-    /// Rows and columns afterwards; as they are if none.
+    /// Rows and columns of the result. Without a size, images are not resized.
     pub size: Option<usize>,
 }
 
@@ -31,7 +31,7 @@ impl Prepare {
     /// Crops and resizes.
     ///
     /// # Errors
-    /// [`DataError::Resize`], if the size is 0 or above 320.
+    /// [`DataError::Resize`] if the size is 0 or above 320.
     pub fn apply(&self, images: &Images) -> Result<Images, DataError> {
         let cropped = self.geometry == Geometry::Box && (images.height, images.width) == (MNIST.0, MNIST.0);
         let margin = if cropped { MNIST.1 } else { 0 };

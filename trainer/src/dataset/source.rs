@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// More than any file of a known data set holds; what claims more is refused before memory runs out.
+/// More bytes than any file of a known data set has. Larger ones are refused before memory runs out.
 const LIMIT: u64 = 1 << 30;
 
 /// A file of a data set.
@@ -14,7 +14,7 @@ const LIMIT: u64 = 1 << 30;
 pub struct SourceFile {
     /// Where it lies in the data folder, with `/` between folder and name.
     pub path: &'static str,
-    /// Where it can be fetched, in the order in which to try.
+    /// Its addresses, in the order in which they are tried.
     pub mirrors: &'static [&'static str],
     /// Contents that are known to be good.
     pub versions: &'static [Version],
@@ -87,7 +87,7 @@ impl Folder {
     /// Reads and unpacks a file of the data set `set`, and parses its content.
     ///
     /// # Errors
-    /// [`DataError`], if the file is missing, unreadable, damaged, or not what `parse` wants.
+    /// [`DataError`] if the file is missing, cannot be read or unpacked, or is refused by `parse`.
     pub fn parse<T>(
         &self,
         set: &'static str,
@@ -98,7 +98,7 @@ impl Folder {
         parse(&read(&path)?).map_err(|error| DataError::Format { file: path, error })
     }
 
-    /// That a file is not there.
+    /// The error for a file of the data set `set` that is not in the folder.
     pub fn missing(&self, set: &'static str, file: &str) -> DataError {
         DataError::Missing { set, file: file.into(), folder: self.0.clone() }
     }
@@ -107,12 +107,12 @@ impl Folder {
 /// The content of a file, unpacked if it is packed.
 ///
 /// # Errors
-/// [`DataError::Read`], [`DataError::Unpack`], [`DataError::TooLarge`].
+/// [`DataError`] if the file cannot be read, is damaged, or is larger than any of a known data set.
 pub fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     let mut content = Vec::new();
     let mut reader = open(path)?.take(LIMIT + 1);
     if let Err(source) = reader.read_to_end(&mut content) {
-        return Err(failed(path, content.len() as u64, source));
+        return Err(read_error(path, content.len() as u64, source));
     }
     if content.len() as u64 > LIMIT {
         return Err(DataError::TooLarge { file: path.into(), limit: LIMIT });
@@ -120,21 +120,21 @@ pub fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     Ok(content)
 }
 
-/// The members of a tar archive (packed or not) that are called `names`, wherever they stand in it.
+/// The members of a tar archive (packed or not) with these file names, in whatever folder of it.
 ///
 /// # Errors
-/// As [`read`]; [`DataError::NoMember`].
+/// [`DataError`] if the archive cannot be read, is damaged, or lacks a member.
 pub fn read_members(path: &Path, names: &[&str]) -> Result<Vec<Vec<u8>>, DataError> {
     let mut found: Vec<Option<Vec<u8>>> = vec![None; names.len()];
     let mut archive = tar::Archive::new(open(path)?.take(LIMIT));
-    let broken = |at: u64| move |source| failed(path, at, source);
+    let broken = |at: u64| move |source| read_error(path, at, source);
     for member in archive.entries().map_err(broken(0))? {
         let mut member = member.map_err(broken(0))?;
         let name = member.path().map_err(broken(0))?.file_name().map(|n| n.to_string_lossy().into_owned());
         let Some(place) = names.iter().position(|n| Some(*n) == name.as_deref()) else { continue };
         let start = member.raw_file_position();
         let mut content = Vec::new();
-        member.read_to_end(&mut content).map_err(|source| failed(path, start + content.len() as u64, source))?;
+        member.read_to_end(&mut content).map_err(|source| read_error(path, start + content.len() as u64, source))?;
         found[place] = Some(content);
     }
     let named = names.iter().zip(found);
@@ -143,11 +143,11 @@ pub fn read_members(path: &Path, names: &[&str]) -> Result<Vec<Vec<u8>>, DataErr
         .collect()
 }
 
-/// The members of an archive of a data set with their paths: from the folder where somebody has unpacked it, or else
-/// from the archive.
+/// The members of an archive of a data set with their paths: from the folder `unpacked`, where a user may have unpacked it,
+/// or else from the archive.
 ///
 /// # Errors
-/// As [`read_members`]; [`DataError::Missing`].
+/// [`DataError`] if there is neither, or if one of them cannot be read, is damaged, or lacks a member.
 pub fn read_archive(
     folder: &Folder,
     set: &'static str,
@@ -176,11 +176,11 @@ pub fn read_archive(
 pub(super) fn unpack(name: &Path, bytes: &[u8]) -> Result<Vec<u8>, DataError> {
     let mut content = Vec::new();
     let result = MultiGzDecoder::new(bytes).take(LIMIT).read_to_end(&mut content);
-    result.map_err(|source| failed(name, content.len() as u64, source))?;
+    result.map_err(|source| read_error(name, content.len() as u64, source))?;
     Ok(content)
 }
 
-/// A reader of the content: by the first two bytes, a name may lie.
+/// A reader of the unpacked content. Whether a file is packed is decided by its first two bytes, for its name may be wrong.
 pub(super) fn open(path: &Path) -> Result<Box<dyn Read>, DataError> {
     let refused = |source| DataError::Read { file: path.into(), source };
     let mut file = io::BufReader::with_capacity(1 << 16, File::open(path).map_err(refused)?);
@@ -188,8 +188,9 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn Read>, DataError> {
     Ok(if start.starts_with(&[0x1f, 0x8b]) { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
 }
 
-/// Decoders report what is wrong with a content as these kinds; anything else is the disk's fault.
-pub(super) fn failed(path: &Path, offset: u64, source: io::Error) -> DataError {
+/// The error of reading after `offset` bytes. Decoders report damaged content as one of these kinds; other kinds come from the
+/// disk.
+pub(super) fn read_error(path: &Path, offset: u64, source: io::Error) -> DataError {
     use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
     match source.kind() {
         InvalidData | InvalidInput | UnexpectedEof | Other => DataError::Unpack { file: path.into(), offset, source },

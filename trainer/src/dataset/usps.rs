@@ -5,7 +5,7 @@
 
 use super::format::{esl, libsvm};
 use super::source::{packed, unpacked};
-use super::{DIGITS, DataError, DataSet, Folder, Known, Parts, SourceFile, Split};
+use super::{Contents, DIGITS, DataError, DataSet, Folder, PixelsAndLabels, SourceFile, Split};
 
 /// The data set.
 pub const DATA: DataSet = DataSet {
@@ -14,8 +14,8 @@ pub const DATA: DataSet = DataSet {
     shape: [1, 16, 16],
     classes: DIGITS,
     files: &[TRAIN, TEST],
-    train: Known { images: 7_291, fingerprint: "3e19ee80a2ac91344f1d00c2789ed512" },
-    test: Known { images: 2_007, fingerprint: "0762047df43b95e7a239e5a6c1ac246d" },
+    train: Contents { images: 7_291, fingerprint: "3e19ee80a2ac91344f1d00c2789ed512" },
+    test: Contents { images: 2_007, fingerprint: "0762047df43b95e7a239e5a6c1ac246d" },
     read,
 };
 
@@ -43,7 +43,7 @@ const TEST: SourceFile = SourceFile {
     versions: &[unpacked(2_029_542, "6bde17b4f1cd68e0630cd2751d6495b5795d9165ab2dc4a0be8b7002b732f4cc")],
 };
 
-fn read(folder: &Folder, split: Split) -> Result<Parts, DataError> {
+fn read(folder: &Folder, split: Split) -> Result<PixelsAndLabels, DataError> {
     let (text, sparse) = match split {
         Split::Train => (TRAIN.path, "usps/usps.gz"),
         Split::Test => (TEST.path, "usps/usps.t.gz"),

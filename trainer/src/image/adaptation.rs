@@ -11,7 +11,7 @@ use crate::image::net::network::Network;
 use crate::image::select::{self, Choice, Criterion, Ledger, View};
 use std::cell::OnceCell;
 
-/// How samples are chosen, and how long is trained on them.
+/// How samples are chosen, and for how many steps the network is trained on them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Arm {
     /// The criterion.
@@ -20,16 +20,16 @@ pub struct Arm {
     pub opening: Option<Criterion>,
     /// Share of the pool that is trained on at the end.
     pub fraction: f64,
-    /// Rounds in which it is chosen, with equal shares of samples and steps.
+    /// The number of rounds of choice, each with the same share of samples and steps.
     pub rounds: usize,
-    /// Choose the whole subset anew after this many epochs of it, instead of rounds.
+    /// The number of epochs after which the whole subset is chosen anew, in place of rounds.
     pub recompute_every: Option<usize>,
     /// Steps in all.
     pub steps: usize,
 }
 
 impl Arm {
-    /// One choice before training.
+    /// An arm with a single choice, before training.
     pub fn once(criterion: Criterion, fraction: f64, steps: usize) -> Self {
         Arm { criterion, opening: None, fraction, rounds: 1, recompute_every: None, steps }
     }
@@ -63,7 +63,7 @@ impl Arm {
     }
 }
 
-/// What an adaptation works with.
+/// The images of the target domain.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
     /// Samples that may be labeled.
@@ -72,7 +72,7 @@ pub struct Target<'a> {
     pub validation: &'a Images,
 }
 
-/// A network in its new domain.
+/// The result of an adaptation.
 #[derive(Debug)]
 pub struct Adapted {
     /// The last weights.
@@ -81,14 +81,14 @@ pub struct Adapted {
     pub choices: Vec<Choice>,
     /// Samples that were trained on at the end.
     pub subset: Vec<usize>,
-    /// Distinct labels that anyone looked at: subsets, scores, validation where it decided something.
+    /// The number of distinct labels that were read: of subsets, for scores, and of validation where a choice used it.
     pub labels_seen: usize,
 }
 
-/// Takes `source` to the target. `watch` sees every step with its loss.
+/// Adapts `source` to the target. `watch` is called after every step, with its loss.
 ///
 /// # Errors
-/// [`TrainingError`].
+/// [`TrainingError`] if the network cannot be computed, training diverges, or the user stops it.
 pub fn adapt(
     source: &Network,
     target: Target<'_>,
@@ -139,13 +139,13 @@ pub fn adapt(
         let stage = Stage { number: number as u64, first: training.step, end, subset: &subset };
         training.run(target.pool, stage, stop, &mut watch)?;
     }
-    Ok(Adapted { network: training.network, choices, subset, labels_seen: ledger.seen() })
+    Ok(Adapted { network: training.network, choices, subset, labels_seen: ledger.count() })
 }
 
-/// Trains a network from random weights on all of `images`.
+/// Trains a network on all of `images`. `watch` is called after every step, with its loss.
 ///
 /// # Errors
-/// [`TrainingError`].
+/// [`TrainingError`] if the network cannot be computed, training diverges, or the user stops it.
 pub fn pretrain(
     network: Network,
     images: &Images,

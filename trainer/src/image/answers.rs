@@ -1,4 +1,4 @@
-//! What a device would answer to many images: the evaluator of `sirocco::image` on the workstation, on all cores.
+//! The answers of a device to many images: the evaluator of `sirocco::image` on all cores of the workstation.
 
 use rayon::prelude::*;
 use sirocco::image::{ImageError, Network};
@@ -13,23 +13,23 @@ pub struct Answer {
     pub probability: f32,
     /// Predictive entropy in nats.
     pub entropy: f32,
-    /// Whether it is above the file's threshold, so that a device withholds the answer.
+    /// Whether the entropy is above the file's threshold, so that a device withholds the answer.
     pub abstain: bool,
     /// The logits.
     pub logits: Vec<f32>,
 }
 
-/// The answers to images of pixels \[n, c, h, w\], in their order; `seen` hears of every image, on any thread.
+/// The answers to images of pixels \[n, c, h, w\], in their order. `on_image` is called once per image, from any thread.
 ///
 /// # Errors
 /// [`ImageError`] if the pixels are not those of whole images.
-pub fn answers(network: &Network<'_>, pixels: &[f32], seen: &(dyn Fn() + Sync)) -> Result<Vec<Answer>, ImageError> {
+pub fn answers(network: &Network<'_>, pixels: &[f32], on_image: &(dyn Fn() + Sync)) -> Result<Vec<Answer>, ImageError> {
     let shape = network.image();
     let (size, arena) = (shape.size().max(1), network.arena());
     let one = |arena: &mut Vec<u32>, pixels: &[f32]| {
         let logits = network.logits::<Portable>(&image_bytes(pixels, shape.channels), arena)?;
         let answer = logits.classify(network.abstain());
-        seen();
+        on_image();
         Ok(Answer {
             class: answer.class,
             probability: answer.probability,
@@ -41,7 +41,7 @@ pub fn answers(network: &Network<'_>, pixels: &[f32], seen: &(dyn Fn() + Sync)) 
     pixels.par_chunks(size).map_init(|| vec![0; arena], one).collect()
 }
 
-/// An image's pixels \[c, h, w\] in 0 to 1 as the device takes them: bytes, channels last; what is outside saturates.
+/// An image's pixels \[c, h, w\] in 0 to 1 as the device takes them: bytes, channels last. Pixels outside of 0 to 1 saturate.
 pub fn image_bytes(pixels: &[f32], channels: usize) -> Vec<u8> {
     let plane = pixels.len() / channels.max(1);
     let byte = |p: f32| (p * 255.0).round().clamp(0.0, 255.0) as u8;

@@ -1,4 +1,4 @@
-//! The networks that instructions are counted on: the published shapes, with random weights.
+//! The networks whose instructions are counted: published shapes with random weights.
 //!
 //! | name | layers | MACs |
 //! | --- | --- | --- |
@@ -24,7 +24,7 @@ pub const NAMES: [&str; 4] = ["mnist-cnn", "dense", "resnet8", "resnet8-winograd
 /// The benchmark network of that name, quantized, with random weights.
 ///
 /// # Errors
-/// [`ImageExportError`]; never for the shapes above.
+/// [`ImageExportError`] if the exporter refuses it, which it does not.
 pub fn network(name: &str, seed: u64) -> Option<Result<ExportedImage, ImageExportError>> {
     let (graph, transformed) = match name {
         "mnist-cnn" => (mnist_cnn(seed), Transformed::Never),
@@ -39,7 +39,7 @@ pub fn network(name: &str, seed: u64) -> Option<Result<ExportedImage, ImageExpor
 /// Exports a network with random weights, calibrated on noise, whose labels are its own answers.
 ///
 /// # Errors
-/// [`ImageExportError`].
+/// [`ImageExportError`] if the nodes do not fit together, or a device would refuse the network.
 pub fn export_random(
     graph: &Graph<Floats>,
     seed: u64,
@@ -62,19 +62,19 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Nothing but an image, centered.
+    /// A network without nodes, which normalizes its image by 0.5 and 0.25.
     pub fn new(input: Shape, seed: u64) -> Self {
         let (mean, deviation) = (vec![0.5; input.channels], vec![0.25; input.channels]);
         let graph = Graph { input, mean, deviation, nodes: vec![], classes: vec![] };
         Builder { graph, shape: input, random: Random::new(seed, Purpose::Weights, 0) }
     }
 
-    /// Number of the last value.
+    /// The number of the last value.
     pub fn value(&self) -> usize {
         self.graph.nodes.len()
     }
 
-    /// Shape of the last value.
+    /// The shape of the last value.
     pub fn shape(&self) -> Shape {
         self.shape
     }
@@ -92,8 +92,8 @@ impl Builder {
         self
     }
 
-    /// What a window leaves of a shape; nothing if it does not fit, which the exporter then refuses.
-    fn slid(window: Window, input: Shape, channels: usize) -> Shape {
+    /// The shape of a window's output. It is empty if the window does not fit, and the exporter then refuses it.
+    fn output(window: Window, input: Shape, channels: usize) -> Shape {
         let [height, width] = window.output(input).unwrap_or([0, 0]);
         Shape { channels, height, width }
     }
@@ -103,7 +103,7 @@ impl Builder {
     pub fn conv_of(mut self, input: usize, shape: Shape, outputs: usize, window: Window, relu: bool) -> Self {
         let weights = self.weights(outputs, shape.channels * window.kernel[0] * window.kernel[1]);
         let operation = Operation::Conv { filters: outputs, window, groups: 1, relu };
-        self.node(input, Self::slid(window, shape, outputs), operation, weights)
+        self.node(input, Self::output(window, shape, outputs), operation, weights)
     }
 
     /// A convolution of the last value.
@@ -119,14 +119,14 @@ impl Builder {
         let (input, channels) = (self.value(), self.shape.channels);
         let weights = self.weights(channels, window.kernel[0] * window.kernel[1]);
         let operation = Operation::Conv { filters: channels, window, groups: channels, relu };
-        let shape = Self::slid(window, self.shape, channels);
+        let shape = Self::output(window, self.shape, channels);
         self.node(input, shape, operation, weights)
     }
 
     /// A pool of the last value.
     #[must_use]
     pub fn pool(self, window: Window, average: bool) -> Self {
-        let (input, shape) = (self.value(), Self::slid(window, self.shape, self.shape.channels));
+        let (input, shape) = (self.value(), Self::output(window, self.shape, self.shape.channels));
         let operation = if average { Operation::AveragePool(window) } else { Operation::MaxPool(window) };
         self.node(input, shape, operation, Floats::default())
     }

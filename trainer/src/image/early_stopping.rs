@@ -1,7 +1,7 @@
-//! Early stopping: a training ends when a validation part of the training data has not been answered better for a while,
-//! and the best weights come back (Prechelt 1998). Better is a lower mean cross-entropy.
+//! Early stopping (Prechelt 1998): a training ends when the mean cross-entropy of validation images has not fallen for a number
+//! of checks, and the weights of the lowest one are restored.
 //!
-//! Studies of label selection do without: their arms take equal numbers of steps and end with their last weights.
+//! Studies of label selection do not use it: their arms take equal numbers of steps and end with their last weights.
 
 use super::training::{Stage, Training, TrainingError};
 use crate::dataset::Images;
@@ -14,18 +14,18 @@ use candle_core::Tensor;
 use serde::Serialize;
 use std::path::Path;
 
-/// When to look, when to stop, and the best so far.
+/// The interval of the checks, their number before the end, and the best network so far.
 #[derive(Debug)]
 pub struct EarlyStopping {
-    /// Steps between two looks.
-    every: usize,
-    /// Looks without a better one before the end.
+    /// Steps between two checks.
+    interval: usize,
+    /// Checks without improvement before the end.
     patience: usize,
     best: Option<Best>,
-    /// Looks since the best one.
-    since: usize,
-    /// Step of the last look.
-    looked: usize,
+    /// Checks since the best one.
+    since_best: usize,
+    /// Step of the last check.
+    last_check: usize,
 }
 
 #[derive(Debug)]
@@ -36,29 +36,31 @@ struct Best {
     moments: Vec<Moments>,
 }
 
-/// How it ended.
+/// How a training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Ending {
-    /// Steps of the weights that were kept.
+    /// The step of the restored weights.
     pub best_step: usize,
-    /// Mean cross-entropy of the validation images by them.
+    /// Their mean cross-entropy on the validation images.
     pub validation_loss: f64,
-    /// Steps in all.
+    /// The number of steps done.
     pub steps: usize,
-    /// Whether it ended before its time.
+    /// Whether it ended before its last step.
     pub early: bool,
 }
 
 impl EarlyStopping {
-    /// Looks every so many steps, and ends after `patience` looks without a better one.
-    pub fn new(every: usize, patience: usize) -> Self {
-        EarlyStopping { every: every.max(1), patience: patience.max(1), best: None, since: 0, looked: 0 }
+    /// A check every `interval` steps, and the end after `patience` checks without improvement.
+    pub fn new(interval: usize, patience: usize) -> Self {
+        EarlyStopping { interval: interval.max(1), patience: patience.max(1), best: None, since_best: 0, last_check: 0 }
     }
 
-    /// Runs the steps of a stage that are not done yet, or as many as are worth it. `images` must not hold `validation`.
+    /// Runs the steps of a stage that are not done yet, until its end or until validation has not improved for long enough.
+    /// `images` must not hold `validation`. `watch` is called after every step, with its loss.
     ///
     /// # Errors
-    /// [`TrainingError`]; after `Interrupted` both go on where they were.
+    /// [`TrainingError`] if the network cannot be computed or training diverges. After [`TrainingError::Interrupted`] another
+    /// call continues.
     pub fn run(
         &mut self,
         training: &mut Training,
@@ -68,37 +70,37 @@ impl EarlyStopping {
         mut watch: impl FnMut(&Self, &Training, f32),
     ) -> Result<(), TrainingError> {
         loop {
-            // A checkpoint may have been written between a step and the look after it.
-            let due = training.step.is_multiple_of(self.every) || training.step == stage.end;
-            if due && training.step > self.looked {
-                self.look(training, validation)?;
+            // A checkpoint may have been written between a step and the check after it.
+            let due = training.step.is_multiple_of(self.interval) || training.step == stage.end;
+            if due && training.step > self.last_check {
+                self.check(training, validation)?;
             }
-            if training.step >= stage.end || self.since >= self.patience {
+            if training.step >= stage.end || self.since_best >= self.patience {
                 return Ok(());
             }
-            let until = stage.end.min((training.step / self.every + 1) * self.every);
+            let until = stage.end.min((training.step / self.interval + 1) * self.interval);
             training.run_until(until, images, stage, stop, |training, loss| watch(self, training, loss))?;
         }
     }
 
-    fn look(&mut self, training: &Training, validation: &Images) -> Result<(), NetworkError> {
+    fn check(&mut self, training: &Training, validation: &Images) -> Result<(), NetworkError> {
         let logits = training.network.outputs(&validation.pixels)?.logits;
         let each = loss::cross_entropy(&logits, &validation.labels, validation.classes);
         let loss = each.iter().map(|l| f64::from(*l)).sum::<f64>() / each.len().max(1) as f64;
-        (self.since, self.looked) = (self.since + 1, training.step);
+        (self.since_best, self.last_check) = (self.since_best + 1, training.step);
         if self.best.as_ref().is_none_or(|best| loss < best.loss) {
             let weights = training.network.variables.iter().map(|v| v.flatten_all()?.to_vec1::<f32>());
             let weights = weights.collect::<Result<_, candle_core::Error>>()?;
             self.best = Some(Best { step: training.step, loss, weights, moments: training.network.moments.clone() });
-            self.since = 0;
+            self.since_best = 0;
         }
         Ok(())
     }
 
-    /// Gives the best weights back to the network; nothing, if there was no look yet.
+    /// Restores the best weights. Returns `None`, and changes nothing, if there was no check yet.
     ///
     /// # Errors
-    /// If the device refuses.
+    /// [`NetworkError::Tensor`] if the device cannot store the weights.
     pub fn finish(self, training: &mut Training, end: usize) -> Result<Option<Ending>, NetworkError> {
         let Some(Best { step, loss, weights, moments }) = self.best else { return Ok(None) };
         for (variable, weights) in training.network.variables.iter().zip(weights) {
@@ -109,28 +111,28 @@ impl EarlyStopping {
         Ok(Some(Ending { best_step: step, validation_loss: loss, steps, early: steps < end }))
     }
 
-    /// Adds the best so far to a checkpoint of the training.
-    pub fn note(&self, checkpoint: &mut Checkpoint) {
+    /// Adds the best network so far to a checkpoint of the training.
+    pub fn store(&self, checkpoint: &mut Checkpoint) {
         let Some(best) = &self.best else { return };
-        let wide = |values: &[f32]| -> Vec<f64> { values.iter().map(|v| f64::from(*v)).collect() };
+        let to_f64 = |values: &[f32]| -> Vec<f64> { values.iter().map(|v| f64::from(*v)).collect() };
         let tensors = &mut checkpoint.tensors;
         for (k, weights) in best.weights.iter().enumerate() {
-            tensors.insert(format!("best.{k}"), wide(weights));
+            tensors.insert(format!("best.{k}"), to_f64(weights));
         }
         for (k, moments) in best.moments.iter().enumerate() {
-            tensors.insert(format!("best.mean.{k}"), wide(&moments.mean));
-            tensors.insert(format!("best.variance.{k}"), wide(&moments.variance));
+            tensors.insert(format!("best.mean.{k}"), to_f64(&moments.mean));
+            tensors.insert(format!("best.variance.{k}"), to_f64(&moments.variance));
         }
         tensors.insert("best.loss".into(), vec![best.loss]);
         checkpoint.counters.insert("best.step".into(), best.step as u64);
-        checkpoint.counters.insert("best.since".into(), self.since as u64);
-        checkpoint.counters.insert("best.looked".into(), self.looked as u64);
+        checkpoint.counters.insert("best.since".into(), self.since_best as u64);
+        checkpoint.counters.insert("best.looked".into(), self.last_check as u64);
     }
 
-    /// Takes the best so far from a checkpoint read from `path`, into which [`EarlyStopping::note`] put it.
+    /// Takes the best network so far from a checkpoint read from `path`, where [`EarlyStopping::store`] put it.
     ///
     /// # Errors
-    /// [`CheckpointError::Damaged`] if anything is missing or does not fit.
+    /// [`CheckpointError::Damaged`] if a number is missing or the weights are not those of this network.
     pub fn restore(
         &mut self,
         checkpoint: &Checkpoint,
@@ -140,23 +142,23 @@ impl EarlyStopping {
         if !checkpoint.counters.contains_key("best.step") {
             return Ok(());
         }
-        let narrow = |name: String, count: usize| -> Result<Vec<f32>, CheckpointError> {
+        let to_f32 = |name: String, count: usize| -> Result<Vec<f32>, CheckpointError> {
             Ok(checkpoint.tensor(path, &name, count)?.iter().map(|v| *v as f32).collect())
         };
         let variables = training.network.variables.iter().enumerate();
-        let weights = variables.map(|(k, v)| narrow(format!("best.{k}"), v.elem_count())).collect::<Result<_, _>>()?;
+        let weights = variables.map(|(k, v)| to_f32(format!("best.{k}"), v.elem_count())).collect::<Result<_, _>>()?;
         let moments = training.network.moments.iter().enumerate().map(|(k, m)| {
             let count = m.mean.len();
             Ok(Moments {
-                mean: narrow(format!("best.mean.{k}"), count)?,
-                variance: narrow(format!("best.variance.{k}"), count)?,
+                mean: to_f32(format!("best.mean.{k}"), count)?,
+                variance: to_f32(format!("best.variance.{k}"), count)?,
             })
         });
         let moments = moments.collect::<Result<_, CheckpointError>>()?;
         let loss = checkpoint.tensor(path, "best.loss", 1)?[0];
         self.best = Some(Best { step: checkpoint.counter(path, "best.step")? as usize, loss, weights, moments });
-        self.since = checkpoint.counter(path, "best.since")? as usize;
-        self.looked = checkpoint.counter(path, "best.looked")? as usize;
+        self.since_best = checkpoint.counter(path, "best.since")? as usize;
+        self.last_check = checkpoint.counter(path, "best.looked")? as usize;
         Ok(())
     }
 }
@@ -184,7 +186,7 @@ mod tests {
 
     fn validation_loss(training: &Training, validation: &Images) -> f64 {
         let mut now = EarlyStopping::new(1, 1);
-        now.look(training, validation).unwrap();
+        now.check(training, validation).unwrap();
         now.best.unwrap().loss
     }
 
@@ -249,7 +251,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.checkpoint");
         let mut checkpoint = stopped.checkpoint(Default::default()).unwrap();
-        half.note(&mut checkpoint);
+        half.store(&mut checkpoint);
         checkpoint.save(&path).unwrap();
         let checkpoint = Checkpoint::load(&path, &Default::default()).unwrap();
         let (mut resumed, mut rest) = (fresh(9), EarlyStopping::new(5, 4));

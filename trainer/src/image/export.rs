@@ -1,8 +1,8 @@
 //! From a folded image network to a file that can be flashed: quantize, pack, check with the device evaluator, measure.
 //!
-//! As for bundles, the exporter believes nothing but the bytes it is about to write: it opens them with the device's
-//! evaluator, compares class by class with the f32 network on labeled images, puts both accuracies and golden
-//! answers into the file, and refuses a file that loses more than [`Options::tolerance`].
+//! As for bundles, everything is measured on the bytes that are about to be written. The exporter opens them with the device's
+//! evaluator, compares its classes with those of the f32 network on labeled images, and puts both accuracies and golden
+//! answers into the file. It refuses a file that loses more than [`Options::tolerance`].
 
 use super::answers::{self, Answer, image_bytes};
 use crate::host::model_file::{self, Metadata, ModelBytes, OwnedTensor};
@@ -27,10 +27,10 @@ use sirocco_cost::Processor;
 
 /// Golden images put into a file.
 const GOLDEN: usize = 4;
-/// Bytes for the metadata that hold what is measured, and for the names of the golden tensors.
+/// Bytes for the measured metadata and for the names of the golden tensors.
 const MEASURED: usize = 640;
 
-/// Images and what they show.
+/// Images with their classes.
 #[derive(Debug, Clone, Copy)]
 pub struct Labeled<'a> {
     /// Pixels \[n, c, h, w\] in 0 to 1.
@@ -50,16 +50,16 @@ impl<'a> Labeled<'a> {
 /// How a network is exported.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// Which numbers of the calibration count.
+    /// How the range of a value follows from the calibration images.
     pub range: Range,
-    /// Largest loss of accuracy, as a fraction; two images are always allowed.
+    /// The largest loss of accuracy, as a fraction. A loss of two images is always allowed.
     pub tolerance: f64,
-    /// Share of the calibration images whose answers a device would withhold: the threshold on the predictive entropy is
-    /// their quantile.
+    /// The share of the calibration images whose answers a device would withhold. It determines the threshold on the predictive
+    /// entropy.
     pub withhold: Option<f64>,
-    /// Convolutions that are stored for fewer instructions and more memory.
+    /// The convolutions that are stored in Winograd's form, for fewer instructions and more memory.
     pub transformed: Transformed,
-    /// Network, data, seed and the like, for the file's metadata.
+    /// Network, data, seed and similar facts, for the file's metadata.
     pub provenance: Metadata,
 }
 
@@ -75,13 +75,13 @@ impl Default for Options {
     }
 }
 
-/// Why a network was not exported.
+/// Why a network cannot be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageExportError {
-    /// It does not fit integers.
+    /// The network cannot be quantized.
     #[error(transparent)]
     Quantize(#[from] QuantizeError),
-    /// The file cannot be put together.
+    /// The file cannot be assembled.
     #[error(transparent)]
     File(#[from] model_file::ModelFileError),
     /// The device evaluator refuses the file.
@@ -90,27 +90,27 @@ pub enum ImageExportError {
     /// The device evaluator cannot evaluate the images.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// Images and labels do not go together.
+    /// The pixels are not those of as many images as there are labels.
     #[error("{images} images of {size} numbers do not make {pixels} pixels; check the data set")]
     Images {
-        /// Labels.
+        /// The number of labels.
         images: usize,
-        /// Numbers in an image.
+        /// The number of pixels of an image.
         size: usize,
-        /// Numbers there are.
+        /// The number of pixels.
         pixels: usize,
     },
-    /// It takes more than the board has.
+    /// The file or its working memory is larger than the budget.
     #[error("the network takes {needed} bytes of {what}, of {budget}; use fewer or smaller layers, or give it more")]
     Budget {
         /// Flash or RAM.
         what: &'static str,
         /// Bytes needed.
         needed: usize,
-        /// Bytes there are.
+        /// Bytes available.
         budget: usize,
     },
-    /// The integers lose too much.
+    /// The integers are less accurate than the tolerance allows.
     #[error("accuracy falls from {before:.4} to {after:.4}; calibrate on more images or on a percentile, or finetune")]
     Loses {
         /// Of the f32 network.
@@ -127,11 +127,11 @@ pub struct ExportedImage {
     pub bytes: ModelBytes,
     /// Accuracy of the f32 network on the check images.
     pub accuracy_before: f64,
-    /// Accuracy of the file, as the device would reach it.
+    /// Accuracy of the device evaluator with this file.
     pub accuracy: f64,
-    /// Fraction of the check images to which both give the same class.
+    /// Fraction of the check images that get the same class from both.
     pub agreement: f64,
-    /// Largest difference of a logit from the f32 network's.
+    /// Largest difference between a logit of the file and that of the f32 network.
     pub max_difference: f64,
     /// Predictive entropy in nats above which the device withholds its answer.
     pub abstain: Option<f32>,
@@ -149,29 +149,29 @@ pub struct ExportedImage {
     pub instructions: [u64; 2],
 }
 
-/// Quantizes with the ranges seen on `calibration`, checks and measures on `check`; writes nothing.
+/// Quantizes by the ranges of the values on `calibration`; checks and measures on `check`. It does not write to disk.
 ///
 /// # Errors
-/// [`ImageExportError`], the first check that fails.
+/// [`ImageExportError`] for the first check that fails.
 pub fn export(
     graph: &Graph<Floats>,
     calibration: Labeled<'_>,
     check: Labeled<'_>,
     options: &Options,
 ) -> Result<ExportedImage, ImageExportError> {
-    export_watched(graph, calibration, check, options, &|| ())
+    export_with_progress(graph, calibration, check, options, &|| ())
 }
 
-/// [`export`]; `seen` hears of every check image twice, once for each network, on any thread.
+/// [`export`] that calls `on_image` twice per check image, once for each network, from any thread.
 ///
 /// # Errors
-/// [`ImageExportError`], the first check that fails.
-pub fn export_watched(
+/// [`ImageExportError`] for the first check that fails.
+pub fn export_with_progress(
     graph: &Graph<Floats>,
     calibration: Labeled<'_>,
     check: Labeled<'_>,
     options: &Options,
-    seen: &(dyn Fn() + Sync),
+    on_image: &(dyn Fn() + Sync),
 ) -> Result<ExportedImage, ImageExportError> {
     for set in [calibration, check] {
         let (images, size, pixels) = (set.labels.len(), graph.input.size(), set.pixels.len());
@@ -189,14 +189,14 @@ pub fn export_watched(
     let draft = model_file::assemble(&tensors, &metadata)?;
     let network = Network::open(&Model::open(&draft)?)?;
 
-    let known = answers::answers(&network, calibration.pixels, &|| ())?;
-    let mut entropies: Vec<f32> = known.iter().map(|answer| answer.entropy).collect();
+    let of_calibration = answers::answers(&network, calibration.pixels, &|| ())?;
+    let mut entropies: Vec<f32> = of_calibration.iter().map(|answer| answer.entropy).collect();
     entropies.sort_by(f32::total_cmp);
     let abstain = options.withhold.map(|share| {
         let rank = ((1.0 - share) * entropies.len() as f64).ceil() as usize;
         entropies[rank.clamp(1, entropies.len()) - 1]
     });
-    let comparison = Comparison::of(graph, &network, check, seen)?;
+    let comparison = Comparison::of(graph, &network, check, on_image)?;
     let (accuracy_before, accuracy) = (comparison.right_before, comparison.right);
     // Two images of 400 are .005, and .895 - .890 is a little more than that in binary.
     if accuracy_before - accuracy > options.tolerance.max(2.0 / check.labels.len() as f64) + 1e-9 {
@@ -205,18 +205,18 @@ pub fn export_watched(
     let answered: Vec<_> = comparison.answers.iter().zip(check.labels).collect();
     let answered: Vec<_> = answered.into_iter().filter(|(a, _)| abstain.is_none_or(|t| a.entropy <= t)).collect();
     let right = answered.iter().filter(|(a, label)| a.class == usize::from(**label)).count();
-    // What a device's drift alarm compares with: images that the network did not learn from, on which it is less sure.
+    // The drift alarm of a device compares with these: the network is less certain on images that it did not learn from.
     let unseen: Vec<f64> = comparison.answers.iter().map(|a| f64::from(a.entropy)).collect();
-    let (usual, spread) = (mean(&unseen), deviation(&unseen));
+    let (entropy_mean, entropy_deviation) = (mean(&unseen), deviation(&unseen));
 
     let mut set = |key: &str, value: String| metadata.insert(key.into(), value);
     set("accuracy", format!("{:.2}", 100.0 * accuracy));
     set("accuracy.f32", format!("{:.2}", 100.0 * accuracy_before));
     set("accuracy.images", check.labels.len().to_string());
     set("instructions", format!("dsp={} portable={}", instructions[0], instructions[1]));
-    if spread > 0.0 {
-        set(Key::EntropyMean.key(), format!("{:e}", usual as f32));
-        set(Key::EntropyDeviation.key(), format!("{:e}", spread as f32));
+    if entropy_deviation > 0.0 {
+        set(Key::EntropyMean.key(), format!("{:e}", entropy_mean as f32));
+        set(Key::EntropyDeviation.key(), format!("{:e}", entropy_deviation as f32));
     }
     if let Some(threshold) = abstain {
         set(Key::Abstain.key(), threshold.to_string());
@@ -248,8 +248,7 @@ pub fn export_watched(
     })
 }
 
-/// Bytes that the file of a network will take: with golden images and all, but without the measured metadata, for which there
-/// is room.
+/// The size of a network's file, golden images included, with room for the measured metadata.
 fn file_size(
     integers: &Graph<Integers>,
     architecture: &Architecture,
@@ -272,12 +271,16 @@ fn verify(bytes: &[u8]) -> Result<(), ImageExportError> {
     }
 }
 
-/// Both networks on the check images; shares of all of them.
+/// The f32 network and the file on the check images.
 struct Comparison {
+    /// Shares of images that the f32 network and the file classify correctly.
     right_before: f64,
     right: f64,
+    /// Share of images that both classify alike.
     same: f64,
+    /// Largest difference of a logit.
     difference: f64,
+    /// Answers of the file.
     answers: Vec<Answer>,
 }
 
@@ -287,14 +290,14 @@ impl Comparison {
         graph: &Graph<Floats>,
         network: &Network<'_>,
         check: Labeled<'_>,
-        seen: &(dyn Fn() + Sync),
+        on_image: &(dyn Fn() + Sync),
     ) -> Result<Self, ImageExportError> {
-        let answers = answers::answers(network, check.pixels, seen)?;
+        let answers = answers::answers(network, check.pixels, on_image)?;
         let images: Vec<_> = check.iter().zip(&answers).collect();
         let one = |((pixels, label), answer): ((&[f32], u8), &Answer)| -> Result<_, ImageExportError> {
             let before = graph.logits(pixels).map_err(QuantizeError::from)?;
             let differences = before.iter().zip(&answer.logits).map(|(a, b)| f64::from((a - b).abs()));
-            seen();
+            on_image();
             let class = argmax(&before);
             Ok((class == usize::from(label), class == answer.class, differences.fold(0.0, f64::max)))
         };
@@ -311,7 +314,7 @@ impl Comparison {
     }
 }
 
-/// The first check images and the device's own logits.
+/// The first check images and the logits of the device evaluator.
 fn golden(network: &Network<'_>, check: Labeled<'_>) -> Result<Vec<OwnedTensor>, ImageExportError> {
     let shape = network.image();
     let (mut images, mut answers) = (Vec::new(), Vec::new());
@@ -328,7 +331,7 @@ fn golden(network: &Network<'_>, check: Labeled<'_>) -> Result<Vec<OwnedTensor>,
     ])
 }
 
-/// Everything the reader needs, and what only people read.
+/// The metadata that the reader needs, and the provenance.
 fn metadata(integers: &Graph<Integers>, architecture: &Architecture, options: &Options) -> Metadata {
     let mut metadata = options.provenance.clone();
     let mut set = |key: Key, value: String| metadata.insert(key.key().into(), value);
@@ -342,7 +345,7 @@ fn metadata(integers: &Graph<Integers>, architecture: &Architecture, options: &O
     let image = integers.coding(0);
     let padding: Vec<_> = (0..integers.input.channels).map(|c| image.byte(c).to_string()).collect();
     set(Key::Padding, padding.join(","));
-    // Numbers per byte of every value but the logits, for whoever wants to read activations.
+    // The scale of every value but the logits, for programs that read activations.
     let scales = (0..integers.nodes.len()).map(|value| format!("{:e}", integers.coding(value).scale as f32));
     metadata.insert("scales".into(), scales.collect::<Vec<_>>().join(","));
     metadata
@@ -364,7 +367,7 @@ fn tensors(integers: &Graph<Integers>, architecture: &Architecture) -> Vec<Owned
                 tensors.push(packed(name("weight"), numbers, step.geometry.input.size()));
             }
             Operation::Depthwise => {
-                // Padded, so that what follows in the file is aligned to words too.
+                // Padded, so that the next tensor in the file is aligned to words, too.
                 let channels = numbers.weight.len().next_multiple_of(4);
                 let tap = |k: usize| numbers.weight.iter().map(move |row| row[k] as u8).chain([0; 3]).take(channels);
                 let bytes = (0..rows * columns).flat_map(tap).collect();

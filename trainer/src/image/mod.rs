@@ -1,7 +1,7 @@
 //! Image networks between training and the device.
 //!
-//! A trained network is folded ([`net::graph`]: no batch normalization, no dropout, plain f32 weights), and that plain
-//! description is what gets quantized ([`crate::image::quantize::forms`]) and exported ([`export`]); [`answers`] is what the device makes of many images.
+//! A trained network is folded into a graph of plain f32 weights without batch normalization and dropout ([`net::graph`]). The
+//! graph is quantized ([`quantize::forms`]) and exported ([`export`]). [`answers`] has the device's answers to many images.
 
 pub mod adaptation;
 pub mod answers;

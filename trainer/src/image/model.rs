@@ -1,6 +1,6 @@
-//! Files of image networks in training: f32 weights and running moments, and where they come from, as safetensors.
+//! Files of image networks in training, as safetensors: f32 weights, running moments, and provenance.
 //!
-//! The device's file is made of such a one by quantization; training goes on from it.
+//! Quantization makes the device's file from such a file, and training continues from it.
 
 use crate::host::model_file::{self, Contents, Metadata, ModelFileError, OwnedTensor};
 use crate::host::names::UnknownName;
@@ -21,31 +21,31 @@ pub struct ImageModel {
     pub network: Network,
     /// Names of the classes.
     pub classes: Vec<String>,
-    /// Data, seed, steps, accuracies: what the file says about its past.
+    /// Data, seed, steps, accuracies: how the network came about.
     pub provenance: Metadata,
 }
 
-/// Why a file is no image network.
+/// Why an image network cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageModelError {
-    /// It cannot be read or laid out.
+    /// The file cannot be read, or not assembled.
     #[error(transparent)]
     File(#[from] ModelFileError),
-    /// An entry is missing or not what it should be.
-    #[error("`{}` is no image network: `{entry}` is missing or unusable; make it with `image pretrain`", .path.display())]
+    /// A metadata entry or a tensor is missing or unusable.
+    #[error("`{}` is not an image network: `{entry}` is missing or unusable; make it with `image pretrain`", .path.display())]
     Entry {
         /// The file.
         path: PathBuf,
         /// The metadata entry or tensor.
         entry: String,
     },
-    /// It names an unknown network.
+    /// The file names an unknown network.
     #[error(transparent)]
     Network(#[from] UnknownName),
     /// The network cannot be built.
     #[error(transparent)]
     Build(#[from] NetworkError),
-    /// It cannot be written.
+    /// The file cannot be written.
     #[error(transparent)]
     Write(#[from] crate::host::atomic::WriteError),
 }
@@ -54,7 +54,7 @@ impl ImageModel {
     /// Writes the file atomically.
     ///
     /// # Errors
-    /// [`ImageModelError`].
+    /// [`ImageModelError`] if the weights cannot be read from their device, or the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), ImageModelError> {
         let network = &self.network;
         let mut tensors = Vec::new();
@@ -80,10 +80,10 @@ impl ImageModel {
         Ok(crate::host::atomic::write(path, &model_file::assemble(&tensors, &metadata)?)?)
     }
 
-    /// Reads a file onto `device`.
+    /// Reads a file and puts the network on `device`.
     ///
     /// # Errors
-    /// [`ImageModelError`].
+    /// [`ImageModelError`] if the file cannot be read or is not an image network, or if the device has no memory for it.
     pub fn load(path: &Path, device: &Device) -> Result<Self, ImageModelError> {
         let contents = Contents::read(path)?;
         let missing = |entry: &str| ImageModelError::Entry { path: path.into(), entry: entry.into() };

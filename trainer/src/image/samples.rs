@@ -1,11 +1,11 @@
-//! Images that a device brought home, with the labels that a person gave them: `tools/docs/samples.md` has the format.
+//! Images that a device kept, with the labels that a person gave them: `tools/docs/samples.md` has the format.
 
 use crate::dataset::Images;
 use crate::dataset::images::ImagesError;
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 
-/// The table to be filled in.
+/// The table in which a person fills in the labels.
 const TABLE: &str = "samples.csv";
 /// The pixels.
 const TENSORS: &str = "samples.safetensors";
@@ -15,24 +15,24 @@ const TENSORS: &str = "samples.safetensors";
 pub struct Samples {
     /// The images that have a label.
     pub images: Images,
-    /// Those that have none.
+    /// The number of images that have none.
     pub unlabeled: usize,
     /// Checksum of the device's model, as eight hexadecimal digits.
     pub model: String,
 }
 
-/// Why samples could not be read.
+/// Why samples cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SamplesError {
-    /// The table could not be read.
+    /// The table or the tensors cannot be read.
     #[error("{}: {source}; give the folder that `sirocco samples fetch` wrote", .path.display())]
     Table {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// The tensors are not what the format says.
+    /// A tensor or a metadata entry violates the format.
     #[error("{}: `{what}` is missing or has the wrong type or shape; fetch the samples again", .path.display())]
     Tensor {
         /// The file.
@@ -40,7 +40,7 @@ pub enum SamplesError {
         /// The tensor or metadata entry.
         what: &'static str,
     },
-    /// The table is not what the format says.
+    /// A row of the table violates the format.
     #[error("{}, line {line}: {what}; keep the columns and rows as they were, and fill in `label`", .path.display())]
     Row {
         /// The file.
@@ -50,7 +50,7 @@ pub enum SamplesError {
         /// What is wrong.
         what: String,
     },
-    /// Nothing is labeled.
+    /// No image has a label.
     #[error("{}: no row has a label; fill in the column `label`, or look at the PNG files first", .0.display())]
     NoLabel(PathBuf),
     /// The images do not fit the network.
@@ -58,12 +58,12 @@ pub enum SamplesError {
     Shape {
         /// The file.
         path: PathBuf,
-        /// What there is.
+        /// The shape of the images.
         got: [usize; 3],
-        /// What the network takes.
+        /// The shape that the network takes.
         wanted: [usize; 3],
     },
-    /// The images make no set.
+    /// The images are not a set.
     #[error(transparent)]
     Images(#[from] ImagesError),
 }
@@ -72,14 +72,14 @@ impl Samples {
     /// Reads a folder. Labels are names of `classes`; images have the `shape` (channels, rows, columns).
     ///
     /// # Errors
-    /// [`SamplesError`].
+    /// [`SamplesError`] if a file cannot be read or violates the format, no image has a label, or images have another shape.
     pub fn read(folder: &Path, classes: &[String], shape: [usize; 3]) -> Result<Self, SamplesError> {
         let table = folder.join(TABLE);
         let text =
             std::fs::read_to_string(&table).map_err(|source| SamplesError::Table { path: table.clone(), source })?;
         let path = folder.join(TENSORS);
         let bad = |what| SamplesError::Tensor { path: path.clone(), what };
-        // No model: a plain safetensors file, without our checksum.
+        // A plain safetensors file: unlike a model, it has no checksum.
         let file = std::fs::read(&path).map_err(|source| SamplesError::Table { path: path.clone(), source })?;
         let tensors = SafeTensors::deserialize(&file).map_err(|_| bad("images"))?;
         let (_, header) = SafeTensors::read_metadata(&file).map_err(|_| bad("kind"))?;
@@ -104,19 +104,19 @@ impl Samples {
         let numbers = numbers.data().as_chunks::<4>().0.iter().map(|n| u32::from_le_bytes(*n));
         let labels = labels(&table, &text, numbers, classes)?;
         let size = height * width * channels;
-        let (mut pixels, mut given) = (Vec::new(), Vec::new());
+        let (mut pixels, mut classes_given) = (Vec::new(), Vec::new());
         for (image, label) in images.data().chunks_exact(size.max(1)).zip(&labels) {
             let Some(label) = label else { continue };
             // The device's images have their channels last, training's first.
             let plane = |c: usize| image.iter().skip(c).step_by(channels).map(|byte| f32::from(*byte) / 255.0);
             pixels.extend((0..channels).flat_map(plane));
-            given.push(*label);
+            classes_given.push(*label);
         }
-        if given.is_empty() {
+        if classes_given.is_empty() {
             return Err(SamplesError::NoLabel(table));
         }
-        let unlabeled = labels.len() - given.len();
-        Ok(Samples { images: Images::new(shape, pixels, given, classes.len())?, unlabeled, model })
+        let unlabeled = labels.len() - classes_given.len();
+        Ok(Samples { images: Images::new(shape, pixels, classes_given, classes.len())?, unlabeled, model })
     }
 }
 
@@ -168,7 +168,7 @@ fn fields(line: &str) -> Vec<String> {
                 characters.next();
             }
             '"' => quoted = !quoted,
-            // Spreadsheets of some countries write semicolons.
+            // Spreadsheets in some languages write semicolons.
             ',' | ';' if !quoted => fields.push(std::mem::take(&mut field)),
             _ => field.push(character),
         }

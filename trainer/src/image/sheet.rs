@@ -1,4 +1,4 @@
-//! Contact sheets: rows of small images, as PNG, and as SVG with the rows' names.
+//! Contact sheets: rows of small images, as PNG or as SVG with the names of the rows.
 
 use crate::dataset::Images;
 use crate::report::ReportError;
@@ -32,7 +32,7 @@ struct Raster {
 }
 
 impl Sheet {
-    /// The sheet as a file: SVG if it is called so, PNG otherwise.
+    /// Writes a file: SVG if its name ends so, PNG otherwise.
     ///
     /// # Errors
     /// [`ReportError::Write`] if the file cannot be written.

@@ -20,7 +20,7 @@ use candle_core::backprop::GradStore;
 use candle_nn::Optimizer as _;
 use std::path::Path;
 
-/// How steps follow gradients.
+/// The rule by which a step follows from gradients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Optimizer {
     /// Adam
@@ -32,14 +32,14 @@ pub enum Optimizer {
 /// How the learning rate changes over a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Schedule {
-    /// It stays
+    /// The same rate throughout
     Constant,
-    /// It falls to zero along half a cosine
+    /// Falls to zero along half a cosine
     Cosine,
 }
 
 impl Schedule {
-    /// The share of the learning rate after this share of the stage.
+    /// The factor of the learning rate after the share `done` of the stage.
     fn at(self, done: f64) -> f64 {
         match self {
             Schedule::Constant => 1.0,
@@ -48,20 +48,20 @@ impl Schedule {
     }
 }
 
-/// What to do with every batch.
+/// The settings of a training.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
     /// Images of a batch.
     pub batch: usize,
     /// Learning rate.
     pub rate: f64,
-    /// How it changes.
+    /// How the learning rate changes over a stage.
     pub schedule: Schedule,
-    /// How steps follow gradients.
+    /// The rule of a step.
     pub optimizer: Optimizer,
-    /// Shrinks weights by this times the learning rate, every step.
+    /// Every step shrinks the weights by this share, times the learning rate.
     pub decay: f64,
-    /// Order of images, dropout.
+    /// Seed of the order of images and of dropout.
     pub seed: u64,
 }
 
@@ -73,16 +73,16 @@ impl Settings {
     }
 }
 
-/// Part of a training with one subset of images: steps from `first` to `end`.
+/// A part of a training, on one subset of the images: steps from `first` to `end`.
 #[derive(Debug, Clone, Copy)]
 pub struct Stage<'a> {
-    /// Number of the stage: stages have orders of their own.
+    /// Number of the stage. Every stage has its own order of images.
     pub number: u64,
     /// First step.
     pub first: usize,
     /// Step before which it ends.
     pub end: usize,
-    /// Images that are trained on.
+    /// Indices of the images to train on.
     pub subset: &'a [usize],
 }
 
@@ -92,7 +92,7 @@ pub enum TrainingError {
     /// The network could not be computed.
     #[error(transparent)]
     Network(#[from] NetworkError),
-    /// The loss or a weight is no number any more.
+    /// The loss or a weight became infinite or NaN.
     #[error("the training diverged at step {step} with learning rate {rate}; use a smaller --rate")]
     Diverged {
         /// The step.
@@ -100,7 +100,7 @@ pub enum TrainingError {
         /// The learning rate.
         rate: f64,
     },
-    /// There is nothing to train on.
+    /// The stage has no images.
     #[error("there are no images to train on; raise --fraction or check the data")]
     Empty,
     /// The user asked to stop.
@@ -143,7 +143,7 @@ impl Stepper {
         }
     }
 
-    /// Both moments of variable `k`; of one that has only a velocity, the second is zero.
+    /// Both moments of variable `k`. SGD has a velocity only; its second moment is zero.
     fn moments(&self, k: usize) -> candle_core::Result<[Vec<f32>; 2]> {
         match self {
             Stepper::Adam(adam) => adam.weights[k].moments(),
@@ -155,19 +155,22 @@ impl Stepper {
         }
     }
 
-    /// Goes on after `steps` steps, which led to these moments of all variables.
+    /// Continues after `steps` steps, which left these moments of all variables.
     fn restore(&mut self, steps: usize, moments: Vec<[Vec<f32>; 2]>) -> candle_core::Result<()> {
         match self {
             Stepper::Adam(adam) => {
                 adam.set_steps(steps);
-                adam.weights.iter_mut().zip(moments).try_for_each(|(weights, moments)| weights.set_moments(moments))
+                for (weights, moments) in adam.weights.iter_mut().zip(moments) {
+                    weights.set_moments(moments)?;
+                }
             }
-            Stepper::Sgd(sgd) => sgd
-                .weights
-                .iter_mut()
-                .zip(moments)
-                .try_for_each(|(weights, [velocity, _])| weights.set_moments([velocity])),
+            Stepper::Sgd(sgd) => {
+                for (weights, [velocity, _]) in sgd.weights.iter_mut().zip(moments) {
+                    weights.set_moments([velocity])?;
+                }
+            }
         }
+        Ok(())
     }
 }
 
@@ -176,26 +179,27 @@ impl Stepper {
 pub struct Training {
     /// The network.
     pub network: Network,
-    /// Steps done.
+    /// The number of steps done.
     pub step: usize,
     settings: Settings,
     stepper: Stepper,
 }
 
 impl Training {
-    /// At step 0.
+    /// A training before its first step.
     ///
     /// # Errors
-    /// If the device has no memory for the moments.
+    /// [`NetworkError::Tensor`] if the device has no memory for the moments.
     pub fn new(network: Network, settings: &Settings) -> Result<Self, NetworkError> {
         let stepper = Stepper::new(&network, settings)?;
         Ok(Training { step: 0, settings: *settings, stepper, network })
     }
 
-    /// Runs the steps of a stage that are not done yet. `watch` sees every step with its loss.
+    /// Runs the steps of a stage that are not done yet. `watch` is called after every step, with its loss.
     ///
     /// # Errors
-    /// [`TrainingError`]; after `Interrupted` the steps done so far stay.
+    /// [`TrainingError`] if the stage has no images, the network cannot be computed, or training diverges. After
+    /// [`TrainingError::Interrupted`] another call continues.
     pub fn run(
         &mut self,
         images: &Images,
@@ -238,7 +242,7 @@ impl Training {
         Ok(())
     }
 
-    /// One step on the images of `batch`; returns their mean loss before it.
+    /// Takes one step on the images of `batch` and returns their mean loss before it.
     fn batch(&mut self, images: &Images, batch: &[usize], rate: f64) -> Result<f32, TrainingError> {
         let chosen = images.select(batch);
         let x = self.network.input(&chosen.pixels, batch.len())?;
@@ -261,47 +265,47 @@ impl Training {
     /// The state as a checkpoint of the run `identity`.
     ///
     /// # Errors
-    /// If the weights cannot be read from the device.
+    /// If the weights or moments cannot be read from the device.
     pub fn checkpoint(&self, identity: Identity) -> candle_core::Result<Checkpoint> {
-        let wide = |values: &[f32]| -> Vec<f64> { values.iter().map(|v| f64::from(*v)).collect() };
+        let to_f64 = |values: &[f32]| -> Vec<f64> { values.iter().map(|v| f64::from(*v)).collect() };
         let mut tensors = std::collections::BTreeMap::new();
         for (k, slot) in self.network.steps.slots.iter().enumerate() {
             let weights = self.network.variables[k].flatten_all()?.to_vec1::<f32>()?;
-            tensors.insert(slot.name.clone(), wide(&weights));
+            tensors.insert(slot.name.clone(), to_f64(&weights));
             let [first, second] = self.stepper.moments(k)?;
-            tensors.insert(format!("first.{}", slot.name), wide(&first));
-            tensors.insert(format!("second.{}", slot.name), wide(&second));
+            tensors.insert(format!("first.{}", slot.name), to_f64(&first));
+            tensors.insert(format!("second.{}", slot.name), to_f64(&second));
         }
         for (k, moments) in self.network.moments.iter().enumerate() {
-            tensors.insert(format!("mean.{k}"), wide(&moments.mean));
-            tensors.insert(format!("variance.{k}"), wide(&moments.variance));
+            tensors.insert(format!("mean.{k}"), to_f64(&moments.mean));
+            tensors.insert(format!("variance.{k}"), to_f64(&moments.variance));
         }
         Ok(Checkpoint { identity, counters: [("step".to_string(), self.step as u64)].into(), tensors })
     }
 
-    /// Goes on from a checkpoint read from `path`.
+    /// Continues from a checkpoint read from `path`.
     ///
     /// # Errors
-    /// [`CheckpointError::Damaged`] if anything is missing or does not fit.
+    /// [`CheckpointError::Damaged`] if a number is missing or the weights are not those of this network.
     pub fn restore(&mut self, checkpoint: &Checkpoint, path: &Path) -> Result<(), CheckpointError> {
-        let narrow = |name: &str, count: usize| -> Result<Vec<f32>, CheckpointError> {
+        let to_f32 = |name: &str, count: usize| -> Result<Vec<f32>, CheckpointError> {
             Ok(checkpoint.tensor(path, name, count)?.iter().map(|v| *v as f32).collect())
         };
         let damaged = |e: candle_core::Error| CheckpointError::Damaged { path: path.into(), reason: e.to_string() };
         let mut moments = Vec::new();
         for (k, slot) in self.network.steps.slots.iter().enumerate() {
             let variable = &self.network.variables[k];
-            let weights = narrow(&slot.name, variable.elem_count())?;
+            let weights = to_f32(&slot.name, variable.elem_count())?;
             let tensor = Tensor::from_vec(weights, variable.shape(), variable.device()).map_err(damaged)?;
             variable.set(&tensor).map_err(damaged)?;
-            let moment = |which: &str| narrow(&format!("{which}.{}", slot.name), variable.elem_count());
+            let moment = |which: &str| to_f32(&format!("{which}.{}", slot.name), variable.elem_count());
             moments.push([moment("first")?, moment("second")?]);
         }
         for (k, moments) in self.network.moments.iter_mut().enumerate() {
             let count = moments.mean.len();
             *moments = Moments {
-                mean: narrow(&format!("mean.{k}"), count)?,
-                variance: narrow(&format!("variance.{k}"), count)?,
+                mean: to_f32(&format!("mean.{k}"), count)?,
+                variance: to_f32(&format!("variance.{k}"), count)?,
             };
         }
         self.step = checkpoint.counter(path, "step")? as usize;
@@ -339,7 +343,7 @@ impl<'a> Stream<'a> {
 /// Share of images whose largest logit is that of their label, in percent.
 ///
 /// # Errors
-/// If the network cannot be computed.
+/// [`NetworkError::Tensor`] if the network cannot be computed.
 pub fn accuracy(network: &Network, images: &Images) -> Result<f64, NetworkError> {
     let logits = network.outputs(&images.pixels)?.logits;
     let answers = logits.chunks_exact(images.classes).map(argmax).zip(&images.labels);

@@ -220,7 +220,7 @@ fn snapshot(
 ) -> Result<Checkpoint, CheckpointError> {
     let mut checkpoint = training.checkpoint(identity)?;
     if let Some(early) = early {
-        early.note(&mut checkpoint);
+        early.store(&mut checkpoint);
     }
     Ok(checkpoint)
 }

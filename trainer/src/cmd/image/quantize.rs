@@ -6,7 +6,7 @@ use crate::cmd::image::shifting::{self, Shifting};
 use crate::cmd::output::Output;
 use crate::dataset::images::permutation;
 use crate::dataset::{self, Images, Split};
-use crate::image::export::{Labeled, Options, export_watched};
+use crate::image::export::{Labeled, Options, export_with_progress};
 use crate::image::model::ImageModel;
 use crate::image::quantize::range::Range;
 use crate::image::quantize::winograd::{Budget, Transformed};
@@ -175,8 +175,9 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let total = 2 * test.len();
     let bar = output.bar("test images", total);
     let folded = network.fold(&classes)?;
-    let exported =
-        export_watched(&folded, labeled(&calibration), labeled(&test), &options, &|| bar.step("integers, then f32"));
+    let exported = export_with_progress(&folded, labeled(&calibration), labeled(&test), &options, &|| {
+        bar.step("integers, then f32")
+    });
     bar.finish();
     let exported = exported?;
     crate::host::atomic::write(&arguments.out, &exported.bytes)?;

@@ -4,7 +4,7 @@ use crate::cmd::error::Error;
 use crate::cmd::output::Output;
 use crate::dataset::{Images, Split};
 use crate::host::interrupt::Interrupt;
-use crate::image::shift::{Fitted, Fitting, Shift};
+use crate::image::shift::{FitInput, Fitted, Shift};
 use candle_core::Device;
 use std::fmt;
 use std::path::PathBuf;
@@ -50,7 +50,7 @@ impl Shifting {
         let cache = self.shift_cache.clone().or_else(cache);
         let bar = output.bar("autoencoder", 1);
         let watch = |share: f64, error: f32| bar.advance(share, &format!("squared error {error:.4}"));
-        let fitted = shift.fit(&Fitting {
+        let fitted = shift.fit(&FitInput {
             images: &images,
             device,
             seed: 0,

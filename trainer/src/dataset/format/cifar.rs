@@ -2,16 +2,16 @@
 //! the red plane first, then green, then blue, each row by row.
 
 use super::unit;
-use crate::dataset::{Defect, FormatError, Parts};
+use crate::dataset::{Defect, FormatError, PixelsAndLabels};
 
 /// Bytes of an image: 3 planes of 32 x 32.
 pub const PIXELS: usize = 3 * 32 * 32;
 
-/// Reads records with `extra` bytes before the label; appends pixels (0 to 1) and labels below `classes`.
+/// Reads records with `extra` bytes before the label: pixels (0 to 1) and labels below `classes`.
 ///
 /// # Errors
-/// [`FormatError`] for an incomplete record, none at all, or a label that names no class.
-pub fn parse(bytes: &[u8], extra: usize, classes: usize) -> Result<Parts, FormatError> {
+/// [`FormatError`] for an incomplete record, a file without records, or a label that is not below `classes`.
+pub fn parse(bytes: &[u8], extra: usize, classes: usize) -> Result<PixelsAndLabels, FormatError> {
     let record = extra + 1 + PIXELS;
     let partial = bytes.len() % record;
     if partial != 0 {
@@ -68,7 +68,7 @@ mod tests {
         assert_eq!(parse(&[], 0, 10).unwrap_err(), Defect::Empty.at(0));
         let error = parse(&bytes, 0, 8).unwrap_err();
         assert_eq!(error, Defect::Label { found: "8".into(), first: 0, last: 7 }.at(PIXELS + 1));
-        // CIFAR-100 read as CIFAR-10 is no whole number of records.
+        // CIFAR-100 read as CIFAR-10 is not a whole number of records.
         assert!(parse(&two(1), 0, 10).is_err_and(|e| matches!(e.defect, Defect::Partial { found: 2, .. })));
     }
 }

@@ -1,16 +1,18 @@
 //! The text form of USPS in "The Elements of Statistical Learning": a line is a label and 256 grey values from -1 to 1.
 //!
-//! Two number formats are about: `6.0000 -1.0000 ... ` with a trailing space, and `9 -1 -0.948 ...`. Both are read.
+//! Files in circulation have one of two number formats, `6.0000 -1.0000 ... ` with a trailing space or `9 -1 -0.948 ...`.
+//! Both are read.
 
 use super::{lines, unit_from_signed, words};
-use crate::dataset::error::shown;
-use crate::dataset::{Defect, FormatError, Parts};
+use crate::dataset::error::excerpt;
+use crate::dataset::{Defect, FormatError, PixelsAndLabels};
 
 /// Reads pixels (0 to 1, `size` per image) and labels (0 to `classes` - 1).
 ///
 /// # Errors
-/// [`FormatError`] with the byte of the first word that is wrong, or of the first line with too few or too many.
-pub fn parse(bytes: &[u8], size: usize, classes: usize) -> Result<Parts, FormatError> {
+/// [`FormatError`] at the first word that is not a label of a class or a pixel from -1 to 1, or at the first line with too few
+/// or too many words; or if there is no image.
+pub fn parse(bytes: &[u8], size: usize, classes: usize) -> Result<PixelsAndLabels, FormatError> {
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for (start, line) in lines(bytes)? {
         let mut words = words(line, start);
@@ -19,7 +21,7 @@ pub fn parse(bytes: &[u8], size: usize, classes: usize) -> Result<Parts, FormatE
         let before = pixels.len();
         for (at, word) in words {
             let value = word.parse().ok().filter(|v| (-1.0..=1.0).contains(v));
-            let value: f64 = value.ok_or_else(|| Defect::Value { found: shown(word) }.at(at))?;
+            let value: f64 = value.ok_or_else(|| Defect::Value { found: excerpt(word) }.at(at))?;
             pixels.push(unit_from_signed(value));
         }
         let found = pixels.len() - before;
@@ -32,9 +34,9 @@ pub fn parse(bytes: &[u8], size: usize, classes: usize) -> Result<Parts, FormatE
 
 /// A class written as a float, `6.0000` or `6`.
 fn label(word: &str, classes: usize) -> Result<u8, Defect> {
-    let bad = || Defect::Label { found: shown(word), first: 0, last: classes.saturating_sub(1) as u32 };
+    let bad = || Defect::Label { found: excerpt(word), first: 0, last: classes.saturating_sub(1) as u32 };
     let value: f64 = word.parse().map_err(|_| bad())?;
-    // The cast saturates and drops fractions, so anything that is no class comes back different.
+    // The cast saturates and drops fractions, so a number that is not a class comes back changed.
     let label = value as u8;
     if f64::from(label) == value && usize::from(label) < classes { Ok(label) } else { Err(bad()) }
 }

@@ -21,7 +21,7 @@ pub struct Grey<'a> {
 /// Reads a file of images.
 ///
 /// # Errors
-/// [`FormatError`] for a wrong magic number, impossible sizes, or a length that is not the header's.
+/// [`FormatError`] if the magic number is another, the sizes are impossible, or the length is not the one that the header states.
 pub fn images(bytes: &[u8]) -> Result<Grey<'_>, FormatError> {
     let [count, height, width] = header(bytes, IMAGES, "IDX images")?;
     let size = u64::from(height) * u64::from(width);
@@ -34,7 +34,7 @@ pub fn images(bytes: &[u8]) -> Result<Grey<'_>, FormatError> {
 /// Refuses images of another size than this data set's.
 ///
 /// # Errors
-/// [`Defect::OtherSize`] at the sizes of the header.
+/// [`Defect::OtherSize`] if the images are not of this size.
 pub fn expect_size(grey: &Grey<'_>, height: usize, width: usize) -> Result<(), FormatError> {
     if (grey.height, grey.width) == (height, width) {
         return Ok(());
@@ -45,7 +45,8 @@ pub fn expect_size(grey: &Grey<'_>, height: usize, width: usize) -> Result<(), F
 /// Reads a file of labels below `classes`.
 ///
 /// # Errors
-/// [`FormatError`] for a wrong magic number, a length that is not the header's, or a label that names no class.
+/// [`FormatError`] if the magic number is another, the length is not the one that the header states, or a label is not below
+/// `classes`.
 pub fn labels(bytes: &[u8], classes: usize) -> Result<&[u8], FormatError> {
     let [count] = header(bytes, LABELS, "IDX labels")?;
     let labels = body(bytes, 8, count.into())?;

@@ -2,20 +2,20 @@
 //! a value that is left out is 0.
 
 use super::{lines, unit_from_signed, words};
-use crate::dataset::error::shown;
-use crate::dataset::{Defect, FormatError, Parts};
+use crate::dataset::error::excerpt;
+use crate::dataset::{Defect, FormatError, PixelsAndLabels};
 
 /// Reads pixels (0 to 1 for values -1 to 1, `size` per image) and labels (counted from 0).
 ///
 /// # Errors
-/// [`FormatError`] with the byte of the first word that is wrong.
-pub fn parse(bytes: &[u8], size: usize, classes: usize) -> Result<Parts, FormatError> {
+/// [`FormatError`] at the first word that is not a label of a class or an `index:value` in its range; or if there is no image.
+pub fn parse(bytes: &[u8], size: usize, classes: usize) -> Result<PixelsAndLabels, FormatError> {
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for (start, line) in lines(bytes)? {
         let mut words = words(line, start);
         let Some((at, word)) = words.next() else { continue };
         let label = word.parse::<u8>().ok().filter(|&l| l > 0 && usize::from(l) <= classes);
-        let label = label.ok_or_else(|| Defect::Label { found: shown(word), first: 1, last: classes as u32 }.at(at));
+        let label = label.ok_or_else(|| Defect::Label { found: excerpt(word), first: 1, last: classes as u32 }.at(at));
         labels.push(label? - 1);
         let image = pixels.len();
         pixels.resize(image + size, unit_from_signed(0.0));
@@ -30,11 +30,11 @@ pub fn parse(bytes: &[u8], size: usize, classes: usize) -> Result<Parts, FormatE
 }
 
 fn pair(word: &str, before: usize, last: usize) -> Result<(usize, f64), Defect> {
-    let no_index = || Defect::Index { found: shown(word), last };
-    let (index, value) = word.split_once(':').ok_or_else(no_index)?;
-    let index = index.parse().ok().filter(|&i| i > before && i <= last).ok_or_else(no_index)?;
+    let bad_index = || Defect::Index { found: excerpt(word), last };
+    let (index, value) = word.split_once(':').ok_or_else(bad_index)?;
+    let index = index.parse().ok().filter(|&i| i > before && i <= last).ok_or_else(bad_index)?;
     let value = value.parse().ok().filter(|v| (-1.0..=1.0).contains(v));
-    Ok((index, value.ok_or_else(|| Defect::Value { found: shown(word) })?))
+    Ok((index, value.ok_or_else(|| Defect::Value { found: excerpt(word) })?))
 }
 
 #[cfg(test)]

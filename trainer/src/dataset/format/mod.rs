@@ -15,7 +15,7 @@ fn unit_from_signed(value: f64) -> f32 {
     ((value + 1.0) / 2.0) as f32
 }
 
-/// The words of a text with their byte offsets.
+/// The words of a line that begins at byte `start`, with their byte offsets.
 fn words(line: &str, start: usize) -> impl Iterator<Item = (usize, &str)> {
     line.split_ascii_whitespace().map(move |word| (start + word.as_ptr() as usize - line.as_ptr() as usize, word))
 }

@@ -1,4 +1,4 @@
-//! Image networks as lists of layers, and the presets: what the thesis used, and what fits a board.
+//! Image networks as lists of layers, and the presets: the networks of the thesis, and networks that fit a board.
 //!
 //! `y = layers(x)` on `[c, h, w]`; the last value holds one logit per class. Softmax belongs to the loss.
 
@@ -23,7 +23,7 @@ pub enum Layer {
     },
     /// Normalizes every channel by the batch in training, by running moments otherwise.
     BatchNorm,
-    /// max(0, x); stands after a convolution, a normalization or a dense layer.
+    /// max(0, x), after a convolution, a normalization or a dense layer.
     Relu,
     /// Largest value of windows of this size, which do not overlap.
     MaxPool(usize),
@@ -39,7 +39,7 @@ pub enum Layer {
     Residual {
         /// The layers.
         body: Vec<Layer>,
-        /// What is added to them.
+        /// The layers of the summand.
         shortcut: Vec<Layer>,
     },
 }
@@ -65,7 +65,7 @@ impl Architecture {
     }
 }
 
-/// A preset's name and what it is.
+/// A network that the program knows by name.
 #[derive(Debug, Clone, Copy)]
 pub struct Preset {
     /// Name on the command line.

@@ -82,7 +82,9 @@ impl Network {
         let taps = weight.len() / bias.len();
         for (o, weight) in weight.chunks_exact_mut(taps).enumerate() {
             let scale = gain[o] / (moments.variance[o] + EPSILON).sqrt();
-            weight.iter_mut().for_each(|w| *w *= scale);
+            for w in weight {
+                *w *= scale;
+            }
             bias[o] = scale * (bias[o] - moments.mean[o]) + shift[o];
         }
         Ok(())

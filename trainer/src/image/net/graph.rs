@@ -1,8 +1,8 @@
-//! The graph of inference: the operations of an image network and their numbers, nothing of training.
+//! The graph of inference: the operations of an image network and their weights, without those of training.
 //!
-//! Batch normalization is folded into the convolutions, dropout is gone, ReLU belongs to the operation before it, and softmax
-//! to whoever reads the logits. Values are numbered: value 0 is the normalized image, value k + 1 the output of node k. Every
-//! value is one image [c, h, w], row-major; a dense layer reads all numbers of its input in that order.
+//! Batch normalization is folded into the convolutions, dropout is left out, ReLU belongs to the operation before it, and
+//! softmax to the reader of the logits. Values are numbered: value 0 is the normalized image, value k + 1 the output of
+//! node k. Every value is one image [c, h, w], row-major; a dense layer reads all numbers of its input in that order.
 //!
 //! Every node carries numbers of one kind: [`Floats`] out of training, or the integers that
 //! [`quantize`](crate::image::quantize::forms::quantize) makes of them for a device.
@@ -13,18 +13,18 @@ use sirocco::layer::shape::{Shape, Window};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Operation {
     /// `y[o, i, j] = bias[o] + sum over c, u, v of weight[o, c, u, v] x[g + c, s i + u - p, s j + v - p]`, with zeros
-    /// outside; then ReLU, if asked for.
+    /// outside; then ReLU with `relu`.
     Conv {
         /// Channels of the output.
         filters: usize,
         /// Kernel, stride, padding.
         window: Window,
-        /// Groups of channels that do not see each other: 1, or the number of channels (depthwise).
+        /// Groups of channels that are convolved separately: 1, or the number of channels (depthwise).
         groups: usize,
         /// max(0, y) at the end.
         relu: bool,
     },
-    /// y = W x + b over all numbers of the input; then ReLU, if asked for.
+    /// y = W x + b over all numbers of the input; then ReLU with `relu`.
     Dense {
         /// Numbers in the output.
         outputs: usize,
@@ -35,7 +35,7 @@ pub enum Operation {
     MaxPool(Window),
     /// Mean of each window; without padding.
     AveragePool(Window),
-    /// Sum of the input and another value of the same shape; then ReLU, if asked for.
+    /// Sum of the input and another value of the same shape; then ReLU with `relu`.
     Add {
         /// The other value's number.
         other: usize,
@@ -50,7 +50,7 @@ impl Operation {
         Operation::AveragePool(Window { kernel: [input.height, input.width], stride: [1, 1], padding: [0, 0] })
     }
 
-    /// Weights, biases and the shape of the output for inputs of these shapes, or what does not fit.
+    /// Numbers of weights and biases and the shape of the output, for inputs of these shapes; or why they do not fit.
     fn output(&self, input: Shape, other: Option<Shape>) -> Result<(usize, usize, Shape), &'static str> {
         let slid = |window: &Window, channels| {
             let [height, width] = window.output(input).ok_or("the window does not fit in it")?;
@@ -111,15 +111,15 @@ pub struct Graph<W> {
     pub classes: Vec<String>,
 }
 
-/// Why nodes are not a network.
+/// Why nodes do not make a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GraphError {
-    /// A node reads a value that is not there yet.
+    /// A node reads a value that is not computed before it.
     #[error("node {node} reads value {value}, which is not computed before it; order the nodes")]
     Order {
         /// The node.
         node: usize,
-        /// The value it wants.
+        /// The value that it reads.
         value: usize,
     },
     /// A node's weights, window or operand do not fit its input.
@@ -149,7 +149,7 @@ impl Graph<Floats> {
     /// Shapes of all values, the image first.
     ///
     /// # Errors
-    /// [`GraphError`]: the first thing that does not fit.
+    /// [`GraphError`] for the first node that does not fit.
     pub fn shapes(&self) -> Result<Vec<Shape>, GraphError> {
         let channels = self.input.channels;
         let normalized = self.mean.len() == channels && self.deviation.len() == channels;
@@ -177,7 +177,7 @@ impl Graph<Floats> {
         }
     }
 
-    /// Weights and biases.
+    /// The number of weights and biases.
     pub fn parameters(&self) -> usize {
         self.nodes.iter().map(|node| node.weights.weight.len() + node.weights.bias.len()).sum()
     }
@@ -193,8 +193,7 @@ impl Graph<Floats> {
 
     /// All values for one image of pixels [c, h, w] in 0 to 1: the normalized image first, the logits last.
     ///
-    /// The straightforward loops: the reference that quantization is calibrated on and every faster path is tested
-    /// against.
+    /// Straightforward loops: quantization is calibrated on them, and every faster path is tested against them.
     ///
     /// # Errors
     /// [`GraphError`] if the nodes do not fit together.
@@ -267,8 +266,8 @@ fn convolved(
         let first = o / (output.channels / groups) * within;
         for (k, w) in weight[o * size..][..size].iter().enumerate() {
             let (c, u, v) = (k / (rows * columns), k / columns % rows, k % columns);
-            let (top, bottom) = seen(u, window.stride[0], window.padding[0], input.height, output.height);
-            let (left, right) = seen(v, window.stride[1], window.padding[1], input.width, output.width);
+            let (top, bottom) = covered(u, window.stride[0], window.padding[0], input.height, output.height);
+            let (left, right) = covered(v, window.stride[1], window.padding[1], input.width, output.width);
             for i in top..bottom {
                 let row = i * window.stride[0] + u - window.padding[0];
                 let from = ((first + c) * input.height + row) * input.width;
@@ -285,20 +284,20 @@ fn convolved(
     y
 }
 
-/// Outputs for which the weight at `at` in the window lies on the image and not in the padding: first and end.
-fn seen(at: usize, stride: usize, padding: usize, image: usize, outputs: usize) -> (usize, usize) {
+/// The outputs, from first to end, whose windows have the weight at `at` on the image and not in the padding.
+fn covered(at: usize, stride: usize, padding: usize, image: usize, outputs: usize) -> (usize, usize) {
     let first = padding.saturating_sub(at).div_ceil(stride);
     let end = (image + padding).saturating_sub(at).div_ceil(stride).min(outputs);
     (first.min(end), end)
 }
 
-/// Every number of a value, by channel, row and column.
-fn each(shape: Shape, mut number: impl FnMut(usize, usize, usize) -> f32) -> Vec<f32> {
+/// A value of this shape, number by number, from channel, row and column.
+fn value(shape: Shape, mut number: impl FnMut(usize, usize, usize) -> f32) -> Vec<f32> {
     let plane = shape.pixels();
     (0..shape.size()).map(|k| number(k / plane, k / shape.width % shape.height, k % shape.width)).collect()
 }
 
-/// What `reduce` makes of every window.
+/// The result of `reduce` for every window.
 fn pooled(
     x: &[f32],
     input: Shape,
@@ -307,10 +306,10 @@ fn pooled(
     reduce: impl Fn(&mut dyn Iterator<Item = f32>) -> f32,
 ) -> Vec<f32> {
     let [rows, columns] = window.kernel;
-    each(output, |c, i, j| {
+    value(output, |c, i, j| {
         let at = |k: usize| {
-            let (y, x_) = (i * window.stride[0] + k / columns, j * window.stride[1] + k % columns);
-            x[(c * input.height + y) * input.width + x_]
+            let (row, column) = (i * window.stride[0] + k / columns, j * window.stride[1] + k % columns);
+            x[(c * input.height + row) * input.width + column]
         };
         reduce(&mut (0..rows * columns).map(at))
     })

@@ -8,12 +8,13 @@ use super::steps::{Step, Steps};
 use crate::host::random::{Purpose, Random};
 use candle_core::{Device, Result, Tensor, Var};
 
-/// How much of the running moments a batch replaces.
+/// The share of the running moments that a batch replaces.
 pub const MOMENTUM: f32 = 0.1;
 /// Images evaluated together.
 const BATCH: usize = 256;
 
-/// How images become the network's input: (pixel - mean) / deviation, per channel; done here and nowhere else.
+/// From images to the network's input: (pixel - mean) / deviation, per channel. It is part of the network; no other code
+/// normalizes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Normalization {
     /// Mean of every channel.
@@ -23,14 +24,14 @@ pub struct Normalization {
 }
 
 impl Normalization {
-    /// Of the images `[n, channels, plane]` it was measured on.
+    /// The normalization by mean and deviation of images `[n, channels, plane]`.
     pub fn of(pixels: &[f32], channels: usize, plane: usize) -> Self {
         let moments = Moments::of(pixels, channels, plane);
         let deviation = moments.variance.iter().map(|v| v.sqrt().max(1e-3)).collect();
         Normalization { mean: moments.mean, deviation }
     }
 
-    /// Images as the network sees them.
+    /// The network's input for these images.
     pub fn apply(&self, pixels: &[f32], plane: usize) -> Vec<f32> {
         let mut out = Vec::with_capacity(pixels.len());
         for (k, x) in pixels.chunks_exact(plane).enumerate() {
@@ -45,11 +46,11 @@ impl Normalization {
 /// A network: architecture, weights, running moments.
 #[derive(Debug)]
 pub struct Network {
-    /// What it is made of.
+    /// Its layers.
     pub architecture: Architecture,
-    /// The same, ready to run.
+    /// The steps of its evaluation.
     pub steps: Steps,
-    /// How images enter.
+    /// The normalization of its input.
     pub normalization: Normalization,
     /// Weights, one per slot of the steps.
     pub variables: Vec<Var>,
@@ -57,15 +58,15 @@ pub struct Network {
     pub moments: Vec<Moments>,
 }
 
-/// What a pass is for.
+/// The purpose of a pass.
 enum Mode<'a> {
-    /// Running moments, no dropout; `track`: gradients may be asked for.
+    /// Running moments, no dropout. With `track`, gradients can be computed afterwards.
     Evaluate { track: bool },
-    /// Batch moments, which are noted, and dropout.
-    Train { dropout: Random, seen: &'a mut Vec<(usize, Moments)> },
+    /// Dropout, and the moments of the batch, which are added to `moments` with the number of their normalization.
+    Train { dropout: Random, moments: &'a mut Vec<(usize, Moments)> },
 }
 
-/// Logits of many images, and what the last layer sees of them.
+/// Logits of many images, and the input of the last layer for each.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Outputs {
     /// `[n, classes]`.
@@ -77,7 +78,7 @@ pub struct Outputs {
 }
 
 impl Network {
-    /// Weights and biases uniform within 1 / sqrt(inputs), as PyTorch begins; gains 1, shifts 0.
+    /// A network whose weights and biases are uniform within 1 / sqrt(inputs), as in PyTorch; gains are 1, shifts 0.
     ///
     /// # Errors
     /// [`NetworkError`] if the layers do not fit together, or if the device has no memory for the weights.
@@ -105,10 +106,10 @@ impl Network {
         Ok(Network { architecture: architecture.clone(), steps, normalization, variables, moments })
     }
 
-    /// A copy with weights of its own, on the same device.
+    /// A copy with its own weights, on the same device.
     ///
     /// # Errors
-    /// What the device says.
+    /// If the device has no memory for the weights.
     pub fn duplicate(&self) -> Result<Self> {
         let variables = self.variables.iter().map(|v| Var::from_tensor(&v.as_tensor().copy()?));
         Ok(Network {
@@ -120,12 +121,12 @@ impl Network {
         })
     }
 
-    /// Where it lives.
+    /// The device of the weights.
     pub fn device(&self) -> Device {
         self.variables.first().map_or(Device::Cpu, |v| v.device().clone())
     }
 
-    /// Images `[n, c, h, w]` of pixels in 0 to 1, as its input.
+    /// Its input for images `[n, c, h, w]` of pixels in 0 to 1.
     ///
     /// # Errors
     /// If the number of pixels is not that of `n` images.
@@ -135,10 +136,10 @@ impl Network {
         Tensor::from_vec(normalized, (n, channels, height, width), &self.device())
     }
 
-    /// Logits of `x`, which [`Self::input`] made, with running moments and without dropout; gradients can be asked for.
+    /// Logits of `x` from [`Self::input`], with running moments and without dropout. Gradients can be computed afterwards.
     ///
     /// # Errors
-    /// What the device says.
+    /// If the device cannot compute a tensor.
     pub fn evaluate(&self, x: &Tensor) -> Result<Tensor> {
         self.run(&self.steps.list, x, &mut Mode::Evaluate { track: true })
     }
@@ -146,17 +147,19 @@ impl Network {
     /// Logits of `x` with the batch's own moments and with dropout drawn from `dropout`; updates the running moments.
     ///
     /// # Errors
-    /// What the device says.
+    /// If the device cannot compute a tensor.
     pub fn train(&mut self, x: &Tensor, dropout: Random) -> Result<Tensor> {
-        let mut seen = Vec::new();
-        let logits = self.run(&self.steps.list, x, &mut Mode::Train { dropout, seen: &mut seen })?;
-        for (k, batch) in seen {
+        let mut moments = Vec::new();
+        let logits = self.run(&self.steps.list, x, &mut Mode::Train { dropout, moments: &mut moments })?;
+        for (k, batch) in moments {
             let count = (x.dim(0)? * self.plane(k)) as f32;
             let unbiased = count / (count - 1.0).max(1.0);
             let running = &mut self.moments[k];
             let means = running.mean.iter_mut().zip(&batch.mean).map(|(r, b)| (r, *b));
             let variances = running.variance.iter_mut().zip(&batch.variance).map(|(r, b)| (r, b * unbiased));
-            means.chain(variances).for_each(|(running, batch)| *running += MOMENTUM * (batch - *running));
+            for (running, batch) in means.chain(variances) {
+                *running += MOMENTUM * (batch - *running);
+            }
         }
         Ok(logits)
     }
@@ -164,13 +167,13 @@ impl Network {
     /// Logits and features of images, in batches, without gradients.
     ///
     /// # Errors
-    /// What the device says.
+    /// If the device cannot compute a tensor.
     pub fn outputs(&self, pixels: &[f32]) -> Result<Outputs> {
         let size: usize = self.architecture.input.iter().product();
         let mut outputs = Outputs::default();
         let (last, body) = self.steps.list.split_last().expect("the last step gives the logits");
-        for part in pixels.chunks(BATCH * size) {
-            let x = self.input(part, part.len() / size)?;
+        for batch in pixels.chunks(BATCH * size) {
+            let x = self.input(batch, batch.len() / size)?;
             let features = self.run(body, &x, &mut Mode::Evaluate { track: false })?;
             let logits = self.run(std::slice::from_ref(last), &features, &mut Mode::Evaluate { track: false })?;
             outputs.logits.extend(logits.flatten_all()?.to_vec1::<f32>()?);
@@ -181,33 +184,38 @@ impl Network {
         Ok(outputs)
     }
 
-    /// Sets the running moments to those of `pixels`, layer by layer: what is free of labels in another domain
-    /// (AdaBN, Li et al. 2016). Moments are averaged over batches.
+    /// Sets the running moments to those of `pixels`, averaged over batches: an adaptation to another domain that needs no
+    /// labels (AdaBN, Li et al. 2016).
     ///
     /// # Errors
-    /// What the device says.
+    /// If the device cannot compute a tensor.
     pub fn recalibrate(&mut self, pixels: &[f32]) -> Result<()> {
         let size: usize = self.architecture.input.iter().product();
         let zero = |m: &Moments| Moments { mean: vec![0.0; m.mean.len()], variance: vec![0.0; m.mean.len()] };
         let mut sums: Vec<Moments> = self.moments.iter().map(zero).collect();
         let total = (pixels.len() / size).max(1) as f32;
-        for part in pixels.chunks(BATCH * size) {
-            let images = part.len() / size;
-            let mut seen = Vec::new();
-            // Dropout stands after every normalization of the presets, so what is drawn here touches no moment.
+        for batch in pixels.chunks(BATCH * size) {
+            let images = batch.len() / size;
+            let mut moments = Vec::new();
+            // In the presets dropout comes after every normalization, so its draws do not change a moment.
             let dropout = Random::new(0, Purpose::Dropout, 0);
-            self.run(&self.steps.list, &self.input(part, images)?, &mut Mode::Train { dropout, seen: &mut seen })?;
+            let mode = &mut Mode::Train { dropout, moments: &mut moments };
+            self.run(&self.steps.list, &self.input(batch, images)?, mode)?;
             let share = images as f32 / total;
-            for (k, batch) in seen {
-                sums[k].mean.iter_mut().zip(batch.mean).for_each(|(s, b)| *s += share * b);
-                sums[k].variance.iter_mut().zip(batch.variance).for_each(|(s, b)| *s += share * b);
+            for (k, of_batch) in moments {
+                let Moments { mean, variance } = &mut sums[k];
+                let (means, variances) =
+                    (mean.iter_mut().zip(of_batch.mean), variance.iter_mut().zip(of_batch.variance));
+                for (sum, moment) in means.chain(variances) {
+                    *sum += share * moment;
+                }
             }
         }
         self.moments = sums;
         Ok(())
     }
 
-    /// Numbers of one channel that normalization `k` sees.
+    /// The size of one channel of the input of normalization `k`.
     fn plane(&self, k: usize) -> usize {
         fn find(steps: &[Step], k: usize) -> Option<usize> {
             steps.iter().find_map(|step| match step {
@@ -239,10 +247,10 @@ impl Network {
                     Mode::Evaluate { .. } => {
                         operation::normalization(x, &gain, &shift, &self.moments[*moments], false, norm)
                     }
-                    Mode::Train { seen, .. } => {
+                    Mode::Train { moments: of_batch, .. } => {
                         let own = operation::moments(x)?;
                         let y = operation::normalization(x, &gain, &shift, &own, true, norm);
-                        seen.push((*moments, own));
+                        of_batch.push((*moments, own));
                         y
                     }
                 }

@@ -72,7 +72,7 @@ impl CustomOp3 for Convolution {
     ) -> Result<(CpuStorage, Shape)> {
         let (x, w, b) = (slice(x, x_layout)?, slice(w, w_layout)?, slice(b, b_layout)?);
         let out = self.conv.apply(self.direction, x, w, b, self.relu);
-        let to = self.conv.end(self.direction);
+        let to = self.conv.output_shape(self.direction);
         Ok((CpuStorage::F32(out), (x_layout.dim(0)?, to.channels, to.height, to.width).into()))
     }
 
@@ -91,7 +91,7 @@ type Gradients3 = (Option<Tensor>, Option<Tensor>, Option<Tensor>);
 /// Convolution of `x [n, c, h, w]`, with bias and perhaps ReLU; `w [filters, c, kh, kw]`.
 pub fn convolution(x: &Tensor, w: &Tensor, b: &Tensor, geometry: &Geometry, relu: bool) -> Result<Tensor> {
     if x.device().is_cpu() {
-        let (conv, direction) = (Conv(*geometry), Direction::Onward);
+        let (conv, direction) = (Conv(*geometry), Direction::Forward);
         return x.contiguous()?.apply_op3(w, b, Convolution { conv, direction, relu });
     }
     let y = x.conv2d(w, geometry.window.padding[0], geometry.window.stride[0], 1, 1)?;
@@ -102,7 +102,7 @@ pub fn convolution(x: &Tensor, w: &Tensor, b: &Tensor, geometry: &Geometry, relu
 /// each of its channels and perhaps ReLU; `w [filters, c, kh, kw]`.
 pub fn transposed_convolution(x: &Tensor, w: &Tensor, b: &Tensor, geometry: &Geometry, relu: bool) -> Result<Tensor> {
     if x.device().is_cpu() {
-        let (conv, direction) = (Conv(*geometry), Direction::Back);
+        let (conv, direction) = (Conv(*geometry), Direction::Adjoint);
         return x.contiguous()?.apply_op3(w, b, Convolution { conv, direction, relu });
     }
     let (window, rows) = (geometry.window, geometry.input.height);
@@ -212,7 +212,8 @@ pub fn moments(x: &Tensor) -> Result<Moments> {
     Ok(Moments { mean: mean.flatten_all()?.to_vec1()?, variance: variance.to_vec1()? })
 }
 
-/// Batch normalization of `x [n, c, h, w]` by `moments`, which are the batch's `own` or fixed, with what follows it.
+/// Batch normalization of `x [n, c, h, w]`, with the ReLU and the pooling that follow it, by `moments`: those of the batch if
+/// `own`, else fixed ones.
 pub fn normalization(
     x: &Tensor,
     gain: &Tensor,

@@ -1,5 +1,5 @@
-//! An architecture made ready to run: shapes checked, ReLU joined to the layer before it and
-//! pooling to the normalization before it, every weight numbered.
+//! The steps that evaluate an architecture: shapes are checked, ReLU is joined to the layer before it, pooling to the
+//! normalization before it, and weights are numbered.
 
 use super::architecture::{Architecture, Layer};
 use super::error::NetworkError;
@@ -22,7 +22,7 @@ pub enum Step {
     },
     /// Batch normalization, perhaps ReLU and pooling.
     Norm {
-        /// Shapes, and what follows.
+        /// Shapes, ReLU and pooling.
         norm: Norm,
         /// Number of the gains.
         gain: usize,
@@ -46,7 +46,7 @@ pub enum Step {
     Residual {
         /// The layers.
         body: Vec<Step>,
-        /// What is added.
+        /// The layers of the summand.
         shortcut: Vec<Step>,
     },
 }
@@ -58,7 +58,8 @@ pub struct Slot {
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// Inputs of one output: first weights are uniform within 1 / sqrt of it. 0: gains begin at 1, shifts at 0.
+    /// Inputs of one output; first weights are uniform within 1 / sqrt of this number. 0 for gains, which begin at 1, and
+    /// shifts, which begin at 0.
     pub fan_in: usize,
 }
 
@@ -76,11 +77,11 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Makes an architecture ready.
+    /// The steps of an architecture.
     ///
     /// # Errors
-    /// [`NetworkError::Layer`] for the first layer that does not fit, [`NetworkError::Classes`] if the last value is not one logit
-    /// per class.
+    /// [`NetworkError::Layer`] for the first layer that does not fit, [`NetworkError::Classes`] if the last value is not one
+    /// logit per class.
     pub fn new(architecture: &Architecture) -> Result<Self, NetworkError> {
         let mut steps = Steps::default();
         let mut shape = architecture.input.to_vec();
@@ -94,7 +95,7 @@ impl Steps {
         Ok(steps)
     }
 
-    /// Weights, biases, gains and shifts.
+    /// The number of weights, biases, gains and shifts.
     pub fn parameters(&self) -> usize {
         self.slots.iter().map(|s| s.shape.iter().product::<usize>()).sum()
     }
@@ -127,7 +128,7 @@ impl Steps {
     fn step(&mut self, layer: &Layer, shape: &mut Vec<usize>) -> Result<Step, Fault> {
         let image = || match shape[..] {
             [channels, height, width] => Ok(Shape { channels, height, width }),
-            _ => Err(Fault::Here("it wants channels, rows, columns")),
+            _ => Err(Fault::Here("it takes channels, rows, columns")),
         };
         match layer {
             Layer::Conv { filters, kernel, stride, padding } => {

@@ -5,7 +5,7 @@ use crate::image::net::graph::GraphError;
 /// Why a network cannot be quantized.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum QuantizeError {
-    /// The nodes are not a network.
+    /// The nodes do not make a network.
     #[error(transparent)]
     Graph(#[from] GraphError),
     /// A weight or a value is not a finite number.
@@ -14,10 +14,10 @@ pub enum QuantizeError {
         /// The node.
         node: usize,
     },
-    /// No calibration images.
+    /// There are no calibration images.
     #[error("calibration needs at least one image")]
     NoImages,
-    /// Groups other than one or as many as channels.
+    /// A convolution has neither one group of channels nor as many as channels.
     #[error("node {node} has {groups} groups of channels; devices take 1, or one per channel with one output each")]
     Groups {
         /// The node.
@@ -25,7 +25,7 @@ pub enum QuantizeError {
         /// Its groups.
         groups: usize,
     },
-    /// The image feeds something that has no weights to take up its normalization.
+    /// A node without weights reads the image, whose normalization only weights can absorb.
     #[error("node {node} adds or averages the image itself; put a convolution before it")]
     BareImage {
         /// The node.

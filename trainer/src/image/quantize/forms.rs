@@ -7,8 +7,8 @@
 //! | other values | (hi - lo) / 255 | round(-lo / scale) |
 //! | weights of output o | max abs w\[o\] / 127 | none |
 //!
-//! lo and hi are seen on calibration images ([`super::range`]). The arithmetic is that of `sirocco::layer`: the zero
-//! point of the input is taken out of the bias once, here, so that the device never subtracts it.
+//! lo and hi are measured on calibration images ([`super::range`]). The arithmetic is that of `sirocco::layer`: the zero
+//! point of the input is subtracted from the bias once, here, so that the device never subtracts it.
 
 use super::error::QuantizeError;
 use super::range::Interval;
@@ -27,14 +27,14 @@ const MULTIPLIER_UNIT: f64 = 4_294_967_296.0;
 /// Largest ratio of a sum's unit to its output's unit.
 const RATIO_MAX: f64 = 0.499;
 
-/// How the bytes of a value stand for numbers: real = spread\[c\] scale (byte - zero\[c\]).
+/// The code of a value's bytes: real = spread\[c\] scale (byte - zero\[c\]).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Coding {
     /// Numbers per byte.
     pub scale: f64,
     /// Zero point per channel, exact.
     pub zero: Vec<f64>,
-    /// Factor per channel; 1 but for the image.
+    /// Factor per channel; 1 except for the image.
     pub spread: Vec<f64>,
 }
 
@@ -48,16 +48,16 @@ impl Coding {
         (self.spread[channel % self.spread.len()], self.zero[channel % self.zero.len()])
     }
 
-    /// Whether one scale and one zero point do for all channels.
-    fn is_plain(&self) -> bool {
+    /// Whether all channels have the same scale and zero point.
+    fn is_uniform(&self) -> bool {
         self.spread.iter().all(|s| *s == 1.0) && self.zero.iter().all(|z| *z == self.zero[0])
     }
 
-    fn plain(scale: f64, zero: f64) -> Self {
+    fn uniform(scale: f64, zero: f64) -> Self {
         Coding { scale, zero: vec![zero], spread: vec![1.0] }
     }
 
-    /// That of an image: its own bytes.
+    /// The coding of an image by its own bytes.
     fn image<W>(graph: &Graph<W>) -> Self {
         Coding {
             scale: 1.0 / 255.0,
@@ -67,31 +67,31 @@ impl Coding {
     }
 }
 
-/// The numbers of a node, as a device computes with them: per output of a convolution or a dense layer, one of each for an
-/// average, a bias and two multipliers for a sum, none for a maximum.
+/// The numbers of a node in the device's arithmetic. Convolutions and dense layers have one of each per output, an average has
+/// one bias and one multiplier, a sum one bias and two multipliers, a maximum none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Integers {
     /// Rows of weights, in the device's order: (rows, columns, channels) of the window, or of the whole input.
     pub weight: Vec<Vec<i8>>,
-    /// What the sums begin with.
+    /// The initial values of the sums.
     pub bias: Vec<i32>,
-    /// Numbers per unit of a sum.
+    /// The real number that one unit of a sum stands for.
     pub unit: Vec<f64>,
     /// round(2^32 unit / output scale); empty for logits.
     pub multiplier: Vec<i32>,
-    /// What the bytes of the output stand for; for logits it says nothing.
+    /// The coding of the output; without meaning for logits.
     pub coding: Coding,
 }
 
 impl Integers {
-    /// Those of an operation without weights.
-    fn bare(bias: Vec<i32>, multiplier: Vec<i32>, coding: Coding) -> Self {
+    /// The numbers of an operation without weights.
+    fn without_weights(bias: Vec<i32>, multiplier: Vec<i32>, coding: Coding) -> Self {
         Integers { weight: vec![], bias, unit: vec![], multiplier, coding }
     }
 }
 
 impl Node<Integers> {
-    /// What a device computes for it: a convolution window by window, until [`super::winograd`] chooses otherwise.
+    /// The operation of a device. A convolution is computed window by window, unless [`super::winograd`] chooses otherwise.
     fn device_operation(&self) -> architecture::Operation {
         match self.operation {
             Operation::Conv { groups: 1, .. } => architecture::Operation::Conv,
@@ -123,7 +123,7 @@ impl Node<Integers> {
 }
 
 impl Graph<Integers> {
-    /// What the bytes of a value stand for.
+    /// The coding of a value.
     pub fn coding(&self, value: usize) -> Coding {
         match value.checked_sub(1) {
             None => Coding::image(self),
@@ -131,10 +131,10 @@ impl Graph<Integers> {
         }
     }
 
-    /// The network as a device sees it, without its weights.
+    /// The architecture in the device's terms.
     ///
     /// # Errors
-    /// [`ModelError`] if a device would refuse it: it is too large.
+    /// [`ModelError`] if the network is too large for a device.
     pub fn architecture(&self) -> Result<Architecture, ModelError> {
         let mut architecture = Architecture::new(self.input)?;
         for node in &self.nodes {
@@ -144,18 +144,18 @@ impl Graph<Integers> {
     }
 }
 
-/// Quantizes a network whose values were seen to lie in `ranges`, one per value.
+/// Quantizes a network whose values lie in `ranges`, one per value.
 ///
 /// # Errors
-/// [`QuantizeError`]: the first node that a device could not compute.
+/// [`QuantizeError`] for the first node that a device cannot compute.
 pub fn quantize(graph: &Graph<Floats>, ranges: &[Interval]) -> Result<Graph<Integers>, QuantizeError> {
     let shapes = graph.shapes()?;
     let mut codings = vec![Coding::image(graph)];
     let mut nodes: Vec<Node<Integers>> = vec![];
     for (index, node) in graph.nodes.iter().enumerate() {
         let last = index + 1 == graph.nodes.len();
-        let (codings_, shape, range) = (codings.as_slice(), shapes[node.input], ranges[index + 1]);
-        let weights = Quantizer { index, codings: codings_, input: node.input, shape, range, last }.integers(node)?;
+        let (shape, range) = (shapes[node.input], ranges[index + 1]);
+        let weights = Quantizer { index, codings: &codings, input: node.input, shape, range, last }.integers(node)?;
         codings.push(weights.coding.clone());
         nodes.push(Node { input: node.input, operation: node.operation, weights });
     }
@@ -167,7 +167,7 @@ pub fn quantize(graph: &Graph<Floats>, ranges: &[Interval]) -> Result<Graph<Inte
     Ok(Graph { input, mean, deviation, nodes, classes })
 }
 
-/// One node on its way to integers.
+/// The quantization of one node.
 struct Quantizer<'a> {
     index: usize,
     /// Codings of the values so far.
@@ -175,7 +175,7 @@ struct Quantizer<'a> {
     /// The value that the node reads, and its shape.
     input: usize,
     shape: Shape,
-    /// Where the node's own value was seen to lie.
+    /// The range of the node's own value.
     range: Interval,
     /// Whether it is the last node.
     last: bool,
@@ -211,16 +211,16 @@ impl Quantizer<'_> {
                 }
                 Ok(integers)
             }
-            Operation::MaxPool(_) => Ok(Integers::bare(vec![], vec![], input.clone())),
+            Operation::MaxPool(_) => Ok(Integers::without_weights(vec![], vec![], input.clone())),
             Operation::AveragePool(window) => {
                 let count = (window.kernel[0] * window.kernel[1]) as f64;
-                let scale = self.plain(input)?.scale / count;
+                let scale = self.uniform(input)?.scale / count;
                 let output = self.coding(false, scale / RATIO_MAX);
                 let multiplier = (scale / output.scale * MULTIPLIER_UNIT).round() as i32;
-                Ok(Integers::bare(vec![-(count * input.zero[0]) as i32], vec![multiplier], output))
+                Ok(Integers::without_weights(vec![-(count * input.zero[0]) as i32], vec![multiplier], output))
             }
             Operation::Add { other, relu } => {
-                let operands = [self.plain(input)?, self.plain(&self.codings[*other])?];
+                let operands = [self.uniform(input)?, self.uniform(&self.codings[*other])?];
                 let coarsest = operands[0].scale.max(operands[1].scale);
                 let unit = f64::from(1 << add::SHIFT);
                 let output = self.coding(*relu, coarsest * unit / f64::from(add::MAX_MULTIPLIER));
@@ -228,25 +228,25 @@ impl Quantizer<'_> {
                 let zeros = ratio[0] * operands[0].zero[0] + ratio[1] * operands[1].zero[0];
                 let bias = (unit * (output.zero[0] - zeros)).round() + unit / 2.0;
                 let multipliers = ratio.map(|r| (unit * r).round() as i32).to_vec();
-                Ok(Integers::bare(vec![bias as i32], multipliers, output))
+                Ok(Integers::without_weights(vec![bias as i32], multipliers, output))
             }
         }
     }
 
     /// The coding, if it is the same for all channels.
-    fn plain<'c>(&self, coding: &'c Coding) -> Result<&'c Coding, QuantizeError> {
-        if coding.is_plain() { Ok(coding) } else { Err(QuantizeError::BareImage { node: self.index }) }
+    fn uniform<'c>(&self, coding: &'c Coding) -> Result<&'c Coding, QuantizeError> {
+        if coding.is_uniform() { Ok(coding) } else { Err(QuantizeError::BareImage { node: self.index }) }
     }
 
-    /// Scale and zero point of the output; the scale is at least `least`.
+    /// The coding of the output, with a scale of at least `least`.
     fn coding(&self, relu: bool, least: f64) -> Coding {
         let lo = if relu { 0.0 } else { self.range.lo.min(0.0) };
         let hi = self.range.hi.max(0.0);
         let scale = ((hi - lo) / 255.0).max(least).max(f64::from(f32::MIN_POSITIVE));
-        Coding::plain(scale, (-lo / scale).round())
+        Coding::uniform(scale, (-lo / scale).round())
     }
 
-    /// Rows of weights, each with its input channel, as integers.
+    /// The integers of rows of weights, each with its input channel.
     fn weighted(
         &self,
         rows: Vec<Vec<(f32, usize)>>,
@@ -263,7 +263,7 @@ impl Quantizer<'_> {
             .map(|row| row.into_iter().map(|(w, c)| (f64::from(w) * input.at(c).0, input.at(c).1)).collect())
             .collect();
         let largest = |row: &[(f64, f64)]| row.iter().fold(0.0f64, |m, (w, _)| m.max(w.abs()));
-        // A unit in which the weights fit a byte, and the bias with the input's zero point fits as well.
+        // A unit in which the weights fit into a byte, and the bias with the input's zero point into its 32 bits.
         let unit = |(row, b): (&Vec<(f64, f64)>, &f32)| {
             let offset = f64::from(*b).abs() / input.scale;
             (largest(row) / WEIGHT_MAX).max(offset / BIAS_MAX).max(1e-20)
@@ -271,7 +271,7 @@ impl Quantizer<'_> {
         let units: Vec<f64> = rows.iter().zip(bias).map(unit).collect();
         let coarsest = units.iter().fold(0.0f64, |m, u| m.max(u * input.scale));
         let output = self.coding(relu, coarsest / RATIO_MAX);
-        let mut integers = Integers::bare(vec![], vec![], output);
+        let mut integers = Integers::without_weights(vec![], vec![], output);
         for ((row, bias), unit) in rows.iter().zip(bias).zip(units) {
             let weight: Vec<i8> = row.iter().map(|(w, _)| (w / unit).round() as i8).collect();
             let zeros: f64 = weight.iter().zip(row).map(|(q, (_, zero))| f64::from(*q) * zero).sum();

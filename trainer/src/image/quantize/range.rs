@@ -1,4 +1,4 @@
-//! Ranges of an image network's values, seen on calibration images.
+//! Ranges of an image network's values on calibration images.
 
 use super::error::QuantizeError;
 use crate::image::net::graph::{Floats, Graph};
@@ -22,7 +22,7 @@ impl Interval {
     const EMPTY: Self = Interval { lo: f64::INFINITY, hi: f64::NEG_INFINITY };
 
     fn hull(self, other: Self) -> Self {
-        // Comparisons with NaN keep it out; a NaN in a value shows as an infinite logit, which is refused.
+        // `min` and `max` ignore NaN; `of` makes it infinite before, which is refused.
         Interval { lo: self.lo.min(other.lo), hi: self.hi.max(other.hi) }
     }
 
@@ -36,20 +36,20 @@ impl Interval {
     }
 }
 
-/// Which numbers of a value count.
+/// How the range of a value follows from its numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Range {
-    /// All of them.
+    /// From the smallest to the largest.
     MinMax,
-    /// This part of them, in percent: half of the rest is cut at either end. What is cut saturates, what is left gets
+    /// This percentage of the numbers: half of the others is cut off at either end. Numbers outside saturate, those inside get
     /// finer steps.
     Percentile(f64),
 }
 
-/// The range of every value of a network on these images of pixels \[c, h, w\], the image's own first.
+/// The range of every value of a network on these images of pixels \[c, h, w\], beginning with the image.
 ///
-/// Costs one reference evaluation per image, two for percentiles, on all cores; the result does not depend on how
-/// many there are.
+/// Costs one reference evaluation per image, two for percentiles, on all cores. The result does not depend on the number of
+/// cores.
 ///
 /// # Errors
 /// [`QuantizeError`] if there is no image, the nodes do not fit together, or a value is not finite.
@@ -67,10 +67,10 @@ pub fn ranges(graph: &Graph<Floats>, images: &[&[f32]], range: Range) -> Result<
         }
         Ok(hulls)
     };
-    let parts: Vec<Vec<Interval>> = images.par_chunks(CHUNK).map(hull).collect::<Result<_, _>>()?;
+    let chunks: Vec<Vec<Interval>> = images.par_chunks(CHUNK).map(hull).collect::<Result<_, _>>()?;
     let mut whole = vec![Interval::EMPTY; count];
-    for part in parts {
-        whole = whole.into_iter().zip(part).map(|(a, b)| a.hull(b)).collect();
+    for chunk in chunks {
+        whole = whole.into_iter().zip(chunk).map(|(a, b)| a.hull(b)).collect();
     }
     if let Some(value) = whole.iter().position(|i| !i.lo.is_finite() || !i.hi.is_finite()) {
         return Err(QuantizeError::NotFinite { node: value.saturating_sub(1) });
@@ -85,7 +85,7 @@ pub fn ranges(graph: &Graph<Floats>, images: &[&[f32]], range: Range) -> Result<
     }
 }
 
-/// How often each bin of each value's interval was hit.
+/// For each value, the number of its numbers in each bin of its interval.
 fn histograms(
     graph: &Graph<Floats>,
     images: &[&[f32]],
@@ -104,7 +104,9 @@ fn histograms(
         Ok(bins)
     };
     let add = |mut a: Vec<Vec<u64>>, b: Vec<Vec<u64>>| {
-        a.iter_mut().flatten().zip(b.into_iter().flatten()).for_each(|(a, b)| *a += b);
+        for (a, b) in a.iter_mut().flatten().zip(b.into_iter().flatten()) {
+            *a += b;
+        }
         Ok(a)
     };
     let none = || vec![vec![0; BINS]; intervals.len()];
@@ -117,10 +119,10 @@ fn percentile(interval: Interval, bins: &[u64], cut: f64) -> Interval {
     let allowed = cut * total as f64;
     let width = (interval.hi - interval.lo) / bins.len() as f64;
     let skipped = |bins: &mut dyn Iterator<Item = &u64>| {
-        let mut seen = 0;
+        let mut skipped = 0;
         let within = bins.take_while(|bin| {
-            seen += **bin;
-            seen as f64 <= allowed
+            skipped += **bin;
+            skipped as f64 <= allowed
         });
         within.count() as f64
     };

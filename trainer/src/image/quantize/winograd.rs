@@ -7,19 +7,19 @@ use sirocco::image::arena::Arena;
 use sirocco::layer::winograd;
 use sirocco_cost::Processor;
 
-/// Which convolutions are transformed.
+/// The convolutions that are stored with transformed weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Transformed {
-    /// None.
+    /// No convolution.
     #[default]
     Never,
-    /// All that can be.
+    /// All convolutions that can be.
     Always,
-    /// Those that save most instructions for each byte of the file, as long as the network stays within.
+    /// Those that save most instructions for each byte of the file, as long as the network stays within the budget.
     Within(Budget),
 }
 
-/// What a board has for a network.
+/// The memory of a board that a network may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     /// Bytes for the file.
@@ -28,10 +28,10 @@ pub struct Budget {
     pub ram: usize,
 }
 
-/// Chooses; `file_size` returns the bytes of the file of an architecture.
+/// Chooses the convolutions to transform. `file_size` returns the size of an architecture's file.
 ///
 /// # Errors
-/// Those of `file_size`.
+/// The error of `file_size`.
 pub fn choose<E>(
     architecture: &mut Architecture,
     which: Transformed,
@@ -43,13 +43,15 @@ pub fn choose<E>(
     let budget = match which {
         Transformed::Never => return Ok(()),
         Transformed::Always => {
-            candidates.iter().for_each(|node| architecture.steps[*node].operation = Operation::Winograd);
+            for node in candidates {
+                architecture.steps[node].operation = Operation::Winograd;
+            }
             return Ok(());
         }
         Transformed::Within(budget) => budget,
     };
     let before = file_size(architecture)?;
-    // (saved instructions for each byte of the file, node) of those that save any.
+    // (saved instructions for each additional byte of the file, node) of those that save any.
     let mut gains = vec![];
     for node in candidates {
         let instructions = |a: &Architecture| sirocco_cost::instructions(&a.steps[node], Processor::Dsp);
@@ -85,7 +87,7 @@ pub fn transformed(weight: &[i8]) -> Vec<[i16; 16]> {
     (0..channels).map(of_channel).collect()
 }
 
-/// The tensor of a layer: (pairs of outputs, 16, words, 4), as `sirocco::layer::winograd` wants it.
+/// The tensor of a layer: (pairs of outputs, 16, words, 4), as `sirocco::layer::winograd` reads it.
 pub fn packed(integers: &Integers) -> (Vec<usize>, Vec<i16>) {
     let outputs: Vec<_> = integers.weight.iter().map(|weight| transformed(weight)).collect();
     let none = vec![[0; 16]; outputs[0].len()];

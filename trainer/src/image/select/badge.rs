@@ -1,6 +1,6 @@
 //! BADGE (Ash et al. 2020): uncertain and different from one another.
 //!
-//! A sample stands at the gradient of its loss by the last layer, as if its predicted class were right:
+//! A sample is represented by the gradient of its loss by the last layer, as if its predicted class were right:
 //! `g_i = (p_i - onehot(argmax p_i)) x f_i`. Samples are drawn as k-means++ draws its centers, each with probability
 //! proportional to the squared distance to the nearest one taken. Distances need no outer product:
 //! `|g_i - g_j|^2 = |a_i|^2 |f_i|^2 + |a_j|^2 |f_j|^2 - 2 (a_i . a_j)(f_i . f_j)`.
@@ -32,7 +32,9 @@ fn score(view: &mut View<'_, '_>) -> Result<Vec<f64>, NetworkError> {
         }
         nearest[center] = 0.0;
     };
-    (0..n).filter(|i| view.taken[*i]).for_each(|i| approach(&mut nearest, i));
+    for sample in (0..n).filter(|i| view.taken[*i]) {
+        approach(&mut nearest, sample);
+    }
     let mut random = Random::new(view.seed, Purpose::Selection, view.round);
     let mut scores = vec![f64::NEG_INFINITY; n];
     for place in 0..view.budget.min(n) {
@@ -45,7 +47,7 @@ fn score(view: &mut View<'_, '_>) -> Result<Vec<f64>, NetworkError> {
             left -= d;
             left < 0.0
         });
-        // Rounding may leave a last crumb: then the farthest sample.
+        // Rounding may leave a remainder; then the farthest sample is taken.
         let center = found.unwrap_or_else(|| argmax(&nearest));
         scores[center] = -(place as f64);
         approach(&mut nearest, center);

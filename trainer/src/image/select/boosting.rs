@@ -1,7 +1,7 @@
-//! Boosting (`error`, after AdaBoost): a weight for every sample, which grows where the network errs.
+//! Boosting (`error`, after AdaBoost): every sample has a weight, which grows if the network errs on it.
 //!
 //! `w *= exp(+lambda)` where it is wrong, `exp(-lambda)` where it is right, then normalized, at every choice;
-//! `lambda = ln((1 - e) / e) / 2` with e the weight of the wrong ones. It looks at every label of the pool.
+//! `lambda = ln((1 - e) / e) / 2` with e the weight of the wrong ones. It reads every label of the pool.
 
 use super::{Criterion, View, predictions};
 use crate::image::net::error::NetworkError;
@@ -22,6 +22,8 @@ fn score(view: &mut View<'_, '_>) -> Result<Vec<f64>, NetworkError> {
         *weight *= if *wrong { lambda.exp() } else { (-lambda).exp() };
     }
     let total: f64 = view.weights.iter().sum();
-    view.weights.iter_mut().for_each(|w| *w /= total);
+    for weight in view.weights.iter_mut() {
+        *weight /= total;
+    }
     Ok(view.weights.clone())
 }

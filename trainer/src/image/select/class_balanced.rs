@@ -1,6 +1,6 @@
-//! Highest entropy within every predicted class, the classes in turn: entropy alone may leave classes out.
+//! Highest entropy within every predicted class, the classes in turn, since entropy alone may leave classes out.
 //!
-//! The score is minus the place within the class, so that the best of every class come before all seconds.
+//! The score is minus the place within the class, so that the first of every class come before all seconds.
 
 use super::{Criterion, View, entropies, places, predictions};
 use crate::image::net::error::NetworkError;

@@ -1,8 +1,8 @@
-//! Differential (influence of first order): by how much a small step on a sample lowers the loss on validation.
+//! Differential (influence of first order): the decrease of the validation loss by a small step on a sample.
 //!
 //! `s_i = grad L_i . v`, `v` the gradient of the mean validation loss. One directional derivative along v scores all
 //! samples at once: `s_i = (L_i(w + h v) - L_i(w - h v)) / 2 h + O(h^2)`, two forward passes instead of a gradient per
-//! sample; `h |v| = 1e-3 |w|`. It looks at every label of the pool and of the validation set.
+//! sample; `h |v| = 1e-3 |w|`. It reads every label of the pool and of the validation set.
 
 use super::{Criterion, View};
 use crate::image::net::error::NetworkError;
@@ -36,8 +36,8 @@ fn score(view: &mut View<'_, '_>) -> Result<Vec<f64>, NetworkError> {
         let moved = shifted(view.network, &gradient, h)?;
         Ok(loss::cross_entropy(&moved.outputs(&view.pool.pixels)?.logits, &labels, view.pool.classes))
     };
-    let (ahead, behind) = (losses(h)?, losses(-h)?);
-    Ok(ahead.iter().zip(&behind).map(|(a, b)| f64::from(a - b) / (2.0 * h)).collect())
+    let (forward, backward) = (losses(h)?, losses(-h)?);
+    Ok(forward.iter().zip(&backward).map(|(a, b)| f64::from(a - b) / (2.0 * h)).collect())
 }
 
 /// The gradient of the mean validation loss by every variable.

@@ -1,4 +1,4 @@
-//! Predictive entropy `H = -sum over k of p_k ln p_k` of the softmax: what the network is least, or most, sure of.
+//! Predictive entropy `H = -sum over k of p_k ln p_k` of the softmax, highest or lowest first.
 
 use super::{Criterion, View, entropies};
 use crate::image::net::error::NetworkError;

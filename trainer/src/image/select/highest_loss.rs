@@ -1,4 +1,4 @@
-//! Highest cross-entropy with the true label. It has to look at every label of the pool to score it.
+//! Highest cross-entropy with the true label. It reads every label of the pool.
 
 use super::{Criterion, View};
 use crate::image::net::error::NetworkError;

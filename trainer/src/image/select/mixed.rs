@@ -1,4 +1,4 @@
-//! Half by entropy, half at random: some of what is unknown, some of what is usual.
+//! Half by entropy, half at random: uncertain samples and typical ones.
 //!
 //! The samples of both orders are taken in turn; the score is minus the earlier of a sample's two places.
 

@@ -1,7 +1,7 @@
-//! Which samples of a pool are worth a label: one criterion per file, one line in [`ALL`].
+//! The selection of the samples of a pool that are worth a label: one criterion per file, one line in [`ALL`].
 //!
-//! A criterion gives every sample of the pool a score; the highest are taken. Labels are read through a [`Ledger`],
-//! which counts distinct ones, so that no criterion uses a label for free.
+//! A criterion gives every sample of the pool a score, and the samples of the highest scores are taken. Labels are read through
+//! a [`Ledger`], which counts distinct ones, so that every label that a criterion uses is counted.
 
 mod badge;
 mod boosting;
@@ -26,7 +26,7 @@ use std::cell::OnceCell;
 pub struct Criterion {
     /// Name on the command line and in tables.
     pub name: &'static str,
-    /// What it wants, in a line.
+    /// The samples it prefers, in a line.
     pub what: &'static str,
     /// Scores all samples of the pool.
     pub score: fn(&mut View<'_, '_>) -> Result<Vec<f64>, NetworkError>,
@@ -61,59 +61,61 @@ pub fn find(name: &str) -> Result<Criterion, UnknownName> {
     names::find("criterion", ALL, |criterion| criterion.name, name).copied()
 }
 
-/// The labels of a pool, and which of them somebody has looked at.
+/// The labels of a pool, and a count of those that were read.
 #[derive(Debug, Clone)]
 pub struct Ledger<'a> {
     labels: &'a [u8],
-    touched: Vec<bool>,
+    /// Whether each was read.
+    read: Vec<bool>,
+    /// The number of validation labels that were used.
     validation: usize,
 }
 
 impl<'a> Ledger<'a> {
-    /// Nothing is touched yet.
+    /// A ledger of labels of which none was read.
     pub fn new(labels: &'a [u8]) -> Self {
-        Ledger { labels, touched: vec![false; labels.len()], validation: 0 }
+        Ledger { labels, read: vec![false; labels.len()], validation: 0 }
     }
 
-    /// The label of a sample, which now counts as seen.
+    /// The label of a sample, which from now on is counted.
     pub fn label(&mut self, sample: usize) -> u8 {
-        self.touched[sample] = true;
+        self.read[sample] = true;
         self.labels[sample]
     }
 
-    /// The labels of a whole validation set were used for a decision.
+    /// Counts the labels of a whole validation set, which were used for a choice.
     pub fn validated(&mut self, labels: usize) {
         self.validation = self.validation.max(labels);
     }
 
-    /// Distinct labels seen: of the pool, and of validation where a choice used them.
-    pub fn seen(&self) -> usize {
-        self.touched.iter().filter(|t| **t).count() + self.validation
+    /// The number of distinct labels that were read: of the pool, and of validation if a choice used them.
+    pub fn count(&self) -> usize {
+        self.read.iter().filter(|read| **read).count() + self.validation
     }
 }
 
-/// What a criterion may look at.
+/// The data that a criterion scores by.
 #[derive(Debug)]
 pub struct View<'a, 'b> {
     /// The network as it is now.
     pub network: &'a Network,
-    /// The pool. Its labels are to be read from the ledger only.
+    /// The pool. Criteria read its labels from the ledger only.
     pub pool: &'a Images,
     /// Labeled images of the target domain that are never trained on.
     pub validation: &'a Images,
     /// The pool's labels.
     pub ledger: &'a mut Ledger<'b>,
-    /// How many samples will be taken.
+    /// The number of samples that will be taken.
     pub budget: usize,
     /// Samples that were taken in earlier rounds.
     pub taken: &'a [bool],
-    /// Weights of the samples, for criteria that keep some; equal at first.
+    /// Weights of the samples, which criteria may keep from round to round; equal at first.
     pub weights: &'a mut Vec<f64>,
-    /// Seed of what is drawn.
+    /// Seed of random choices.
     pub seed: u64,
     /// Number of the choice.
     pub round: u64,
-    /// Outputs of the network for the pool, once somebody asks.
+    /// Outputs of the network for the pool, computed at the first use.
     pub cache: OnceCell<Outputs>,
 }
 
@@ -121,7 +123,7 @@ impl View<'_, '_> {
     /// Logits and features of the pool.
     ///
     /// # Errors
-    /// If the network cannot be computed.
+    /// [`NetworkError::Tensor`] if the network cannot be computed.
     pub fn outputs(&self) -> Result<&Outputs, NetworkError> {
         if self.cache.get().is_none() {
             let outputs = self.network.outputs(&self.pool.pixels)?;
@@ -133,25 +135,25 @@ impl View<'_, '_> {
     /// Class probabilities `[n, classes]` of the pool.
     ///
     /// # Errors
-    /// If the network cannot be computed.
+    /// [`NetworkError::Tensor`] if the network cannot be computed.
     pub fn probabilities(&self) -> Result<Vec<f32>, NetworkError> {
         Ok(loss::softmax(&self.outputs()?.logits, self.pool.classes))
     }
 }
 
-/// Scores of a pool and the samples that were taken for them.
+/// The scores of a pool and the samples that were taken by them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
     /// One score per sample of the pool.
     pub scores: Vec<f64>,
-    /// The samples taken, the most wanted first.
+    /// The samples taken, in descending order of their scores.
     pub chosen: Vec<usize>,
 }
 
 /// Takes the `budget` samples with the highest scores among those not taken yet; equal scores in the pool's order.
 ///
 /// # Errors
-/// If the network cannot be computed.
+/// [`NetworkError::Tensor`] if the network cannot be computed.
 pub fn choose(criterion: Criterion, view: &mut View<'_, '_>) -> Result<Choice, NetworkError> {
     let scores = (criterion.score)(view)?;
     let mut chosen: Vec<usize> = (0..scores.len()).filter(|i| !view.taken[*i]).collect();
@@ -176,7 +178,9 @@ fn places(scores: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
     let mut places = vec![0; scores.len()];
-    order.iter().enumerate().for_each(|(place, sample)| places[*sample] = place);
+    for (place, sample) in order.into_iter().enumerate() {
+        places[sample] = place;
+    }
     places
 }
 

@@ -1,4 +1,4 @@
-//! No preference: uniform numbers. What every criterion has to beat.
+//! No preference: uniform random scores, the baseline of every other criterion.
 
 use super::{Criterion, View};
 use crate::host::random::{Purpose, Random};

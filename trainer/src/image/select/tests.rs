@@ -39,7 +39,7 @@ fn chosen(name: &str, pool: &Images, budget: usize, taken: &[bool]) -> (Vec<usiz
     };
     let choice = choose(find(name).unwrap(), &mut view).unwrap();
     assert_eq!(choice.scores.len(), pool.len(), "{name} scores the whole pool");
-    (choice.chosen, ledger.seen())
+    (choice.chosen, ledger.count())
 }
 
 /// Sure and right; torn between two; torn between three; sure and wrong; rather sure.
@@ -144,9 +144,9 @@ fn differential_is_the_product_of_gradients() {
 fn labels_are_counted_once_and_unknown_criteria_are_refused() {
     let labels = [3, 1, 4];
     let mut ledger = Ledger::new(&labels);
-    assert_eq!((ledger.label(2), ledger.label(2), ledger.seen()), (4, 4, 1));
+    assert_eq!((ledger.label(2), ledger.label(2), ledger.count()), (4, 4, 1));
     ledger.validated(10);
     ledger.validated(10);
-    assert_eq!(ledger.seen(), 11);
+    assert_eq!(ledger.count(), 11);
     assert!(find("entropy").unwrap_err().to_string().contains("random, entropy-most"));
 }

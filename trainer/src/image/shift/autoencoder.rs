@@ -1,9 +1,9 @@
-//! The autoencoder of the embedding shift: three convolutions of 4 x 4 with stride 2 down to 48 channels, ReLU after
-//! each, and their mirror back, with a sigmoid at the end; trained to give back its input, by the mean squared error.
+//! The autoencoder of the embedding shift: three convolutions of 4 x 4 with stride 2 to 48 channels, ReLU after each, and the
+//! three transposed convolutions back, with a sigmoid at the end; trained to reproduce its input, by the mean squared error.
 //!
-//! `[c, h, w]` -> `[12, h/2, w/2]` -> `[24, h/4, w/4]` -> `[48, h/8, w/8]` and back. Images whose sides are no multiples of
-//! eight are continued by their last row and column, and cut again. Pixels go in as they are, from 0 to 1, since that is
-//! all that a sigmoid can give back. 1.5 million multiplications for a color image of 32 x 32.
+//! `[c, h, w]` -> `[12, h/2, w/2]` -> `[24, h/4, w/4]` -> `[48, h/8, w/8]` and back. Images whose sides are not multiples of
+//! eight are continued by their last row and column, and cut again. The input is not normalized, since a sigmoid can only
+//! reproduce 0 to 1. 1.5 million multiplications for a color image of 32 x 32.
 
 use super::ShiftError;
 use crate::dataset::{Images, fingerprint};
@@ -23,7 +23,7 @@ use std::path::Path;
 const CHANNELS: [usize; 3] = [12, 24, 48];
 /// Sides of images are multiples of this.
 const MULTIPLE: usize = 8;
-/// Images of a step, and of a part that is reconstructed.
+/// Images of a training step, and of a batch that is reconstructed.
 const BATCH: usize = 64;
 /// Learning rate of Adam.
 const RATE: f64 = 1e-3;
@@ -40,7 +40,7 @@ pub struct Autoencoder {
 }
 
 impl Autoencoder {
-    /// With random weights, uniform within 1 / sqrt(inputs).
+    /// An autoencoder with random weights, uniform within 1 / sqrt(inputs); `None` for images without pixels.
     fn random(shape: [usize; 3], seed: u64, device: &Device) -> Option<Result<Self>> {
         let [channels, height, width] = shape;
         let window = Window::square(4, 2, 1);
@@ -76,11 +76,11 @@ impl Autoencoder {
         Some(variables().map(|variables| Autoencoder { shape, geometries, variables }))
     }
 
-    /// Trains one on images for a number of steps of 64 with Adam at 1e-3, on the CPU the same for the same seed on any
-    /// number of threads. `watch` sees every step's mean squared error.
+    /// Trains an autoencoder for a number of steps of 64 images with Adam at 1e-3. On the CPU the result is the same for the same
+    /// seed, on any number of threads. `watch` is called after every step, with its mean squared error.
     ///
     /// # Errors
-    /// [`TrainingError`].
+    /// [`TrainingError`] if there are no images, the autoencoder cannot be computed, training diverges, or the user stops it.
     pub fn train(
         images: &Images,
         steps: usize,
@@ -114,10 +114,11 @@ impl Autoencoder {
         Ok(autoencoder)
     }
 
-    /// The one that [`Autoencoder::train`] makes, from a file in `folder` if it is there; else trained, and kept there.
+    /// The autoencoder of [`Autoencoder::train`], read from a file in `folder` if there is one; else trained and written there.
     ///
     /// # Errors
-    /// [`TrainingError`]; [`CheckpointError`] for a file that is damaged or cannot be written.
+    /// [`ShiftError::Training`] as for [`Autoencoder::train`]; [`ShiftError::File`] for a file that is damaged or cannot be
+    /// written.
     pub fn cached(
         folder: Option<&Path>,
         images: &Images,
@@ -141,18 +142,18 @@ impl Autoencoder {
         let name = format!("autoencoder-{channels}x{height}x{width}-{}-{steps}-{seed}.safetensors", &data[..8]);
         let path = folder.join(name);
         match Checkpoint::load(&path, &identity) {
-            Ok(kept) => Self::restored(images.shape(), device, &kept, &path),
+            Ok(checkpoint) => Self::restored(images.shape(), device, &checkpoint, &path),
             Err(CheckpointError::Missing(_)) => {
                 crate::host::atomic::create_directory(folder).map_err(CheckpointError::Write)?;
                 let autoencoder = Self::train(images, steps, seed, device, stop, watch)?;
-                autoencoder.kept(identity)?.save(&path)?;
+                autoencoder.checkpoint(identity)?.save(&path)?;
                 Ok(autoencoder)
             }
             Err(other) => Err(other.into()),
         }
     }
 
-    fn kept(&self, identity: Identity) -> std::result::Result<Checkpoint, TrainingError> {
+    fn checkpoint(&self, identity: Identity) -> std::result::Result<Checkpoint, TrainingError> {
         let mut checkpoint = Checkpoint { identity, ..Checkpoint::default() };
         for (k, variable) in self.variables.iter().enumerate() {
             let values = variable.flatten_all()?.to_vec1::<f32>()?;
@@ -164,13 +165,13 @@ impl Autoencoder {
     fn restored(
         shape: [usize; 3],
         device: &Device,
-        kept: &Checkpoint,
+        checkpoint: &Checkpoint,
         path: &Path,
     ) -> std::result::Result<Self, ShiftError> {
         let fresh = Self::random(shape, 0, device).ok_or(TrainingError::Empty)?;
         let autoencoder = fresh.map_err(TrainingError::from)?;
         for (k, variable) in autoencoder.variables.iter().enumerate() {
-            let values = kept.tensor(path, &name(k), variable.elem_count())?;
+            let values = checkpoint.tensor(path, &name(k), variable.elem_count())?;
             let values: Vec<f32> = values.iter().map(|v| *v as f32).collect();
             let tensor = Tensor::from_vec(values, variable.shape(), device);
             tensor.and_then(|tensor| variable.set(&tensor)).map_err(TrainingError::from)?;
@@ -178,7 +179,7 @@ impl Autoencoder {
         Ok(autoencoder)
     }
 
-    /// Images as they come back when `constant(image)` is added to each of their latent values. Parts of a batch run in
+    /// The images that are decoded after `constant(image)` was added to each of their latent values. Groups of images run in
     /// parallel.
     ///
     /// # Errors
@@ -210,7 +211,7 @@ impl Autoencoder {
         })
     }
 
-    /// What the sigmoid is taken of.
+    /// The reconstruction before the sigmoid.
     fn decode(&self, latent: &Tensor) -> Result<Tensor> {
         self.geometries.iter().enumerate().rev().try_fold(latent.clone(), |y, (k, geometry)| {
             let [weight, bias] = [6 + 2 * k, 7 + 2 * k].map(|k| self.variables[k].as_tensor());
@@ -237,7 +238,7 @@ impl Autoencoder {
         out
     }
 
-    /// The part of padded images that is theirs.
+    /// Padded images without their padding.
     fn cut(&self, padded: &[f32]) -> impl Iterator<Item = f32> {
         let ([_, height, width], Shape { height: rows, width: columns, .. }) = (self.shape, self.geometries[0].input);
         let planes = padded.chunks_exact(rows * columns);

@@ -18,7 +18,7 @@ pub const KIND: Kind = Kind {
     },
 };
 
-/// The kernel's length is odd, so that the image does not move: 2 ceil(2 sigma) + 1.
+/// The kernel of length 2 ceil(2 sigma) + 1, which is odd, so that the image does not move.
 fn kernel(sigma: f64) -> Vec<f32> {
     let radius = (2.0 * sigma).ceil() as i32;
     let weights: Vec<f64> = (-radius..=radius).map(|d| (-f64::from(d * d) / (2.0 * sigma * sigma)).exp()).collect();
@@ -32,7 +32,7 @@ struct Blur {
 }
 
 impl Blur {
-    /// Blurs along a line of `length` pixels that are `stride` apart. Beyond its ends the last pixel goes on.
+    /// Blurs along a line of `length` pixels that are `stride` apart. Beyond its ends the line is continued by its last pixels.
     fn line(&self, from: &[f32], to: &mut [f32], length: usize, stride: usize) {
         let radius = self.kernel.len() / 2;
         for at in 0..length {

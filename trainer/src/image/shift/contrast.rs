@@ -47,7 +47,7 @@ pub const CHANNEL: Kind = Kind {
     },
 };
 
-/// factor p + offset, an offset for all channels or one each.
+/// factor p + offset, with one offset for all channels or one for each.
 #[derive(Debug, Clone)]
 struct Affine {
     factor: f32,
@@ -61,7 +61,9 @@ impl Transform for Affine {
         for (index, plane) in shifted.pixels.chunks_exact_mut(images.height * images.width).enumerate() {
             let own = self.offsets.get(index % images.channels);
             let offset = *own.filter(|_| images.channels == self.offsets.len()).unwrap_or(&mean);
-            plane.iter_mut().for_each(|p| *p = self.factor * *p + offset);
+            for pixel in plane {
+                *pixel = self.factor * *pixel + offset;
+            }
         }
         Ok(shifted)
     }

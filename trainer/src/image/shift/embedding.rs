@@ -1,7 +1,7 @@
 //! Embedding shift: an autoencoder's latent values plus a constant, decoded again; the constant 0 is reconstruction alone.
 
 use super::autoencoder::Autoencoder;
-use super::{Fitting, Kind, ShiftError, Step, Transform};
+use super::{FitInput, Kind, ShiftError, Step, Transform};
 use crate::dataset::Images;
 use crate::image::training::TrainingError;
 use std::sync::Arc;
@@ -38,10 +38,10 @@ pub const BY_CLASS: Kind = Kind {
     },
 };
 
-/// Before the autoencoder is trained.
+/// The shift before its autoencoder is trained.
 #[derive(Debug)]
 struct Plan {
-    /// One for all classes or one for each.
+    /// One constant for all classes, or one for each.
     constants: Vec<f32>,
     steps: usize,
 }
@@ -51,21 +51,21 @@ impl Step for Plan {
         true
     }
 
-    fn fit(&self, fitting: &Fitting<'_>) -> Result<Arc<dyn Transform>, ShiftError> {
-        let Fitting { images, device, seed, cache, stop, watch } = *fitting;
+    fn fit(&self, input: &FitInput<'_>) -> Result<Arc<dyn Transform>, ShiftError> {
+        let FitInput { images, device, seed, cache, stop, watch } = *input;
         if ![1, images.classes].contains(&self.constants.len()) {
             return Err(ShiftError::Constants { constants: self.constants.len(), classes: images.classes });
         }
-        let seen = |step: usize, error: f32| watch(step as f64 / self.steps as f64, error);
-        let autoencoder = Autoencoder::cached(cache, images, self.steps, seed, device, stop, seen)?;
+        let progress = |step: usize, error: f32| watch(step as f64 / self.steps as f64, error);
+        let autoencoder = Autoencoder::cached(cache, images, self.steps, seed, device, stop, progress)?;
         Ok(Arc::new(Embedding { autoencoder, constants: self.constants.clone() }))
     }
 }
 
-/// The shift of these constants, with an autoencoder trained this long.
+/// The shift of these constants, with an autoencoder trained for so many steps.
 #[cfg(test)]
-pub(super) fn fitted(constants: Vec<f32>, steps: usize, fitting: &Fitting<'_>) -> Result<super::Fitted, ShiftError> {
-    Ok(super::Fitted(vec![Plan { constants, steps }.fit(fitting)?]))
+pub(super) fn fitted(constants: Vec<f32>, steps: usize, input: &FitInput<'_>) -> Result<super::Fitted, ShiftError> {
+    Ok(super::Fitted(vec![Plan { constants, steps }.fit(input)?]))
 }
 
 #[derive(Debug)]

@@ -1,9 +1,8 @@
-//! Covariate shifts: what may happen to images between the place where a network was trained and the one where it works.
+//! Covariate shifts: changes of images between the place where a network was trained and the place where it is used.
 //!
 //! A shift is one file here and one line in [`KINDS`]. On the command line it is `name:numbers`, several joined by `+`:
-//! `awgn:0.5`, `blur:2.5`, `channel:0.1,0,-0.1+contrast:0.5`. Labels never change; pixels may leave 0 to 1, as a network
-//! that normalizes its own input does not care. What a shift has to learn first ([`Shift::fit`]) it learns from training
-//! images; the others are ready at once.
+//! `awgn:0.5`, `blur:2.5`, `channel:0.1,0,-0.1+contrast:0.5`. Labels never change. Pixels may leave 0 to 1, which a network
+//! that normalizes its own input accepts. Some shifts learn from training images before they can be applied ([`Shift::fit`]).
 
 pub mod autoencoder;
 mod blur;
@@ -37,69 +36,69 @@ pub const KINDS: &[Kind] = &[
 pub struct Kind {
     /// Its name.
     pub name: &'static str,
-    /// Its numbers.
+    /// A description of its numbers.
     pub numbers: &'static str,
-    /// What it does, with the formula.
+    /// Its effect, with the formula.
     pub what: &'static str,
-    /// An example that shows clearly.
+    /// An example with a clearly visible effect.
     pub example: &'static str,
-    /// Levels of it for a gallery, from weak to strong.
+    /// Examples for a gallery, from weak to strong.
     pub levels: &'static [&'static str],
-    /// The shift of these numbers, if they are right in count and range.
+    /// The shift with these numbers, if their count and ranges are right.
     build: fn(&[f64]) -> Option<Arc<dyn Step>>,
 }
 
-/// What a shift does.
+/// A shift that can be applied.
 trait Transform: fmt::Debug + Send + Sync {
     /// Shifts all images; random parts depend on `seed` and the image's index alone, not on the number of threads.
     fn apply(&self, images: &Images, seed: u64) -> Result<Images, ShiftError>;
 }
 
-/// A shift as it was written, which may have to learn before it can do anything.
+/// A shift as it was written, which may have to learn before it can be applied.
 trait Step: fmt::Debug + Send + Sync {
     /// Whether it learns from images.
     fn learns(&self) -> bool;
 
-    /// Makes it ready.
-    fn fit(&self, fitting: &Fitting<'_>) -> Result<Arc<dyn Transform>, ShiftError>;
+    /// Learns, if needed.
+    fn fit(&self, input: &FitInput<'_>) -> Result<Arc<dyn Transform>, ShiftError>;
 }
 
-/// What needs to learn nothing.
+/// A transform that learns nothing is its own step.
 impl<T: Transform + Clone + 'static> Step for T {
     fn learns(&self) -> bool {
         false
     }
 
-    fn fit(&self, _: &Fitting<'_>) -> Result<Arc<dyn Transform>, ShiftError> {
+    fn fit(&self, _: &FitInput<'_>) -> Result<Arc<dyn Transform>, ShiftError> {
         Ok(Arc::new(self.clone()))
     }
 }
 
-/// What shifts learn from.
+/// The data and settings that shifts learn with.
 #[derive(Clone, Copy)]
-pub struct Fitting<'a> {
+pub struct FitInput<'a> {
     /// Training images, in the shape of those that will be shifted.
     pub images: &'a Images,
-    /// Where it is learned and applied.
+    /// The device on which shifts are learned and applied.
     pub device: &'a Device,
-    /// Seed of what is learned.
+    /// Seed of the learning.
     pub seed: u64,
-    /// Folder that keeps what was learned, for the next time.
+    /// The folder that keeps the results of learning for later runs.
     pub cache: Option<&'a Path>,
     /// Ends the learning.
     pub stop: &'a Interrupt,
-    /// Is told the share that is done and the error.
+    /// Called with the share that is done and the error.
     pub watch: &'a dyn Fn(f64, f32),
 }
 
-/// A sequence of shifts, as it was written. None at all is `none`.
+/// A sequence of shifts, as it was written; `none` is the empty one.
 #[derive(Debug, Clone)]
 pub struct Shift {
     text: String,
     steps: Vec<Arc<dyn Step>>,
 }
 
-/// A sequence of shifts that is ready.
+/// A sequence of shifts that can be applied.
 #[derive(Debug, Clone, Default)]
 pub struct Fitted(Vec<Arc<dyn Transform>>);
 
@@ -109,12 +108,12 @@ impl Shift {
         self.steps.iter().any(|step| step.learns())
     }
 
-    /// Makes it ready for images like those it learns from.
+    /// Learns, if needed, from images like those that will be shifted.
     ///
     /// # Errors
-    /// [`ShiftError`]; never if it learns nothing.
-    pub fn fit(&self, fitting: &Fitting<'_>) -> Result<Fitted, ShiftError> {
-        self.steps.iter().map(|step| step.fit(fitting)).collect::<Result<_, _>>().map(Fitted)
+    /// [`ShiftError`] if the shift learns and cannot, or its constants are not as many as classes.
+    pub fn fit(&self, input: &FitInput<'_>) -> Result<Fitted, ShiftError> {
+        self.steps.iter().map(|step| step.fit(input)).collect::<Result<_, _>>().map(Fitted)
     }
 }
 
@@ -122,10 +121,14 @@ impl Fitted {
     /// Shifts all images. The same seed gives the same images, whatever the number of threads.
     ///
     /// # Errors
-    /// [`ShiftError::Shape`] for images unlike those it was fitted to.
+    /// [`ShiftError::Shape`] if the shift was fitted to images of another shape, [`ShiftError::Training`] if the autoencoder
+    /// cannot be computed.
     pub fn apply(&self, images: &Images, seed: u64) -> Result<Images, ShiftError> {
-        let mut each = self.0.iter().zip(0..);
-        each.try_fold(images.clone(), |images, (step, index)| step.apply(&images, seed.wrapping_add(index << 32)))
+        let mut shifted = images.clone();
+        for (transform, index) in self.0.iter().zip(0..) {
+            shifted = transform.apply(&shifted, seed.wrapping_add(index << 32))?;
+        }
+        Ok(shifted)
     }
 }
 
@@ -141,19 +144,19 @@ pub enum ShiftError {
     /// No kind has this name.
     #[error("there is no shift `{name}`; write one of: {}", known())]
     Unknown {
-        /// What was written.
+        /// The name.
         name: String,
     },
-    /// The numbers are wrong.
-    #[error("`{text}` is no shift: `{name}` takes {numbers}; write for instance `{example}`")]
+    /// The count or the range of the numbers is wrong.
+    #[error("`{text}` is not a shift: `{name}` takes {numbers}; write for instance `{example}`")]
     Numbers {
-        /// What was written.
+        /// The text.
         text: String,
         /// The kind of shift.
         name: &'static str,
-        /// What it takes.
+        /// A description of its numbers.
         numbers: &'static str,
-        /// How it is written.
+        /// An example.
         example: &'static str,
     },
     /// The number of constants is neither 1 nor that of the classes.
@@ -225,8 +228,8 @@ mod tests {
 
     pub(super) fn shifted_by(text: &str, images: &Images, seed: u64) -> Images {
         let stop = Interrupt::never();
-        let fitting = Fitting { images, device: &Device::Cpu, seed: 0, cache: None, stop: &stop, watch: &|_, _| {} };
-        text.parse::<Shift>().unwrap().fit(&fitting).unwrap().apply(images, seed).unwrap()
+        let input = FitInput { images, device: &Device::Cpu, seed: 0, cache: None, stop: &stop, watch: &|_, _| {} };
+        text.parse::<Shift>().unwrap().fit(&input).unwrap().apply(images, seed).unwrap()
     }
 
     #[test]
@@ -253,9 +256,15 @@ mod tests {
         let images = Images::new([1, 8, 8], (0..192).map(|k| k as f32 / 192.0).collect(), vec![1, 0, 1], 2).unwrap();
         let fit = |constants: Vec<f32>| {
             let stop = Interrupt::never();
-            let fitting =
-                Fitting { images: &images, device: &Device::Cpu, seed: 0, cache: None, stop: &stop, watch: &|_, _| {} };
-            embedding::fitted(constants, 2, &fitting)
+            let input = FitInput {
+                images: &images,
+                device: &Device::Cpu,
+                seed: 0,
+                cache: None,
+                stop: &stop,
+                watch: &|_, _| {},
+            };
+            embedding::fitted(constants, 2, &input)
         };
         let [none, one, two] =
             [vec![0.0], vec![0.0, 1.0], vec![1.0]].map(|c| fit(c).unwrap().apply(&images, 0).unwrap());

@@ -41,7 +41,9 @@ pub fn backward(x: &[f32], weight: &[f32], gradient: &[f32], outputs: usize, of_
     }
     let mut bias = vec![0.0; outputs];
     for row in gradient.chunks_exact(outputs) {
-        bias.iter_mut().zip(row).for_each(|(b, g)| *b += g);
+        for (b, g) in bias.iter_mut().zip(row) {
+            *b += g;
+        }
     }
     [by_input, by_weight, bias]
 }

@@ -1,4 +1,4 @@
-//! Softmax and cross-entropy in one: `L_i = ln(sum over k of exp z_ik) - z_i,label`. Softmax is never applied twice.
+//! Softmax and cross-entropy together: `L_i = ln(sum over k of exp z_ik) - z_i,label`, from logits and not from probabilities.
 
 /// Probabilities of every row of logits `[n, classes]`.
 pub fn softmax(logits: &[f32], classes: usize) -> Vec<f32> {

@@ -1,8 +1,7 @@
 //! Arithmetic of image networks on the CPU: plain loops and products over slices, forward and backward.
 //!
-//! Values are `[n, c, h, w]`, row-major. A batch is cut into parts of a fixed number of images; parts run on the
-//! threads of the current rayon pool, and sums over parts are taken in their order, so that results do not depend on
-//! the number of threads.
+//! Values are `[n, c, h, w]`, row-major. A batch is cut into chunks of a fixed number of images. Chunks run on the threads of
+//! the current rayon pool, and sums over chunks are taken in their order, so results do not depend on the number of threads.
 
 pub mod conv;
 pub mod dense;
@@ -13,8 +12,8 @@ pub mod pool;
 use pulp::Arch;
 use rayon::prelude::*;
 
-/// Applies `work` to parts 0..n and returns the results in order; in parallel where the pool has threads to spare.
-pub fn parts<T: Send>(n: usize, work: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
+/// Applies `work` to 0..n and returns the results in order; in parallel if the pool has several threads.
+pub fn map_range<T: Send>(n: usize, work: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
     if n > 1 && rayon::current_num_threads() > 1 {
         (0..n).into_par_iter().map(work).collect()
     } else {
@@ -22,17 +21,17 @@ pub fn parts<T: Send>(n: usize, work: impl Fn(usize) -> T + Sync + Send) -> Vec<
     }
 }
 
-/// Applies `work` to disjoint pieces of `out`, `size` numbers each (the last may be shorter).
-pub fn pieces(out: &mut [f32], size: usize, work: impl Fn(usize, &mut [f32]) + Sync + Send) {
+/// Applies `work` to consecutive chunks of `out`, `size` numbers each (the last may be shorter); in parallel as [`map_range`].
+pub fn for_each_chunk(out: &mut [f32], size: usize, work: impl Fn(usize, &mut [f32]) + Sync + Send) {
     if out.len() > size && rayon::current_num_threads() > 1 {
-        out.par_chunks_mut(size).enumerate().for_each(|(k, piece)| work(k, piece));
+        out.par_chunks_mut(size).enumerate().for_each(|(k, chunk)| work(k, chunk));
     } else {
-        out.chunks_mut(size.max(1)).enumerate().for_each(|(k, piece)| work(k, piece));
+        out.chunks_mut(size.max(1)).enumerate().for_each(|(k, chunk)| work(k, chunk));
     }
 }
 
-/// Applies `work` to the items of a list and returns the results in order; in parallel as [`parts`].
-pub fn each<I: Send, T: Send>(items: Vec<I>, work: impl Fn(usize, I) -> T + Sync + Send) -> Vec<T> {
+/// Applies `work` to the items of a list and returns the results in order; in parallel as [`map_range`].
+pub fn map_items<I: Send, T: Send>(items: Vec<I>, work: impl Fn(usize, I) -> T + Sync + Send) -> Vec<T> {
     if items.len() > 1 && rayon::current_num_threads() > 1 {
         items.into_par_iter().enumerate().map(|(k, item)| work(k, item)).collect()
     } else {
@@ -40,20 +39,20 @@ pub fn each<I: Send, T: Send>(items: Vec<I>, work: impl Fn(usize, I) -> T + Sync
     }
 }
 
-/// Runs plain loops compiled for the vectors that this machine has: the closure and what it calls are to be
-/// `#[inline(always)]`. Results are the same on every machine, for the compiler joins no multiplication with an addition.
+/// Runs plain loops compiled for the vector instructions of this machine. The closure and the functions that it calls must be
+/// `#[inline(always)]`. Results are the same on every machine, for the compiler never fuses a multiplication with an addition.
 #[inline(always)]
-fn vectorised<T>(work: impl FnOnce() -> T) -> T {
+fn vectorized<T>(work: impl FnOnce() -> T) -> T {
     Arch::new().dispatch(work)
 }
 
-/// Lanes of sums, and images side by side: one order of additions on every machine, and one that vectorises.
+/// Lanes of sums, and images side by side: one order of additions on every machine, which suits vector instructions.
 const LANES: usize = 16;
 
-/// A number of each of sixteen images.
+/// One number of each of sixteen images.
 type Lanes = [f32; LANES];
 
-/// `to[step k][image] = from[size image + k]` for k below `length` and every image that `from` holds so much of.
+/// `to[step k][image] = from[size image + k]` for k below `length` and for every image of which `from` has these numbers.
 #[inline(always)]
 fn gather(from: &[f32], size: usize, length: usize, to: &mut [Lanes], step: usize) {
     for first in (0..length).step_by(LANES) {
@@ -77,7 +76,7 @@ fn gather(from: &[f32], size: usize, length: usize, to: &mut [Lanes], step: usiz
     }
 }
 
-/// `to[size image + k] = from[step k][image]` for k below `length` and every image that `to` holds so much of.
+/// `to[size image + k] = from[step k][image]` for k below `length` and for every image of which `to` has these numbers.
 #[inline(always)]
 fn scatter(from: &[Lanes], step: usize, length: usize, to: &mut [f32], size: usize) {
     for first in (0..length).step_by(LANES) {
@@ -100,7 +99,7 @@ fn scatter(from: &[Lanes], step: usize, length: usize, to: &mut [f32], size: usi
     }
 }
 
-/// sum of f(x_i, y_i), in sixteen lanes.
+/// The sum of f(x_i, y_i), in sixteen lanes.
 #[inline(always)]
 pub fn sum_of(x: &[f32], y: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [0.0f32; LANES];
@@ -114,7 +113,7 @@ pub fn sum_of(x: &[f32], y: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
     lanes.iter().sum::<f32>() + rest
 }
 
-/// sum of x_i.
+/// The sum of x_i.
 #[inline(always)]
 pub fn sum(x: &[f32]) -> f32 {
     sum_of(x, x, |x, _| x)
@@ -122,7 +121,7 @@ pub fn sum(x: &[f32]) -> f32 {
 
 /// The gradient before a ReLU: `gradient` where the output `y` is positive, 0 elsewhere.
 pub fn through_relu(gradient: &[f32], y: &[f32]) -> Vec<f32> {
-    vectorised(
+    vectorized(
         #[inline(always)]
         || gradient.iter().zip(y).map(|(g, y)| if *y > 0.0 { *g } else { 0.0 }).collect(),
     )

@@ -2,9 +2,9 @@
 //!
 //! Rows and columns beyond the last whole window are left out, as everywhere.
 
-use super::{pieces, vectorised};
+use super::{for_each_chunk, vectorized};
 
-/// What is kept of a window.
+/// The number that stands for a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The largest.
@@ -26,7 +26,7 @@ pub struct Pool {
     pub width: usize,
 }
 
-/// Planes handled together.
+/// The number of planes of a chunk.
 const PLANES: usize = 64;
 
 impl Pool {
@@ -42,31 +42,31 @@ impl Pool {
 
     /// The output for planes `[planes, h, w]`.
     pub fn forward(&self, x: &[f32]) -> Vec<f32> {
-        let (plane, small) = self.planes();
-        let mut out = vec![0.0; x.len() / plane * small];
-        pieces(&mut out, PLANES * small, |k, out| {
+        let (plane, pooled) = self.planes();
+        let mut out = vec![0.0; x.len() / plane * pooled];
+        for_each_chunk(&mut out, PLANES * pooled, |k, out| {
             let x = &x[k * PLANES * plane..];
-            vectorised(
+            vectorized(
                 #[inline(always)]
-                || x.chunks_exact(plane).zip(out.chunks_exact_mut(small)).for_each(|(x, y)| self.one(x, y)),
+                || x.chunks_exact(plane).zip(out.chunks_exact_mut(pooled)).for_each(|(x, y)| self.forward_plane(x, y)),
             );
         });
         out
     }
 
-    /// The gradient by the input. A largest value that occurs twice in its window is the first one.
+    /// The gradient by the input. Of equal largest values in a window, the first one gets the gradient.
     pub fn backward(&self, x: &[f32], y: &[f32], gradient: &[f32]) -> Vec<f32> {
-        let (plane, small) = self.planes();
+        let (plane, pooled) = self.planes();
         let mut out = vec![0.0; x.len()];
-        pieces(&mut out, PLANES * plane, |k, out| {
-            let mut room = vec![0.0; self.room()];
-            vectorised(
+        for_each_chunk(&mut out, PLANES * plane, |k, out| {
+            let mut scratch = vec![0.0; self.scratch_len()];
+            vectorized(
                 #[inline(always)]
                 || {
                     for (p, out) in out.chunks_exact_mut(plane).enumerate() {
                         let at = k * PLANES + p;
-                        let (y, gradient) = (&y[at * small..][..small], &gradient[at * small..][..small]);
-                        self.one_backward(&x[at * plane..][..plane], y, gradient, &mut room, out);
+                        let (y, gradient) = (&y[at * pooled..][..pooled], &gradient[at * pooled..][..pooled]);
+                        self.backward_plane(&x[at * plane..][..plane], y, gradient, &mut scratch, out);
                     }
                 },
             );
@@ -76,7 +76,7 @@ impl Pool {
 
     /// The output `y [oh, ow]` for one plane `x [h, w]`.
     #[inline(always)]
-    pub(super) fn one(&self, x: &[f32], y: &mut [f32]) {
+    pub(super) fn forward_plane(&self, x: &[f32], y: &mut [f32]) {
         let (columns, size) = (self.output()[1], self.size);
         let scale = 1.0 / (size * size) as f32;
         for (y, rows) in y.chunks_exact_mut(columns).zip(x.chunks_exact(size * self.width)) {
@@ -97,17 +97,17 @@ impl Pool {
         }
     }
 
-    /// Numbers that [`Self::one_backward`] wants room for.
-    pub(super) fn room(&self) -> usize {
+    /// The length of the scratch memory of [`Self::backward_plane`].
+    pub(super) fn scratch_len(&self) -> usize {
         4 * self.planes().1
     }
 
     /// The gradient by one plane `x [h, w]` from that by its output `y [oh, ow]`, into `out`, which is zero.
     #[inline(always)]
-    pub(super) fn one_backward(&self, x: &[f32], y: &[f32], gradient: &[f32], room: &mut [f32], out: &mut [f32]) {
+    pub(super) fn backward_plane(&self, x: &[f32], y: &[f32], gradient: &[f32], scratch: &mut [f32], out: &mut [f32]) {
         let (columns, size) = (self.output()[1], self.size);
         if (self.kind, size) == (Kind::Max, 2) {
-            return to_first_of_pairs(self.width, x, y, gradient, room, out);
+            return to_first_of_pairs(self.width, x, y, gradient, scratch, out);
         }
         let scale = 1.0 / (size * size) as f32;
         for (w, g) in gradient.iter().enumerate() {
@@ -136,13 +136,12 @@ fn largest_of_pairs(above: &[f32], below: &[f32], y: &mut [f32]) {
 
 /// Windows of 2 x 2 over rows of `width`: the gradient goes to the first of the four that is the largest.
 ///
-/// Which one that is nobody can foresee, least of all a processor that guesses branches. So the four places of all windows
-/// are first brought into four lists in `room`, each in one piece, where vectors are compared: 0.2 ns for a number of `x`
-/// instead of 2.8.
+/// Which of the four is the largest cannot be predicted, so branches on it are slow. Instead, the four places of all windows are
+/// first copied into four lists in `scratch`, whose vectors are compared: 0.2 ns for a number of `x` instead of 2.8.
 #[inline(always)]
-fn to_first_of_pairs(width: usize, x: &[f32], y: &[f32], gradient: &[f32], room: &mut [f32], out: &mut [f32]) {
+fn to_first_of_pairs(width: usize, x: &[f32], y: &[f32], gradient: &[f32], scratch: &mut [f32], out: &mut [f32]) {
     let (columns, count) = (width / 2, y.len());
-    let (upper, lower) = room.split_at_mut(2 * count);
+    let (upper, lower) = scratch.split_at_mut(2 * count);
     let ((a, b), (c, d)) = (upper.split_at_mut(count), lower.split_at_mut(count));
     let rows = a.chunks_exact_mut(columns).zip(b.chunks_exact_mut(columns)).zip(c.chunks_exact_mut(columns));
     for (((a, b), c), x) in rows.zip(x.chunks_exact(2 * width)) {
@@ -167,8 +166,9 @@ fn to_first_of_pairs(width: usize, x: &[f32], y: &[f32], gradient: &[f32], room:
     for (((a, b), (c, d)), out) in rows.zip(out.chunks_exact_mut(2 * width)) {
         let (above, below) = out.split_at_mut(width);
         let join = |out: &mut [f32], first: &[f32], second: &[f32]| {
-            let pairs = out.as_chunks_mut::<2>().0.iter_mut().zip(first.iter().zip(second));
-            pairs.for_each(|(pair, (first, second))| *pair = [*first, *second]);
+            for (pair, (first, second)) in out.as_chunks_mut::<2>().0.iter_mut().zip(first.iter().zip(second)) {
+                *pair = [*first, *second];
+            }
         };
         join(above, a, b);
         join(below, c, d);

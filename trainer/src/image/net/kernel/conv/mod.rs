@@ -1,31 +1,31 @@
 //! Convolution: `y[o, i, j] = b[o] + sum over c, u, v of w[o, c, u, v] x[c, s i + u - p, s j + v - p]`.
 //!
-//! Sixteen images are computed side by side, one in each lane: `[n, c, h, w]` is turned to `[h, w, c, lane]` with the
-//! padding around it, so that what a window covers of a row is one run of vectors, and the innermost loops multiply
-//! vectors by numbers whatever the shape. One thread; groups of sixteen run side by side. On one core whose peak is 51
-//! billion multiplications a second, the convolutions of `lenet16` and `thesis-cifar` reach, with the turning and with what
-//! memory costs, 19 to 39 forward, 21 to 32 for the gradient by the weights, 28 to 44 for that by the input; the least where
-//! there are one or three channels, for then there is little to calculate with every number that is turned.
+//! Sixteen images are computed side by side, one in each lane: `[n, c, h, w]` is rearranged to `[h, w, c, lane]` with padding,
+//! so that a window covers one run of vectors in each row, and the innermost loops multiply vectors by numbers whatever the
+//! shape. Groups of sixteen images run on several threads. On one core with a peak of 51 billion multiplications a second, the
+//! convolutions of `lenet16` and `thesis-cifar` reach 19 to 39 billion forward, 21 to 32 for the gradient by the weights, and
+//! 28 to 44 for the gradient by the input, rearrangement and memory included. The least is reached with one or three channels,
+//! for then there are few multiplications per rearranged number.
 
 mod vectors;
 
-use super::{LANES, Lanes, gather, parts, pieces, sum};
+use super::{LANES, Lanes, for_each_chunk, gather, map_range, sum};
 use pulp::Arch;
 use sirocco::layer::shape::{Geometry, Shape};
 use vectors::{Backward, Forward};
 
-/// Filters, or entries of a run, whose sums are in registers together.
+/// Filters, or entries of a run, whose sums are in registers at the same time.
 const BLOCK: usize = 4;
-/// Vectors of output rows that are computed together: 128 kB, to stay in the second-level cache.
-const TOGETHER: usize = 1 << 11;
+/// Vectors in a strip of output rows: 128 kB, to stay in the second-level cache.
+const STRIP: usize = 1 << 11;
 
-/// Which way a convolution goes.
+/// A convolution or its adjoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// From its input to its output.
-    Onward,
-    /// From the shape of its output to that of its input, by its adjoint: a transposed convolution.
-    Back,
+    /// From the input to the output.
+    Forward,
+    /// From the shape of the output to that of the input: a transposed convolution.
+    Adjoint,
 }
 
 /// A convolution of these shapes, on values `[n, c, h, w]`.
@@ -35,7 +35,7 @@ pub struct Conv(pub Geometry);
 /// Gradients of a convolution.
 #[derive(Debug)]
 pub struct Gradients {
-    /// By the input; empty if nobody asked.
+    /// By the input; empty unless it was asked for.
     pub input: Vec<f32>,
     /// By the weights.
     pub weight: Vec<f32>,
@@ -106,13 +106,13 @@ impl Conv {
         ((i * rows + u) * self.padded()[1] + j * columns) * self.channels()
     }
 
-    /// Output rows that are computed together.
-    fn together(&self) -> usize {
+    /// The number of output rows in a strip.
+    fn strip(&self) -> usize {
         let [rows, columns] = self.output();
-        (TOGETHER / (columns * self.filters()).max(1)).clamp(1, rows.max(1))
+        (STRIP / (columns * self.filters()).max(1)).clamp(1, rows.max(1))
     }
 
-    /// Visits the rows of all channels: first number in an image, first entry in the padded one.
+    /// The rows of all channels: the first number of each in an image, and its first entry in the padded image.
     fn rows(&self) -> impl Iterator<Item = (usize, usize)> {
         let (Shape { height, width, channels }, [above, left]) = (self.0.input, self.0.window.padding);
         let padded = self.padded()[1];
@@ -122,22 +122,22 @@ impl Conv {
         })
     }
 
-    /// Up to sixteen images with padding, `[h, w, c]`.
+    /// Up to sixteen images with padding, rearranged to `[h, w, c]`.
     #[inline(always)]
-    fn turned(&self, x: &[f32]) -> Vec<Lanes> {
+    fn interleaved(&self, x: &[f32]) -> Vec<Lanes> {
         let [rows, columns] = self.padded();
-        let mut turned = vec![[0.0; LANES]; rows * columns * self.channels()];
+        let mut interleaved = vec![[0.0; LANES]; rows * columns * self.channels()];
         for (from, to) in self.rows() {
-            gather(&x[from..], self.input_size(), self.0.input.width, &mut turned[to..], self.channels());
+            gather(&x[from..], self.input_size(), self.0.input.width, &mut interleaved[to..], self.channels());
         }
-        turned
+        interleaved
     }
 
     /// Weights `[o, c, u, v]` as `[o / 4, u, v, c, 4]`.
     fn packed_by_filter(&self, weight: &[f32]) -> Vec<[f32; BLOCK]> {
         let mut packed = vec![[0.0; BLOCK]; self.filters().div_ceil(BLOCK) * self.taps()];
-        self.each_tap(|o, tap, turned| {
-            packed[o / BLOCK * self.taps() + turned][o % BLOCK] = weight[o * self.taps() + tap]
+        self.each_tap(|o, tap, place| {
+            packed[o / BLOCK * self.taps() + place][o % BLOCK] = weight[o * self.taps() + tap]
         });
         packed
     }
@@ -146,14 +146,14 @@ impl Conv {
     fn packed_by_run(&self, weight: &[f32]) -> Vec<[f32; BLOCK]> {
         let blocks = self.run().div_ceil(BLOCK);
         let mut packed = vec![[0.0; BLOCK]; self.kernel_rows() * blocks * self.filters()];
-        self.each_tap(|o, tap, turned| {
-            let (u, q) = (turned / self.run(), turned % self.run());
+        self.each_tap(|o, tap, place| {
+            let (u, q) = (place / self.run(), place % self.run());
             packed[(u * blocks + q / BLOCK) * self.filters() + o][q % BLOCK] = weight[o * self.taps() + tap];
         });
         packed
     }
 
-    /// Visits (filter, place of a weight in `[c, u, v]`, its place in `[u, v, c]`).
+    /// Calls `visit` for every weight with its filter, its place in `[c, u, v]`, and its place in `[u, v, c]`.
     fn each_tap(&self, mut visit: impl FnMut(usize, usize, usize)) {
         let (channels, [rows, columns]) = (self.channels(), self.0.window.kernel);
         for o in 0..self.filters() {
@@ -165,19 +165,19 @@ impl Conv {
         }
     }
 
-    /// Shape of what comes out.
-    pub fn end(&self, direction: Direction) -> Shape {
+    /// The shape of the result.
+    pub fn output_shape(&self, direction: Direction) -> Shape {
         match direction {
-            Direction::Onward => self.0.output,
-            Direction::Back => self.0.input,
+            Direction::Forward => self.0.output,
+            Direction::Adjoint => self.0.input,
         }
     }
 
     /// The result, after ReLU if `relu`: [`Self::forward`] or [`Self::adjoint`].
     pub fn apply(&self, direction: Direction, x: &[f32], weight: &[f32], bias: &[f32], relu: bool) -> Vec<f32> {
         match direction {
-            Direction::Onward => self.forward(x, weight, bias, relu),
-            Direction::Back => self.adjoint(x, weight, bias, relu),
+            Direction::Forward => self.forward(x, weight, bias, relu),
+            Direction::Adjoint => self.adjoint(x, weight, bias, relu),
         }
     }
 
@@ -190,11 +190,11 @@ impl Conv {
         gradient: &[f32],
         of_input: bool,
     ) -> Gradients {
-        if direction == Direction::Onward {
+        if direction == Direction::Forward {
             return self.backward(x, weight, gradient, of_input);
         }
-        // The adjoint's adjoint is the convolution, and both have the same gradient by the weights, with the roles of
-        // input and output exchanged.
+        // The adjoint of the adjoint is the convolution. Both have the same gradient by the weights, with input and output
+        // exchanged.
         let zeros = vec![0.0; self.filters()];
         let input = if of_input { self.forward(gradient, weight, &zeros, false) } else { Vec::new() };
         let by_weight = self.backward(gradient, weight, x, false).weight;
@@ -210,7 +210,7 @@ impl Conv {
         let packed = self.packed_by_filter(weight);
         let mut out = vec![0.0; x.len() / self.input_size() * self.output_size()];
         let least = if relu { 0.0 } else { f32::NEG_INFINITY };
-        pieces(&mut out, LANES * self.output_size(), |k, out| {
+        for_each_chunk(&mut out, LANES * self.output_size(), |k, out| {
             let x = &x[k * LANES * self.input_size()..][..out.len() / self.output_size() * self.input_size()];
             Arch::new().dispatch(Forward { conv: self, x, packed: &packed, bias, least, out });
         });
@@ -224,7 +224,7 @@ impl Conv {
         let packed = self.packed_by_run(weight);
         let mut out = vec![0.0; y.len() / self.output_size() * self.input_size()];
         let least = if relu { 0.0 } else { f32::NEG_INFINITY };
-        pieces(&mut out, LANES * self.input_size(), |k, out| {
+        for_each_chunk(&mut out, LANES * self.input_size(), |k, out| {
             let gradient = &y[k * LANES * self.output_size()..][..out.len() / self.input_size() * self.output_size()];
             Arch::new().dispatch(Backward {
                 conv: self,
@@ -244,7 +244,7 @@ impl Conv {
     pub fn backward(&self, x: &[f32], weight: &[f32], gradient: &[f32], of_input: bool) -> Gradients {
         let (n, taps) = (x.len() / self.input_size(), self.taps());
         let packed = if of_input { self.packed_by_run(weight) } else { Vec::new() };
-        let each = parts(n.div_ceil(LANES), |k| {
+        let groups = map_range(n.div_ceil(LANES), |k| {
             let images = LANES.min(n - k * LANES);
             let x = &x[k * LANES * self.input_size()..][..images * self.input_size()];
             let gradient = &gradient[k * LANES * self.output_size()..][..images * self.output_size()];
@@ -261,13 +261,16 @@ impl Conv {
         let mut total =
             Gradients { input: Vec::new(), weight: vec![0.0; weight.len()], bias: vec![0.0; self.filters()] };
         total.input.reserve_exact(if of_input { x.len() } else { 0 });
-        let mut turned = vec![0.0; weight.len()];
-        for part in each {
-            turned.iter_mut().zip(&part.weight).for_each(|(t, p)| *t += p);
-            total.bias.iter_mut().zip(&part.bias).for_each(|(t, p)| *t += p);
-            total.input.extend_from_slice(&part.input);
+        // The weights in the order `[o, u, v, c]`.
+        let mut by_weight = vec![0.0; weight.len()];
+        for group in groups {
+            let weights = by_weight.iter_mut().zip(&group.weight);
+            for (total, of_group) in weights.chain(total.bias.iter_mut().zip(&group.bias)) {
+                *total += of_group;
+            }
+            total.input.extend_from_slice(&group.input);
         }
-        self.each_tap(|o, tap, place| total.weight[o * taps + tap] = turned[o * taps + place]);
+        self.each_tap(|o, tap, place| total.weight[o * taps + tap] = by_weight[o * taps + place]);
         total
     }
 }

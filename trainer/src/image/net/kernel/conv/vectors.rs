@@ -21,10 +21,10 @@ impl WithSimd for Forward<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let g = self.conv;
         let ([rows, columns], filters, run, taps) = (g.output(), g.filters(), g.run(), g.taps());
-        let x = g.turned(self.x);
-        let mut y = vec![[0.0; LANES]; g.together() * columns * filters];
-        for first in (0..rows).step_by(g.together()) {
-            let count = g.together().min(rows - first);
+        let x = g.interleaved(self.x);
+        let mut y = vec![[0.0; LANES]; g.strip() * columns * filters];
+        for first in (0..rows).step_by(g.strip()) {
+            let count = g.strip().min(rows - first);
             for at in 0..count * columns {
                 let (i, j) = (first + at / columns, at % columns);
                 for (block, y) in y[at * filters..][..filters].chunks_mut(BLOCK).enumerate() {
@@ -52,9 +52,9 @@ impl WithSimd for Forward<'_> {
 pub(super) struct Backward<'a> {
     pub(super) conv: &'a Conv,
     pub(super) gradient: &'a [f32],
-    /// The input, and where the gradient by the weights is added, `[o, u, v, c]`.
+    /// The input, and the sum to which the gradient by the weights is added, `[o, u, v, c]`.
     pub(super) by_weight: Option<(&'a [f32], &'a mut [f32])>,
-    /// The weights by runs, and where the gradient by the input goes.
+    /// The weights by runs, and the destination of the gradient by the input.
     pub(super) by_input: Option<(&'a [[f32; BLOCK]], &'a mut [f32])>,
 }
 
@@ -65,12 +65,12 @@ impl WithSimd for Backward<'_> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         let g = self.conv;
         let ([rows, columns], filters) = (g.output(), g.filters());
-        let x = self.by_weight.as_ref().map(|(x, _)| g.turned(x)).unwrap_or_default();
+        let x = self.by_weight.as_ref().map(|(x, _)| g.interleaved(x)).unwrap_or_default();
         let entries = g.padded()[0] * g.padded()[1] * g.channels();
         let mut by_input = vec![[0.0; LANES]; if self.by_input.is_some() { entries } else { 0 }];
-        let mut gradient = vec![[0.0; LANES]; g.together() * columns * filters];
-        for first in (0..rows).step_by(g.together()) {
-            let count = g.together().min(rows - first);
+        let mut gradient = vec![[0.0; LANES]; g.strip() * columns * filters];
+        for first in (0..rows).step_by(g.strip()) {
+            let count = g.strip().min(rows - first);
             for o in 0..filters {
                 let start = o * rows * columns + first * columns;
                 gather(&self.gradient[start..], g.output_size(), count * columns, &mut gradient[o..], filters);
@@ -133,17 +133,17 @@ impl Lines<'_> {
         (o, u, q): (usize, usize, usize),
         out: &mut [f32],
     ) {
-        let (g, parts) = (self.conv, LANES / S::F32_LANES);
+        let (g, vectors) = (self.conv, LANES / S::F32_LANES);
         let (x, gradient) = (S::as_simd_f32s(x.as_flattened()).0, S::as_simd_f32s(self.gradient.as_flattened()).0);
         let mut sums = [[simd.splat_f32s(0.0); ENTRIES]; FILTERS];
-        for (i, gradient) in gradient.chunks_exact(g.output()[1] * g.filters() * parts).enumerate() {
-            for (j, gradient) in gradient.chunks_exact(g.filters() * parts).enumerate() {
-                let x = &x[(g.corner(self.first + i, j, u) + q) * parts..][..ENTRIES * parts];
-                let gradient = &gradient[o * parts..][..FILTERS * parts];
-                for part in 0..parts {
+        for (i, gradient) in gradient.chunks_exact(g.output()[1] * g.filters() * vectors).enumerate() {
+            for (j, gradient) in gradient.chunks_exact(g.filters() * vectors).enumerate() {
+                let x = &x[(g.corner(self.first + i, j, u) + q) * vectors..][..ENTRIES * vectors];
+                let gradient = &gradient[o * vectors..][..FILTERS * vectors];
+                for vector in 0..vectors {
                     for f in 0..FILTERS {
                         for e in 0..ENTRIES {
-                            let (g, x) = (gradient[f * parts + part], x[e * parts + part]);
+                            let (g, x) = (gradient[f * vectors + vector], x[e * vectors + vector]);
                             sums[f][e] = simd.mul_add_e_f32s(g, x, sums[f][e]);
                         }
                     }
