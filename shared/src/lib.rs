@@ -9,7 +9,7 @@
 //! // Tensors are read in place, so the file must be aligned to 8 bytes.
 //! #[repr(align(8))]
 //! struct Aligned<B: ?Sized>(B);
-//! static FILE: &Aligned<[u8]> = &Aligned(*include_bytes!("../../firmware/app/assets/sir-full.safetensors"));
+//! static FILE: &Aligned<[u8]> = &Aligned(*include_bytes!("../../tests/data/sir-full.safetensors"));
 //!
 //! let bundle = Bundle::open(&FILE.0)?;
 //! // An epidemic: I0 = 0.3, R0 = 0.2, beta = 0.6, gamma = 0.4. What is its state at t = 10?

@@ -13,7 +13,7 @@ use sirocco::rk4;
 #[repr(C, align(8))]
 struct Aligned<B: ?Sized>(B);
 
-static FULL: &Aligned<[u8]> = &Aligned(*include_bytes!("../../firmware/app/assets/sir-full.safetensors"));
+static FULL: &Aligned<[u8]> = &Aligned(*include_bytes!("../../tests/data/sir-full.safetensors"));
 
 /// The same problem in integers: its state is fixed point.
 static FULL_I16: &Aligned<[u8]> = &Aligned(*include_bytes!("../../tests/data/sir-full-i16.safetensors"));

@@ -96,7 +96,7 @@ fn instructions_are_those_of_the_table() {
     }
     count("digits-int8", &program::root().join("tests/data/digits-int8.safetensors"));
     let of = |report: &Report, what: &str| report.bundle.iter().find(|row| row.what == what).unwrap().instructions;
-    let built_in = count(BUILT_IN, &repository::firmware().unwrap().join("app/assets/sir-full.safetensors"));
+    let built_in = count(BUILT_IN, &program::root().join("tests/data/sir-full.safetensors"));
     let (calibration, dense) = (of(&built_in, "calibrate"), of(&built_in, "dense-i8-32x32"));
     assert!(calibration <= CALIBRATION_GOAL, "{calibration}, the goal is {CALIBRATION_GOAL}");
     assert!(dense <= DENSE_GOAL, "{dense}, the goal is {DENSE_GOAL}");

@@ -115,7 +115,7 @@ fn certificates_hold_inside_and_outside_the_domain() {
 #[test]
 fn certificates_are_tight_where_the_error_is_rounding() {
     let folder = Folder::new();
-    let file = sirocco_tests::program::root().join("firmware/app/assets/sir-full.safetensors");
+    let file = sirocco_tests::program::root().join("tests/data/sir-full.safetensors");
     let file = file.to_str().unwrap();
     let integers = folder.text("integers.safetensors");
     bundle("quantize", &[file, "--scheme", "i16", "--out", &integers, "--json"]);

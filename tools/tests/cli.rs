@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{built_in, failure, json, sirocco};
+use common::{boxed, built_in, failure, json, sirocco};
 use sirocco_tools::device::board::Board;
 use sirocco_tools::device::{cargo, qemu};
 
@@ -209,9 +209,9 @@ fn an_outbreak_is_calibrated_from_its_published_counts() {
     assert!((estimate("gamma") - 0.456).abs() < 0.01 && (estimate("beta") - 1.79).abs() < 0.05, "{report}");
     assert!((report["forecast"]["peak_day"]["value"].as_f64().unwrap() - 5.3).abs() < 0.2);
     assert_eq!((&report["converged"], &report["weights"]), (&true.into(), &"relative".into()));
-    let model = built_in();
+    let model = boxed();
     let with_model = [&common[..], &["--model", model.to_str().unwrap()]].concat();
-    // R0 = 0 lies outside the domain of the built-in model.
+    // R0 = 0 lies outside the domain of this model.
     let line = failure(&sirocco(&[&with_model[..], &["--free", "I0,beta,gamma"]].concat()), 1);
     assert!(line.contains("outside the model's domain"), "{line}");
     assert!(failure(&sirocco(&[&with_model[..], &["--free", "delta"]].concat()), 2).contains("delta"));

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{built_in, root};
+use common::{boxed, built_in, root};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -22,7 +22,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 fn solver() -> Solver {
-    Solver::here(ModelFile::read(&built_in()).unwrap()).unwrap()
+    Solver::here(ModelFile::read(&boxed()).unwrap()).unwrap()
 }
 
 fn state(population: Option<f32>) -> State {

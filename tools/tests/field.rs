@@ -69,7 +69,7 @@ fn model(seed: u8) -> ModelFile {
     let mut bytes = std::fs::read(built_in()).unwrap();
     let place = |bytes: &[u8], key: &[u8]| bytes.windows(key.len()).position(|w| w == key).unwrap() + key.len();
     let at = place(&bytes, b"\"seed\":\"");
-    bytes[at] = b'0' + seed;
+    bytes[at] = b'9' - seed;
     let digits = place(&bytes, b"\"sirocco.crc32\":\"");
     let crc32 = crc_of(&bytes, digits..digits + CRC_DIGITS);
     bytes[digits..digits + CRC_DIGITS].copy_from_slice(format!("{crc32:08x}").as_bytes());

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{built_in, failure, json, root, sirocco};
+use common::{boxed, failure, json, root, sirocco};
 use serde_json::Value;
 use sirocco_tools::device::board::Board;
 use sirocco_tools::device::{cargo, qemu};
@@ -33,9 +33,9 @@ fn well_formed(svg: &str) -> Vec<String> {
     texts
 }
 
-/// Runs `sirocco plot` on the built-in model.
+/// Runs `sirocco plot` on a model of one box.
 fn plot(arguments: &[&str]) -> std::process::Output {
-    let model = built_in();
+    let model = boxed();
     sirocco(&[&["plot", model.to_str().unwrap()], arguments].concat())
 }
 
@@ -78,7 +78,7 @@ fn a_calibration_shows_observations_fit_and_uncertainty() {
     let report = json(&plot(&[&common[..], &["--out", out.to_str().unwrap(), "--json"]].concat()));
     // Quantities that are not given are estimated.
     assert_eq!(report["estimates"].as_object().unwrap().keys().collect::<Vec<_>>(), ["beta", "gamma"]);
-    let model = built_in();
+    let model = boxed();
     let calibrate = ["calibrate", "--model", model.to_str().unwrap(), "--free", "beta,gamma", "--json"];
     let other = json(&sirocco(&[&calibrate[..], &common[..]].concat()));
     assert_eq!(report["estimates"]["beta"]["value"], other["estimates"]["beta"]["value"]);

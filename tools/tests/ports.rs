@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{built_in, failure, json};
+use common::{boxed, failure, json};
 use serde_json::Value;
 use sirocco::limits::MAX_FRAME;
 use sirocco::summary::name;
@@ -47,7 +47,7 @@ fn answer(board: &str, request: Request) -> Response {
         Request::Info => Response::Info(Info {
             board: name(board),
             firmware: name("0.1.0"),
-            model: ModelFile::read(&built_in()).unwrap().bundle().unwrap().model_info(false),
+            model: ModelFile::read(&boxed()).unwrap().bundle().unwrap().model_info(false),
             slot_error: None,
             stack_high_water: None,
         }),

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{built_in, failure, json, sirocco, variant};
+use common::{boxed, built_in, failure, json, sirocco, variant};
 use sirocco::bundle::Bundle;
 use sirocco::calibrate::{self, CalibrationError, Free, Observation, Task, calibrate};
 use sirocco::error::ModelError;
@@ -148,10 +148,10 @@ fn a_model_larger_than_the_slot_is_refused_before_the_start() {
 
 #[test]
 fn queries_without_an_answer_get_typed_errors_and_those_outside_a_flag() {
-    let query = inside();
+    let query = Query { t: 10.0, initial: [0.3, 0.2, 0.0, 0.0], rates: [0.6, 0.5, 0.0, 0.0] };
     let (beyond, inadmissible) = (Query { t: 40.0, ..query }, Query { initial: [0.9, 0.9, 0.0, 0.0], ..query });
     for (board, elf) in boards() {
-        let (_emulator, mut client) = connect(&board, &elf, None);
+        let (_emulator, mut client) = connect(&board, &elf, Some(&boxed()));
         let mut ask = |query| answered(client.ask(ask::Predict(query))).unwrap();
         assert_eq!(ask(Query { t: f32::NAN, ..query }), Err(QueryError::NotFinite(0)));
         assert_eq!(ask(Query { rates: [0.5, f32::INFINITY, 0.0, 0.0], ..query }), Err(QueryError::NotFinite(4)));
@@ -159,6 +159,11 @@ fn queries_without_an_answer_get_typed_errors_and_those_outside_a_flag() {
         assert_eq!(ask(inadmissible), Err(QueryError::Inadmissible));
         assert!(!ask(beyond).unwrap().in_domain);
         assert!(ask(query).unwrap().in_domain);
+        // The built-in model has no box, but a limit of its own.
+        let (_emulator, mut client) = connect(&board, &elf, None);
+        let mut ask = |query| answered(client.ask(ask::Predict(query))).unwrap();
+        assert!(ask(beyond).unwrap().in_domain);
+        assert_eq!(ask(Query { rates: [30.0, 0.5, 0.0, 0.0], ..query }), Err(QueryError::TooSteep));
     }
 }
 
@@ -316,14 +321,19 @@ fn the_command_line_reaches_an_emulated_board() {
 fn many_queries_of_a_csv_file_are_answered_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("queries.csv");
-    std::fs::write(&path, "gamma,t,I0,R0,beta\n0.5,0,0.3,0.2,0.6\n0.5,-1,0.3,0.2,0.6\n0.5,90,0.3,0.2,0.6\n").unwrap();
+    std::fs::write(
+        &path,
+        "gamma,t,I0,R0,beta\n0.5,0,0.3,0.2,0.6\n0.5,-1,0.3,0.2,0.6\n0.5,90,0.3,0.2,0.6\n0.5,9,0.3,0.2,60\n",
+    )
+    .unwrap();
     if let Some((board, _)) = boards().first() {
         let port = format!("qemu:{}", board.name);
         let answers = json(&sirocco(&["query", "--port", &port, "--queries", path.to_str().unwrap(), "--json"]));
         let answers = answers["answers"].as_array().unwrap();
         assert!((answers[0]["answer"]["i"].as_f64().unwrap() - 0.3).abs() < 1e-6, "the initial condition holds");
         assert!(answers[1]["answer"].is_null() && answers[1]["error"].as_str().unwrap().contains("negative"));
-        assert_eq!(answers[2]["answer"]["in_domain"], false);
+        assert_eq!(answers[2]["answer"]["in_domain"], true);
+        assert!(answers[3]["answer"].is_null() && answers[3]["error"].as_str().unwrap().contains("above 20"));
     }
 }
 

@@ -4,7 +4,7 @@
 #[repr(C, align(8))]
 struct Aligned<B: ?Sized>(B);
 
-static FILE: &Aligned<[u8]> = &Aligned(*include_bytes!("../assets/sir-full.safetensors"));
+static FILE: &Aligned<[u8]> = &Aligned(*include_bytes!("../assets/sir.safetensors"));
 
 /// The bytes of the built-in model file.
 pub fn built_in() -> &'static [u8] {

@@ -298,7 +298,7 @@ mod tests {
 
     #[repr(C, align(8))]
     struct Aligned<B: ?Sized>(B);
-    static FULL: &Aligned<[u8]> = &Aligned(*include_bytes!("../../../firmware/app/assets/sir-full.safetensors"));
+    static FULL: &Aligned<[u8]> = &Aligned(*include_bytes!("../../../tests/data/sir-full.safetensors"));
 
     /// Far outside the domain the linearized error equation does not hold: errors were .24 to .89 there, bounds lower or
     /// meaningless.

@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn the_curve_and_its_derivative_are_as_fine_as_stated() {
-        let file: &[u8] = include_bytes!("../../../firmware/app/assets/sir-full.safetensors");
+        let file: &[u8] = include_bytes!("../../../tests/data/sir-full.safetensors");
         let mut aligned = std::vec![0u64; file.len().div_ceil(8)];
         let bytes = &mut bytemuck::cast_slice_mut::<u64, u8>(&mut aligned)[..file.len()];
         bytes.copy_from_slice(file);

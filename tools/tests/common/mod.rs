@@ -13,7 +13,12 @@ pub fn root() -> PathBuf {
 
 /// The model that the firmware is built with.
 pub fn built_in() -> PathBuf {
-    root().join("firmware/app/assets/sir-full.safetensors")
+    root().join("firmware/app/assets/sir.safetensors")
+}
+
+/// A bundle of one box of epidemics, in the reduced form.
+pub fn boxed() -> PathBuf {
+    root().join("tests/data/sir-full.safetensors")
 }
 
 /// Runs `sirocco` to its end.
@@ -70,7 +75,7 @@ pub fn device_that_goes_away(like: &sirocco_tools::solver::Solver) -> sirocco_to
     let info = Info {
         board: Name::try_from("gone").unwrap(),
         firmware: Name::new(),
-        model: ModelFile::read(&built_in()).unwrap().bundle().unwrap().model_info(false),
+        model: ModelFile::read(&boxed()).unwrap().bundle().unwrap().model_info(false),
         slot_error: None,
         stack_high_water: None,
     };
