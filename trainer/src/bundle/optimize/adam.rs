@@ -208,9 +208,7 @@ impl Epoch<'_> {
         let (count, width) = (self.settings.points.max(EPOCH), self.problem.domain.len());
         let mut random = Random::new(self.settings.seed, Purpose::Collocation, epoch);
         let mut order: Vec<usize> = (0..count).collect();
-        for k in (1..count).rev() {
-            order.swap(k, (random.uniform() * (k + 1) as f64) as usize);
-        }
+        random.shuffle(&mut order);
         let mut points = Vec::with_capacity(count * width);
         for stratum in order {
             for (q, (lo, hi)) in self.problem.domain.iter().enumerate() {

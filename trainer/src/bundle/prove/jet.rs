@@ -158,7 +158,7 @@ impl Jet {
         slope
     }
 
-    /// The sum of coefficients[k] (f - f_0)^k: a function of f whose Taylor coefficients at f_0 these are.
+    /// The sum of `coefficients[k] (f - f_0)^k`: a function of f whose Taylor coefficients at f_0 these are.
     pub fn compose(&self, coefficients: &[Ball; DEGREE + 1]) -> Self {
         let mut step = *self;
         step.set(0, Ball::ZERO);
