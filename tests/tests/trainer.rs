@@ -92,6 +92,9 @@ fn one_network_answers_for_every_epidemic() {
     );
     let adam = bundle("train", &["--preset", "sir", "--optimizer", "adam", "--form", "phase", "--out", &out]);
     assert_fails(&adam, 2, "trained by lm");
+    assert_fails(&bundle("quantize", &[&out, "--scheme", "i16", "--out", &out]), 2, "computes in f32");
+    let curves = ["study", "curves", "--model", &out, "--out", &folder.text("study")];
+    assert_fails(&train(&[&["bundle"], &curves[..]].concat()), 2, "does not train on");
 }
 
 #[test]

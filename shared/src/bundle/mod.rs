@@ -148,10 +148,12 @@ impl<'a> Bundle<'a> {
         &self.network
     }
 
-    /// Whether every quantity lies in the training domain. In the form by phase, that is wherever there is an answer.
+    /// Whether every quantity lies in the training domain. In the form by phase, that is wherever a problem has an answer.
     pub fn in_domain(&self, query: &Query) -> bool {
-        self.form == Form::Phase
-            || self.domain.iter().zip(query.quantities(self.ode)).all(|(range, value)| range.contains(value))
+        match self.form {
+            Form::Phase => !self.epidemic(query).too_large(),
+            _ => self.domain.iter().zip(query.quantities(self.ode)).all(|(range, value)| range.contains(value)),
+        }
     }
 
     /// Answers a query: state, derivative, residual, and flags that tell how far to trust them.

@@ -113,7 +113,7 @@ impl<'a> Bundle<'a> {
         regular
     }
 
-    fn epidemic(&self, query: &Query) -> Problem<f32> {
+    pub(super) fn epidemic(&self, query: &Query) -> Problem<f32> {
         let [s, i, r, _] = self.ode.initial(&query.initial);
         let [beta, gamma, ..] = query.rates;
         Problem { initial: [s, i, r], beta, gamma }
@@ -170,6 +170,7 @@ mod tests {
         let query = |beta| Query::from_quantities(Ode::Sir, &[3.0, 0.25, 0.25, beta, 0.5]);
         assert!(bundle.state(&query(13.0)).is_ok());
         for beta in [13.4, 50.0] {
+            assert!(!bundle.in_domain(&query(beta)));
             assert_eq!(bundle.state(&query(beta)), Err(QueryError::TooSteep));
             assert_eq!(bundle.predict(&query(beta)), Err(QueryError::TooSteep));
             assert_eq!(bundle.solution(&query(beta)).err(), Some(QueryError::TooSteep));

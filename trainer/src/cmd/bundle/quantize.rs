@@ -3,6 +3,7 @@
 use crate::bundle::evaluate;
 use crate::bundle::export::Candidate;
 use crate::bundle::load::{self, Loaded};
+use crate::bundle::problem::Form;
 use crate::bundle::quantize::Grid;
 use crate::bundle::quantize::rounding::{self, Rounded};
 use crate::cmd::error::Error;
@@ -80,6 +81,13 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         SchemeChoice::I16 => Scheme::I16,
         SchemeChoice::I8i16 => Scheme::I8I16,
     };
+    if loaded.problem.form == Form::Phase && scheme != Scheme::F32 {
+        let file = arguments.file.display();
+        let remedy = "for integers, train a box in the form reduced, such as --preset sir-full";
+        return Err(Error::Usage(format!(
+            "`{file}` has the form `phase`, whose closed form computes in f32; {remedy}"
+        )));
+    }
     let bundle = loaded.bundle()?;
     let domain = evaluate::own_domain(&bundle);
     let samples = evaluate::samples(&bundle, &domain, evaluate::QUERIES, arguments.seed)?;

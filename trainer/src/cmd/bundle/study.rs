@@ -3,6 +3,7 @@
 use super::training::{FormChoice, Optimizer};
 use crate::bundle::load;
 use crate::bundle::optimize::adam;
+use crate::bundle::problem::Form;
 use crate::cmd::error::Error;
 use crate::cmd::options::Threads;
 use crate::cmd::output::Output;
@@ -184,6 +185,12 @@ impl Arguments {
             Some(path) => Some((path.clone(), load::bundle(path)?)),
             None => None,
         };
+        if let Some((path, loaded)) = &model
+            && loaded.problem.form == Form::Phase
+        {
+            let why = "has the form `phase`; the study follows residuals in time, which that form does not train on";
+            return Err(Error::Usage(format!("`{}` {why}", path.display())));
+        }
         let ode = model.as_ref().map_or(Ode::Sir, |(_, loaded)| loaded.problem.ode);
         let queries = self.query.iter().map(|text| query(ode, text)).collect::<Result<_, Error>>()?;
         Ok(Setting {

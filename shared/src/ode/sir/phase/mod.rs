@@ -100,6 +100,13 @@ pub struct Problem<R> {
 }
 
 impl<R: Real> Problem<R> {
+    /// Whether k (S0 + I0) is above [`LARGEST`], and matters.
+    pub fn too_large(&self) -> bool {
+        let &Problem { initial: [s0, i0, _], beta, gamma } = self;
+        let zero = R::zero();
+        i0 > zero && gamma > zero && (beta / gamma) * s0 + (beta / gamma) * i0 > R::constant(LARGEST)
+    }
+
     /// What is the same for all times: the network is evaluated once.
     ///
     /// # Errors
@@ -116,7 +123,7 @@ impl<R: Real> Problem<R> {
         }
         let k = beta / gamma;
         let (s, i) = (k * s0, k * i0);
-        if s + i > R::constant(LARGEST) {
+        if self.too_large() {
             return Err(TooLarge);
         }
         if s > zero && i > zero {
