@@ -13,8 +13,9 @@ use crate::cmd::output::Output;
 /// Train a bundle from random weights
 ///
 /// No solution of the equations is used: the network is trained until it satisfies the equations themselves. The exported
-/// file is then opened with the device's evaluator and compared with a high-order solver at random queries. Prints
-/// LogLoss, which is the natural logarithm of the mean squared residual, the largest and the RMS error, and the cost.
+/// file is then opened with the device's evaluator and compared with a high-order solver, at random queries and where a
+/// search finds larger errors. Prints LogLoss, which is the natural logarithm of the mean squared residual, the largest and
+/// the RMS error, and the cost.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {

@@ -125,7 +125,11 @@ fn highlights(single: &Exported, integer: &Exported, rows: &[Row]) -> Vec<Highli
         Highlight::new(
             "Maximum error",
             figure(single.measurement.max_error),
-            format!("{QUERIES} random queries; {} in 16-bit integers", figure(integer.measurement.max_error)),
+            format!(
+                "of {} queries, faces and vertices included; {} in 16-bit integers",
+                single.measurement.queries,
+                figure(integer.measurement.max_error)
+            ),
         ),
         Highlight::new(
             "Parameters",
