@@ -29,7 +29,7 @@ impl Processor {
     }
 }
 
-/// What a processor takes for each kind of work.
+/// The instructions that a processor takes for each kind of work.
 #[derive(Debug)]
 pub struct Costs {
     /// Operation, kind of work, thousandths of an instruction.

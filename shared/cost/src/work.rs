@@ -15,7 +15,7 @@ const TURN: usize = 8;
 /// The work of one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Work {
-    /// What the node computes.
+    /// The operation of the node.
     pub operation: Operation,
     /// How often it does each kind of work, by the name of the kind. Every node of an operation has the same kinds, in
     /// the same order.

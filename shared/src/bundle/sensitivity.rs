@@ -135,10 +135,9 @@ impl<'a> Bundle<'a> {
                 *derivative = 1.0;
             }
         }
-        let [s, mut i, r, _] = self.ode.initial(&initial);
-        i.value = i.value.max(NONE_INFECTED);
-        let [beta, gamma, ..] = rates;
-        let problem = Problem { initial: [s, i, r], beta, gamma };
+        let mut problem = Problem::new(&initial, &rates);
+        let [_, infected, _] = &mut problem.initial;
+        infected.value = infected.value.max(NONE_INFECTED);
         let course = problem.course(&|u| self.seeded_regular(u)).map_err(|TooLarge| QueryError::TooSteep)?;
         Ok((problem, course))
     }

@@ -68,7 +68,7 @@ impl<'a> Bundle<'a> {
     /// The solution of a problem, whose time is ignored.
     ///
     /// # Errors
-    /// As for [`Bundle::predict`], if there is no answer at any time.
+    /// Those of [`Bundle::predict`] that hold at every time: the query is not a problem of the system, or it is too steep.
     pub fn solution(&self, problem: &Query) -> Result<Solution<'_, 'a>, QueryError> {
         let problem = Query { t: 0.0, ..*problem };
         problem.check(self.ode)?;
@@ -76,7 +76,7 @@ impl<'a> Bundle<'a> {
         Ok(Solution { bundle: self, problem, course })
     }
 
-    /// What does not depend on time in the form by phase.
+    /// The part of a solution by phase that does not depend on time.
     pub(super) fn course(&self, query: &Query) -> Result<Course<f32>, QueryError> {
         self.epidemic(query).course(&|u| self.regular(u)).map_err(|phase::TooLarge| QueryError::TooSteep)
     }
@@ -99,9 +99,7 @@ impl<'a> Bundle<'a> {
     /// The state in f64, through the network in fine integers; NaN where their range is exceeded.
     pub(super) fn fine_phase(&self, query: &Query) -> State<f64> {
         let regular = |u: &[f64; 3]| self.network.fine(&Fine::inputs(u.iter().copied())).map_or(f64::NAN, |(v, _)| v);
-        let [s, i, r, _] = self.ode.initial(&query.initial.map(f64::from));
-        let [beta, gamma, ..] = query.rates.map(f64::from);
-        let problem = Problem { initial: [s, i, r], beta, gamma };
+        let problem = Problem::new(&query.initial.map(f64::from), &query.rates.map(f64::from));
         let state = problem.course(&regular).map(|course| problem.state(&course, query.t.into(), &regular));
         let [s, i, r] = state.unwrap_or([f64::NAN; 3]);
         [s, i, r, 0.0]
@@ -114,9 +112,7 @@ impl<'a> Bundle<'a> {
     }
 
     pub(super) fn epidemic(&self, query: &Query) -> Problem<f32> {
-        let [s, i, r, _] = self.ode.initial(&query.initial);
-        let [beta, gamma, ..] = query.rates;
-        Problem { initial: [s, i, r], beta, gamma }
+        Problem::new(&query.initial, &query.rates)
     }
 }
 
@@ -155,6 +151,7 @@ mod tests {
     #[test]
     fn a_solution_has_the_bits_of_its_queries() {
         let bundle = bundle();
+        assert_eq!(bundle.self_test().mismatches, 0, "the file's own bits");
         for query in queries(2000) {
             let (state, solution) = (bundle.state(&query).unwrap(), bundle.solution(&query).unwrap());
             let prediction = bundle.predict(&query).unwrap();

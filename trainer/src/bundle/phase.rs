@@ -19,9 +19,9 @@ use crate::bundle::sample;
 use crate::host::random::{Purpose, Random};
 use rayon::prelude::*;
 use sirocco::limits::MAX_STATE;
+use sirocco::ode::State;
 use sirocco::ode::sir::phase::orbit::Orbit;
 use sirocco::ode::sir::phase::{self, INPUTS, LARGEST};
-use sirocco::ode::{Ode, State};
 use sirocco::query::Query;
 use std::f64::consts::FRAC_PI_2;
 
@@ -265,9 +265,7 @@ pub fn state(mlp: &Mlp, query: &Query) -> State<f64> {
         mlp.forward(u, Direction::Common(&[0.0; 3]), &mut tape);
         tape.value()[0]
     };
-    let [s, i, r, _] = Ode::Sir.initial(&query.initial.map(f64::from));
-    let [beta, gamma, ..] = query.rates.map(f64::from);
-    let problem = phase::Problem { initial: [s, i, r], beta, gamma };
+    let problem = phase::Problem::new(&query.initial.map(f64::from), &query.rates.map(f64::from));
     match problem.course(&network) {
         Ok(course) => {
             let [s, i, r] = problem.state(&course, query.t.into(), &network);

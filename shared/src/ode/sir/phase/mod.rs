@@ -21,6 +21,8 @@ macro_rules! polynomial {
 pub mod orbit;
 mod slope;
 
+use super::Sir;
+use crate::ode::{Rates, State, System};
 use crate::scalar::Real;
 use orbit::Orbit;
 pub use slope::slope;
@@ -33,7 +35,7 @@ pub const LARGEST: f64 = 20.0;
 /// Above this extent, nobody is infected any more, and the infected recover.
 const LARGEST_EXTENT: f64 = 40.0;
 
-/// What is answered of an epidemic at all times.
+/// The kind of solution that a problem has, with everything in it that does not depend on time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Course<R> {
     /// Nobody is infected: nothing changes.
@@ -100,6 +102,12 @@ pub struct Problem<R> {
 }
 
 impl<R: Real> Problem<R> {
+    /// The problem of SIR with these free initial coordinates, (I0, R0), and rates, (beta, gamma).
+    pub fn new(initial: &State<R>, rates: &Rates<R>) -> Self {
+        let ([s, i, r, _], [beta, gamma, ..]) = (Sir::initial(initial), *rates);
+        Problem { initial: [s, i, r], beta, gamma }
+    }
+
     /// Whether k (S0 + I0) is above [`LARGEST`], and matters.
     pub fn too_large(&self) -> bool {
         let &Problem { initial: [s0, i0, _], beta, gamma } = self;
