@@ -29,6 +29,7 @@
 //! - [`limits`]: the size of every array, with its reason;
 //! - [`error`]: every defect that a model file may have;
 //! - [`math`]: the elementary functions, with error and cost;
+//! - [`gamma`]: the gamma distribution;
 //! - [`scalar`], [`fixed_point`]: the numbers that equations are written over;
 //! - [`model`]: a checked view of a safetensors file.
 //!
@@ -51,6 +52,9 @@
 //! - [`trajectory`]: many states of one problem;
 //! - [`calibrate`]: the inverse problem, on a bundle or on Runge-Kutta.
 //!
+//! Counts of cases, without a model of the outbreak:
+//! - [`renewal`]: the reproduction number from new cases and the serial interval.
+//!
 //! The device, on both:
 //! - [`summary`]: what a model reports about itself, as plain data;
 //! - [`held`]: an open model of either kind;
@@ -69,6 +73,7 @@ pub mod classify;
 pub mod drift;
 pub mod error;
 pub mod fixed_point;
+pub mod gamma;
 pub mod held;
 pub mod image;
 pub mod layer;
@@ -78,6 +83,7 @@ pub mod model;
 pub mod network;
 pub mod ode;
 pub mod query;
+pub mod renewal;
 pub mod retain;
 pub mod rk4;
 pub mod scalar;

@@ -50,6 +50,9 @@ pub const MAX_SAMPLES: usize = 64;
 pub const SAMPLES_PER_FRAME: usize = 24;
 /// Images whose mean entropy is watched: enough that their mean is nearly normal, few enough to notice within a minute.
 pub const DRIFT_WINDOW: usize = 32;
+/// Longest serial interval between cases, in days: 128 covers every disease but those with years between cases, and takes
+/// 512 B.
+pub const MAX_SERIAL_INTERVAL: usize = 128;
 /// Bytes of a model file in one frame. A multiple of every flash's write size; half a frame, so that one lost frame
 /// costs little.
 pub const MAX_CHUNK: usize = 256;

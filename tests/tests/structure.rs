@@ -7,11 +7,12 @@ use sirocco_tools::device::board::Board;
 use std::collections::BTreeSet;
 
 /// The rooms of `shared/src`, from the ground up: a room may import from those before it.
-const SHARED: [&str; 22] = [
+const SHARED: [&str; 24] = [
     "error",
     "limits",
     "text",
     "math",
+    "gamma",
     "scalar",
     "fixed_point",
     "model",
@@ -22,6 +23,7 @@ const SHARED: [&str; 22] = [
     "network",
     "classify",
     "drift",
+    "renewal",
     "retain",
     "summary",
     "image",

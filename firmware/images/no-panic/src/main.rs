@@ -18,6 +18,7 @@ use sirocco::held::Held;
 use sirocco::image::{ImageError, Network};
 use sirocco::layer::kernel::Portable;
 use sirocco::query::{Prediction, Query, QueryError};
+use sirocco::renewal::{RenewalError, SerialInterval, reproduction};
 use sirocco::summary::SelfTest;
 use sirocco::wire::store::{Chunk, ModelAnswer, ModelRequest, Origin, StoreError};
 use sirocco_firmware::flash::{Area, Failure};
@@ -69,6 +70,14 @@ fn evaluator_forecast(bundle: &Bundle<'_>, calibration: &Calibration) -> Result<
 #[unsafe(no_mangle)]
 fn evaluator_classify(network: &Network<'_>, image: &[u8], arena: &mut [u32]) -> Result<Classification, ImageError> {
     network.classify::<Portable>(image, arena)
+}
+
+// SAFETY: the name is used once.
+#[unsafe(no_mangle)]
+fn evaluator_reproduction(counts: &[f32], mean: f32, deviation: f32, window: usize) -> Result<f32, RenewalError> {
+    let interval = SerialInterval::gamma(mean, deviation)?;
+    let last = reproduction(counts, &interval, window)?.last();
+    Ok(last.map_or(f32::NAN, |estimate| estimate.posterior.quantile(0.975)))
 }
 
 // SAFETY: the name is used once.
