@@ -1,7 +1,8 @@
-//! What a person gives to a command: model files, observations, images, problems; and the files of kept images.
+//! What a person gives to a command: model files, observations, tables of outbreaks, images, problems; and the files of kept images.
 
 pub mod model_file;
 pub mod observations;
+pub mod outbreak;
 pub mod picture;
 pub mod problem;
 pub mod quantities;
