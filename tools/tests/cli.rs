@@ -118,6 +118,7 @@ fn help_has_examples() {
         "ports",
         "info",
         "query",
+        "data",
         "calibrate",
         "console",
         "selftest",
@@ -150,6 +151,8 @@ fn with_json_every_command_prints_one_object_and_nothing_else() {
     let fit = ["--observations", seen, "--free", "beta,gamma", "--fix", "I0=0.3,R0=0.2"];
     let mut table: Vec<Vec<&str>> = vec![
         vec!["boards"],
+        vec!["data"],
+        vec!["data", "harbin"],
         vec!["ports", "--ask"],
         vec!["inspect", model],
         vec!["completions", "bash"],

@@ -7,6 +7,7 @@ pub mod calibrate;
 pub mod classify;
 pub mod completions;
 pub mod console;
+pub mod data;
 pub mod emulate;
 pub mod flash;
 pub mod info;
