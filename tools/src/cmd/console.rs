@@ -110,7 +110,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
 
 impl Arguments {
     fn settings(&self, ode: sirocco::ode::Ode, domain: &[(f32, f32)]) -> Result<Settings, Error> {
-        let ObservationOptions { sigma, population } = self.observed;
+        let (sigma, population) = (self.observed.share_of_sigma(), self.observed.population);
         let usual = if ode == sirocco::ode::Ode::Sir { "I" } else { ode.state_names().first().copied().unwrap_or("") };
         let component = self.component.as_deref().unwrap_or(usual);
         let component = quantities::component(ode, component).map_err(Error::Usage)?;
