@@ -1,10 +1,15 @@
-//! Figures of the answers of a model: a certified trajectory, a calibration, kept images.
+//! Figures of the answers of a model: a certified trajectory, a calibration, kept images; and of the reproduction number.
 
+use crate::Error;
 use crate::curve::{Certified, Fit, spans};
+use crate::input::outbreak::Unit;
+use crate::reproduction::{Course, Day};
+use jiff::civil::Date;
 use sirocco::drift::Reference;
 use sirocco::ode::Ode;
 use sirocco::retain::Sample;
 use sirocco_plot::{Axis, Content, Figure, Ground, Line, Mark, Panel, Stroke};
+use std::path::Path;
 
 /// The entropy of the images that a device kept. Above `threshold`, answers were withheld; `usual` is the entropy of
 /// images like those in training.
@@ -37,6 +42,32 @@ pub fn samples(
     let x = Axis::linear("number of the image").over(0.0, f64::from(last));
     let panel = Panel::new(330, x, Axis::linear("predictive entropy (nats)"), Content::Lines(lines)).on(band);
     Figure::single(title, width, panel)
+}
+
+/// The reproduction number over time with its 50 and 95 % intervals, and below it the new cases.
+pub fn reproduction(title: &str, course: &Course, unit: Unit, start: Option<Date>, width: u32) -> Figure {
+    let means = course.days.iter().map(|day| (f64::from(day.t), f64::from(day.mean))).collect();
+    let band = |name: &str, ends: fn(&Day) -> [f32; 2]| Ground::Band {
+        name: name.to_owned(),
+        color: 0,
+        points: course
+            .days
+            .iter()
+            .map(|day| (f64::from(day.t), f64::from(ends(day)[0]), f64::from(ends(day)[1])))
+            .collect(),
+    };
+    let end = course.counts.last().map_or(1.0, |(t, _)| f64::from(*t));
+    let x = |label: &str| Axis::linear(label).over(0.0, end);
+    let one = Line::dashed("1: neither growth nor decline", 5, vec![(0.0, 1.0), (end, 1.0)]);
+    let lines = vec![Line::solid("mean", 0, means), one];
+    let bands = [band("95 %", |day| day.interval_95), band("50 %", |day| day.interval_50)];
+    let panel = Panel::new(330, x(""), Axis::linear("reproduction number"), Content::Lines(lines)).on(bands);
+    let counts = course.counts.iter().map(|(t, count)| (f64::from(*t), f64::from(*count))).collect();
+    let cases = vec![Line::solid("", 1, counts)];
+    let since = start.map_or_else(String::new, |start| format!(" since {start}"));
+    let time = x(&format!("{unit}s{since}"));
+    let below = Panel::new(200, time, Axis::linear(course.observable.to_string()), Content::Lines(cases));
+    Figure { title: title.to_owned(), width, panels: vec![panel, below] }
 }
 
 /// Units and size of a figure.
@@ -179,4 +210,42 @@ pub fn calibration(title: &str, fit: &Fit, units: Units) -> Figure {
     let label = "residual (standard deviations)";
     let panels = vec![panel, Panel::new(220, x(units.time()), Axis::linear(label), Content::Lines(residuals))];
     Figure { title: title.to_owned(), width: units.width, panels }
+}
+
+/// Pixels of a PNG image for each pixel of the figure, so that the image is sharp on high-resolution screens.
+const PNG_SCALE: f32 = 2.0;
+
+/// The format of an image file.
+#[derive(Debug, Clone, Copy)]
+pub enum Format {
+    /// Lines and text.
+    Svg,
+    /// Pixels.
+    Png,
+}
+
+impl Format {
+    /// The format that the name of a file asks for.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for other names than `NAME.svg` and `NAME.png`.
+    pub fn of(path: &Path) -> Result<Self, Error> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("svg") => Ok(Format::Svg),
+            Some("png") => Ok(Format::Png),
+            _ => Err(Error::Usage(format!("{}: the name of the image has to end in .svg or .png", path.display()))),
+        }
+    }
+
+    /// Writes a figure.
+    ///
+    /// # Errors
+    /// [`Error::Plot`] if it cannot be drawn, [`Error::File`] if it cannot be written.
+    pub fn write(self, path: &Path, figure: &Figure) -> Result<(), Error> {
+        let bytes = match self {
+            Format::Svg => figure.svg().into_bytes(),
+            Format::Png => figure.png(PNG_SCALE)?,
+        };
+        std::fs::write(path, bytes).map_err(Error::file(path))
+    }
 }

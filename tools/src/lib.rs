@@ -3,7 +3,8 @@
 //!
 //! [`cli`] parses the command line and calls one of the commands in [`cmd`]. They read their input with [`input`],
 //! reach a board with [`port`] and [`client`], or a model file on this machine with [`solver`], and print with
-//! [`output`]. [`device`] builds, flashes and emulates firmware. [`score`] judges forecasts.
+//! [`output`]. [`device`] builds, flashes and emulates firmware. [`reproduction`] estimates
+//! the reproduction number, [`score`] judges forecasts.
 
 pub mod cli;
 pub mod client;
@@ -18,6 +19,7 @@ pub mod output;
 pub mod port;
 pub mod push;
 pub mod repository;
+pub mod reproduction;
 pub mod score;
 pub mod solver;
 pub mod table;

@@ -120,6 +120,7 @@ fn help_has_examples() {
         "query",
         "data",
         "calibrate",
+        "reproduction",
         "console",
         "selftest",
         "trajectory",
@@ -145,6 +146,9 @@ fn with_json_every_command_prints_one_object_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let seen = folder.path().join("seen.csv");
     std::fs::write(&seen, "t,component,value\n1,I,0.258\n3,I,0.174\n5,I,0.094\n8,I,0.047\n12,I,0.011\n").unwrap();
+    let cases = folder.path().join("cases.csv");
+    std::fs::write(&cases, "day,cases\n1,3\n2,5\n3,4\n4,8\n5,9\n6,13\n7,12\n8,17\n9,20\n").unwrap();
+    let cases = cases.to_str().unwrap();
     let (model, seen, out) = (built_in(), seen.to_str().unwrap(), folder.path().to_str().unwrap());
     let model = model.to_str().unwrap();
     let problem = "I0=0.3,R0=0.2,beta=0.6,gamma=0.5";
@@ -159,6 +163,7 @@ fn with_json_every_command_prints_one_object_and_nothing_else() {
         vec!["completions", "powershell"],
         vec!["man", "--out", out],
         vec!["plot", model, "--query", problem],
+        vec!["reproduction", cases, "--serial-interval", "2.6,1.5"],
         [&["calibrate", "--model", model], &fit[..]].concat(),
         [&["plot", model], &fit[..]].concat(),
     ];
@@ -220,4 +225,37 @@ fn an_outbreak_is_calibrated_from_its_published_counts() {
     assert!(failure(&sirocco(&[&with_model[..], &["--free", "delta"]].concat()), 2).contains("delta"));
     assert!(failure(&sirocco(&[&with_model[..], &["--free", "beta"]].concat()), 2).contains("`I0`"));
     assert!(failure(&sirocco(&[&common[..], &["--free", "beta"]].concat()), 2).contains("--model"));
+}
+
+#[test]
+fn the_reproduction_number_is_printed_by_day_with_a_figure() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("seen.csv");
+    // Cases that grow by a tenth a day for 20 days, and fall by a tenth for 20 more.
+    let count = |day: i32| (200.0 * 1.1_f64.powi(day.min(40 - day))).round();
+    let day = |day: i32| format!("2021-{:02}-{:02},{}\n", 3 + day / 31, 1 + day % 31, count(day));
+    std::fs::write(&file, "date,cases\n".to_owned() + &(0..40).map(day).collect::<String>()).unwrap();
+    let figure = folder.path().join("r.svg");
+    let (file, figure) = (file.to_str().unwrap(), figure.to_str().unwrap());
+    let common = ["reproduction", file, "--serial-interval", "5,2", "--out", figure];
+    let report = json(&sirocco(&[&common[..], &["--json"]].concat()));
+    assert_eq!((&report["observable"], &report["window_days"]), (&"new_cases".into(), &7.0.into()));
+    let estimates = report["estimates"].as_array().unwrap();
+    let mean = |date: &str| {
+        let found = estimates.iter().find(|estimate| estimate["date"] == date).unwrap();
+        let [low, high] = [0, 1].map(|end| found["interval_95"][end].as_f64().unwrap());
+        let mean = found["mean"].as_f64().unwrap();
+        assert!(low < mean && mean < high, "{found}");
+        mean
+    };
+    // 1 / sum of w(k) e^(-r k), r the logarithm of 1.1 and of 0.9.
+    assert!((mean("2021-03-20") - 1.55).abs() < 0.05 && (mean("2021-04-09") - 0.62).abs() < 0.03, "{report}");
+    assert!(std::fs::read_to_string(figure).unwrap().contains("reproduction number"));
+    let text = String::from_utf8(sirocco(&common).stdout).unwrap();
+    assert!(text.starts_with("date,cases,mean,") && text.lines().count() == 1 + estimates.len(), "{text}");
+    let short = failure(&sirocco(&[&common[..], &["--window", "60"]].concat()), 2);
+    assert!(short.contains("seen.csv: 40 rows, at least 61 are needed; "), "{short}");
+    assert_eq!(sirocco(&["reproduction", file, "--serial-interval", "5"]).status.code(), Some(2));
+    let wrong = failure(&sirocco(&["reproduction", file, "--serial-interval", "5,2", "--out", "r.jpg"]), 2);
+    assert!(wrong.contains(".svg or .png"), "{wrong}");
 }

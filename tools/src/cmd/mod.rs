@@ -18,6 +18,7 @@ pub mod plot;
 pub mod ports;
 pub mod push;
 pub mod query;
+pub mod reproduction;
 pub mod run;
 pub mod samples;
 pub mod selftest;

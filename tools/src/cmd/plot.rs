@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::cmd::samples;
 use crate::curve::{Certified, Fit, certified, fit};
-use crate::figure::{self, Units};
+use crate::figure::{self, Format, Units};
 use crate::input::observations::{self, ObservationOptions};
 use crate::input::problem::ProblemOptions;
 use crate::input::quantities;
@@ -72,9 +72,6 @@ pub struct Arguments {
     width: u32,
 }
 
-/// Pixels of a PNG image for each pixel of the figure, so that the image is sharp on high-resolution screens.
-const PNG_SCALE: f32 = 2.0;
-
 #[derive(Serialize)]
 struct Report {
     kind: &'static str,
@@ -140,31 +137,6 @@ struct SamplesReport {
     threshold: Option<f32>,
     drift_score: Option<f32>,
     drift_alarm: bool,
-}
-
-/// The format of an image file.
-#[derive(Clone, Copy)]
-enum Format {
-    Svg,
-    Png,
-}
-
-impl Format {
-    fn of(path: &Path) -> Result<Self, Error> {
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("svg") => Ok(Format::Svg),
-            Some("png") => Ok(Format::Png),
-            _ => Err(Error::Usage(format!("{}: the name of the image has to end in .svg or .png", path.display()))),
-        }
-    }
-
-    fn write(self, path: &Path, figure: &Figure) -> Result<(), Error> {
-        let bytes = match self {
-            Format::Svg => figure.svg().into_bytes(),
-            Format::Png => figure.png(PNG_SCALE)?,
-        };
-        std::fs::write(path, bytes).map_err(Error::file(path))
-    }
 }
 
 /// Draws the figure and prints its data.
