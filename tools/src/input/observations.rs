@@ -138,8 +138,9 @@ pub fn read(path: &Path, ode: Ode, options: ObservationOptions) -> Result<Observ
     }
     let skipped = table.rows.len() - observations.len();
     if skipped > 0 {
-        let lines = if skipped == 1 { "1 line".to_owned() } else { format!("{skipped} lines") };
-        remarks.push(format!("{lines} without a value skipped."));
+        let lines =
+            if skipped == 1 { "1 line has no value and is" } else { &format!("{skipped} lines have no value and are") };
+        remarks.push(format!("{lines} skipped."));
     }
     remarks.extend(doubts(&observations, ode, options.population));
     Ok(Observed { observations, relative: columns.sigma.is_none() && options.sigma.is_none(), remarks })
@@ -330,7 +331,7 @@ mod tests {
         let seen =
             written("date,component,count\n1/22/1978,I,3\n1/23/1978,I,NA\n1/25/1978,I,26\n", Some(763.0)).unwrap();
         assert_eq!(seen.observations.iter().map(|seen| seen.t).collect::<Vec<_>>(), [0.0, 3.0]);
-        assert_eq!(seen.remarks, ["Times are days since 1978-01-22.", "1 line without a value skipped."]);
+        assert_eq!(seen.remarks, ["Times are days since 1978-01-22.", "1 line has no value and is skipped."]);
         let late = written("t,component,count\n22,I,3\n23,I,8\n24,I,26\n", Some(763.0)).unwrap();
         assert!(late.remarks[0].contains("The first time is 22"), "{:?}", late.remarks);
         let incidence = written("t,component,count\n0,I,1\n1,I,0\n2,I,1\n", Some(188.0)).unwrap();

@@ -170,7 +170,8 @@ pub fn text(ode: Ode, query: &Query) -> String {
 pub fn read_csv(path: &Path) -> Result<Vec<Named>, Error> {
     let table = Table::read(path, "name the quantities in the first line")?;
     let named = |row: &Row| {
-        let columns = table.columns.iter().enumerate();
+        // R writes the numbers of rows in a first column without a name.
+        let columns = table.columns.iter().enumerate().filter(|(column, name)| *column > 0 || !name.is_empty());
         columns.map(|(column, name)| Ok((name.clone(), table.number(row, column)?))).collect()
     };
     table.rows.iter().map(named).collect()
@@ -206,6 +207,10 @@ mod tests {
         assert_eq!(read_csv(&path).unwrap()[1], [("t".to_owned(), 2.0), ("I0".to_owned(), 0.3)]);
         std::fs::write(&path, "t,I0\n1\n").unwrap();
         assert!(read_csv(&path).unwrap_err().to_string().contains("q.csv:2: 1 fields"));
+        std::fs::write(&path, "\"\";\"t\";\"I0\"\r\n\"1\";1,5;0,25\r\n").unwrap();
+        assert_eq!(read_csv(&path).unwrap(), [[("t".to_owned(), 1.5), ("I0".to_owned(), 0.25)]]);
+        std::fs::write(&path, "t\n1\nnan\n").unwrap();
+        assert!(read_csv(&path).unwrap_err().to_string().contains("q.csv:3: `nan` is not a finite number"));
         std::fs::write(&path, "t\n1\nx\n").unwrap();
         assert!(read_csv(&path).unwrap_err().to_string().contains("q.csv:3: `x`"));
     }

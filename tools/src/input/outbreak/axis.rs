@@ -241,7 +241,8 @@ fn dated(
         {
             let day = dates::from_number(first.end - 1.0).map(|day| day.to_string()).unwrap_or_default();
             let what = format!("a second row for {day}, as line {} has it", first.line);
-            return Err(table.refused(second.line, what, choice(table, rows)));
+            let remedy = choice(table, rows) + ", or, if each row is a person, say --line-list COLUMN";
+            return Err(table.refused(second.line, what, remedy));
         }
     }
     let step = step(&moments).unwrap_or(native.days());

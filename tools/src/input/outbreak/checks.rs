@@ -2,6 +2,7 @@
 
 use super::axis::Axis;
 use super::columns::Meaning;
+use super::plural;
 use super::sheet::Column;
 use crate::Error;
 use crate::table::Table;
@@ -23,7 +24,10 @@ pub fn column(table: &Table, axis: &Axis, column: &Column, remarks: &mut Vec<Str
         ));
     }
     if broken > 0 {
-        remarks.push(format!("{broken} counts in `{name}` are not whole numbers, so they may be averages or rates."));
+        remarks.push(format!(
+            "{} in `{name}`, so they may be averages or rates.",
+            plural(broken, "count is not a whole number", "counts are not whole numbers")
+        ));
     }
     // New counts may be corrected; of all so far, the differences tell.
     let flow = matches!(column.meaning, Meaning::NewCases | Meaning::NewRemoved | Meaning::NewDeaths);
@@ -76,6 +80,17 @@ pub fn within(table: &Table, axis: &Axis, columns: &[Column], population: Option
         }
     }
     Ok(())
+}
+
+/// Whether the number infected is, in nine rows of ten, by how much the number susceptible fell: then it counts new cases.
+pub fn falls_by(susceptible: &Column, infected: &Column) -> bool {
+    let fall = |pair: &[Option<f64>]| match pair {
+        [before, after] => Some((*before)? - (*after)?),
+        _ => None,
+    };
+    let falls = susceptible.cells.windows(2).map(fall).zip(infected.cells.iter().skip(1));
+    let known: Vec<bool> = falls.filter_map(|(fall, infected)| Some(fall? == (*infected)?)).collect();
+    known.len() > 2 && known.iter().filter(|equal| **equal).count() * 10 >= known.len() * 9
 }
 
 /// Whether two counts differ by more than twice the standard deviation that counts of chance have (Poisson's).

@@ -137,7 +137,7 @@ const WORDS: [(Word, &[&str]); 10] = [
     (Word::Removed, &["r", "removed", "recovered", "recoveries", "immune", "recuperados"]),
     (Word::Population, &["population", "pop", "inhabitants", "popolazione", "población", "bevölkerung"]),
     (Word::Cumulative, &["cum", "cumul", "cumulative", "cumulated", "cumulés", "acumulados"]),
-    (Word::Total, &["total", "totale", "totales", "totaux", "gesamt"]),
+    (Word::Total, &["total", "tot", "totale", "totales", "totaux", "gesamt"]),
     (Word::New, &["new", "newly", "daily", "weekly", "nuovi", "nuevos", "nouveaux", "neue", "nieuwe"]),
     (
         Word::Filler,

@@ -1,9 +1,9 @@
 //! Line lists: a row for each person, with the day of onset and perhaps of recovery.
 
 use super::axis::{Axis, Moment};
-use super::columns::{Meaning, by_name, named, said, words};
+use super::columns::{Meaning, by_name, is_numeric, named, said, words};
 use super::sheet::{Column, Sheet};
-use super::{OutbreakOptions, Unit, dates};
+use super::{OutbreakOptions, Unit, dates, plural};
 use crate::Error;
 use crate::table::{Row, Table, number};
 use std::collections::BTreeSet;
@@ -22,7 +22,10 @@ pub fn find(table: &Table, rows: &[&Row], options: &OutbreakOptions) -> Result<O
         let recovery = recovery.map(|name| named(table, name.trim())).transpose()?;
         return Ok(Some((named(table, onset.trim())?, recovery)));
     }
-    let counts = table.columns.iter().any(|name| by_name(name).is_some_and(|meaning| meaning != Meaning::Population));
+    // A column such as `confirmed` may also hold words.
+    let counts = table.columns.iter().enumerate().any(|(column, name)| {
+        by_name(name).is_some_and(|meaning| meaning != Meaning::Population) && is_numeric(rows, column, table.comma)
+    });
     if counts || options.time.is_some() || !said(options).is_empty() {
         return Ok(None);
     }
@@ -123,8 +126,8 @@ pub fn read(
                 columns.push(column(Meaning::Infected, name(recovery), ill));
             }
             Some(case) => remarks.push(format!(
-                "The infected are not counted, as {} people with an onset have no day in `{}`, the first on line {}.",
-                open.len(),
+                "The infected are not counted, as {} an onset and no day in `{}`, the first on line {}.",
+                plural(open.len(), "person has", "people have"),
                 name(recovery),
                 case.line
             )),

@@ -21,7 +21,7 @@ pub use built_in::{BUILT_IN, BuiltIn, built_in};
 pub use checks::looks_like_incidence;
 
 use crate::Error;
-use crate::table::{Row, Table};
+use crate::table::{Row, Table, number};
 use dates::DateOrder;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -225,6 +225,11 @@ pub fn read(path: &Path, options: &OutbreakOptions) -> Result<Outbreak, Error> {
         return Err(table.refused(table.header, "these are observations by component", remedy));
     }
     let dated = wide::columns(&table);
+    let value = |name: &String| dates::is_date(name) || number::parse(name, table.comma).is_ok();
+    if dated.is_empty() && table.columns.iter().all(value) {
+        let remedy = "add a line before it that names the columns, as date,cases";
+        return Err(table.refused(table.header, "the first line has no names", remedy));
+    }
     let sheet = if let Some((onset, recovery)) = line_list::find(&table, &rows, options)? {
         line_list::read(&table, &rows, onset, recovery, options, &mut remarks)?
     } else if dated.is_empty() {
@@ -254,6 +259,11 @@ fn selected<'a>(table: &'a Table, options: &OutbreakOptions) -> Result<Vec<&'a R
         rows = kept;
     }
     Ok(rows)
+}
+
+/// A number of things.
+fn plural(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
 }
 
 /// How to choose among rows of several places: the first column of words with more than one value, and one of them.

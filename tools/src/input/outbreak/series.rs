@@ -4,7 +4,7 @@ use super::axis::Axis;
 use super::checks::{self, looks_like_incidence};
 use super::columns::{Meaning, words};
 use super::sheet::{Column, Sheet};
-use super::{Missing, Observable, Outbreak, OutbreakOptions, Point, Series, dates};
+use super::{Missing, Observable, Outbreak, OutbreakOptions, Point, Series, dates, plural};
 use crate::Error;
 use crate::table::Table;
 
@@ -43,19 +43,31 @@ pub fn outbreak(
     let population = population.first().and_then(|column| checks::population(column, &mut remarks));
     let population = population.or_else(|| checks::sum(&columns, &mut remarks));
     checks::within(table, &axis, &columns, population)?;
-    if let [column] = columns.as_slice()
-        && column.meaning == Meaning::Infected
-        && words(&column.name) == ["i"]
-    {
-        let counts: Vec<f64> = column.cells.iter().flatten().copied().collect();
-        if let Some(reason) = looks_like_incidence(&counts, axis.days_apart()) {
-            remarks.push(format!(
-                "`{0}` is read as the number infected, but it looks like new cases: {reason}. If so, say --new {0}.",
-                column.name
-            ));
-        }
-    }
+    doubt(&axis, &columns, &mut remarks);
     finish(table, &axis, series, population, options, remarks)
+}
+
+/// Remarks on a column called I that may count new cases.
+fn doubt(axis: &Axis, columns: &[Column], remarks: &mut Vec<String>) {
+    let Some(column) =
+        columns.iter().find(|column| words(&column.name) == ["i"] && column.meaning == Meaning::Infected)
+    else {
+        return;
+    };
+    let counts: Vec<f64> = column.cells.iter().flatten().copied().collect();
+    let reason = match columns.iter().find(|column| column.meaning == Meaning::Susceptible) {
+        Some(susceptible) if checks::falls_by(susceptible, column) => {
+            Some("it is what the number susceptible falls by")
+        }
+        _ if columns.len() == 1 => looks_like_incidence(&counts, axis.days_apart()),
+        _ => None,
+    };
+    remarks.extend(reason.map(|reason| {
+        let name = &column.name;
+        format!(
+            "`{name}` is read as the number infected, but it looks like new cases: {reason}. If so, say --new {name}."
+        )
+    }));
 }
 
 /// Leaves out what another column says better, unless the user names the columns.
@@ -129,8 +141,8 @@ fn spans(
 ) -> Result<(Observable, Vec<Span>), Error> {
     let missing = column.cells.iter().filter(|cell| cell.is_none()).count();
     if missing > 0 {
-        let fields = if missing == 1 { "1 field".to_owned() } else { format!("{missing} fields") };
-        remarks.push(format!("{fields} of `{}` without a count skipped.", column.name));
+        let fields = plural(missing, "field has no count and is", "fields have no count and are");
+        remarks.push(format!("In `{}`, {fields} skipped.", column.name));
     }
     let (observable, spans) = match column.meaning {
         Meaning::NewCases => (Observable::NewCases, new(table, axis, column, options, remarks)?),
@@ -305,21 +317,23 @@ fn finish(
         series.into_iter().map(|(observable, column, spans)| Series { observable, column, points: points(spans) });
     let read: Vec<Series> = read.filter(|series| !series.points.is_empty()).collect();
     for Series { observable, column, points } in &read {
-        let (count, last) = (points.len(), points.last().map_or(0.0, |point| point.to));
+        let (counts, last) = (plural(points.len(), "count", "counts"), points.last().map_or(0.0, |point| point.to));
         let begin = points.first().map_or(0.0, |point| point.from);
-        let total = points.iter().map(|point| f64::from(point.value)).sum::<f64>();
+        // Three digits are enough of averages.
+        let total = (points.iter().map(|point| f64::from(point.value)).sum::<f64>() * 1e3).round() / 1e3;
         let what = match observable {
-            Observable::NewCases => format!("new cases: {count} counts, {total} in all"),
-            Observable::NewRemoved => format!("new recoveries: {count} counts, {total} in all"),
-            Observable::Deaths => format!("deaths: {count} counts, {total} in all"),
-            Observable::Infected => format!("the number infected: {count} counts"),
-            Observable::Susceptible => format!("the number susceptible: {count} counts"),
-            Observable::Removed => format!("the number removed: {count} counts"),
+            Observable::NewCases => format!("new cases: {counts}, {total} in all"),
+            Observable::NewRemoved => format!("new recoveries: {counts}, {total} in all"),
+            Observable::Deaths => format!("deaths: {counts}, {total} in all"),
+            Observable::Infected => format!("the number infected: {counts}"),
+            Observable::Susceptible => format!("the number susceptible: {counts}"),
+            Observable::Removed => format!("the number removed: {counts}"),
         };
         remarks.push(format!("`{column}` is read as {what}, from time {begin} to {last}."));
     }
     if dropped > 0 {
-        remarks.push(format!("{dropped} counts before the start are left out."));
+        remarks
+            .push(format!("{} left out.", plural(dropped, "count before the start is", "counts before the start are")));
     }
     if read.is_empty() {
         return Err(table.refused(table.header, "all counts are before the start", "give an earlier --start"));

@@ -174,7 +174,7 @@ fn built_in_tables_are_read() {
 }
 
 /// Small tables of each kind, with the options and what is read.
-const KINDS: [(&str, &str, &str); 40] = [
+const KINDS: [(&str, &str, &str); 47] = [
     // New cases: a date is a day, a week is an interval, numbers are kept.
     ("date,cases\n2020-03-01,1\n2020-03-02,4\n", "", "cases = new cases: 2 points, 5 in 0..2; days from 2020-03-01"),
     ("week,cases\n3,1\n4,4\n", "", "cases = new cases: 2 points, 5 in 2..4; weeks"),
@@ -317,7 +317,43 @@ const KINDS: [(&str, &str, &str); 40] = [
         "",
         "cases = new cases: 2 points, 14 in 0..2; days from 2020-03-01",
     ),
+    (
+        "id,date of onset,confirmed\n1,2020-03-01,yes\n2,2020-03-03,no\n3,2020-03-03,yes\n",
+        "",
+        "date of onset = new cases: 3 points, 3 in 0..3; days from 2020-03-01",
+    ),
     ("onset,n\n2020-03-01,5\n2020-03-02,9\n", "", "n = new cases: 2 points, 14 in 0..2; days from 2020-03-01"),
+    // As large publishers name their columns.
+    (
+        "dateRep,day,month,year,cases,deaths,countriesAndTerritories,popData2019\n14/12/2020,14,12,2020,7,1,A,9\n13/12/2020,13,12,2020,5,0,A,9\n",
+        "",
+        "cases = new cases: 2 points, 12 in 0..2; deaths = deaths: 2 points, 1 in 0..2; days from 2020-12-13",
+    ),
+    (
+        "Date_reported,Country,New_cases,Cumulative_cases,New_deaths,Cumulative_deaths\n2020-01-03,A,,0,,0\n2020-01-04,A,3,3,1,1\n",
+        "",
+        "Cumulative_cases = new cases: 1 points, 3 in 0..1; Cumulative_deaths = deaths: 1 points, 1 in 0..1; days from 2020-01-04",
+    ),
+    (
+        "SNo,ObservationDate,Province/State,Last Update,Confirmed,Deaths,Recovered\n1,01/22/2020,A,1/22/2020 17:00,5,0,1\n2,01/23/2020,A,1/23/20 17:00,9,1,2\n3,01/24/2020,A,1/24/20 17:00,12,1,3\n",
+        "",
+        "Confirmed = new cases: 2 points, 7 in 0..2; Recovered + Deaths = removed: 3 points, 8 in 0..2; days from 2020-01-23",
+    ),
+    (
+        "submission_date,state,tot_cases,conf_cases,new_case\n01/22/2021,A,5,4,1\n01/23/2021,A,9,4,4\n",
+        "",
+        "tot_cases = new cases: 1 points, 4 in 0..1; days from 2021-01-23",
+    ),
+    (
+        "Fälle der Woche;;\nWoche;Neue Fälle;Rate\n3;12;1,5\n4;15;1,8\n",
+        "",
+        "Neue Fälle = new cases: 2 points, 27 in 2..4; weeks",
+    ),
+    (
+        "date\tlocal\timported\n2020-03-01\t5\t1\n",
+        "",
+        "refused: say it, as --new local, --infected local or --deaths local; other columns are imported",
+    ),
 ];
 
 #[test]
@@ -328,9 +364,10 @@ fn tables_of_every_kind_are_read() {
 }
 
 /// Tables that cannot be read, or not without a word, with the refusal.
-const REFUSED: [(&str, &str, &str); 27] = [
+const REFUSED: [(&str, &str, &str); 28] = [
     ("", "", "seen.csv:1: no rows"),
     ("date,cases\n", "", "seen.csv:1: no rows"),
+    ("2020-03-01,5\n2020-03-02,9\n", "", "seen.csv:1: the first line has no names; add a line before it"),
     ("t,component,count\n1,I,3\n", "", "seen.csv:1: these are observations by component; give them to"),
     (
         "date,pim\n2020-03-01,3\n",
@@ -426,7 +463,7 @@ fn remarks_say_what_was_understood() {
         (
             "date,cases\n2020-03-01,1\n2020-03-02,NA\n2020-03-03,x\n2020-03-05,3\n",
             "",
-            &["2 fields of `cases` without a count skipped", "1 row is missing; `cases` has no zeros"],
+            &["In `cases`, 2 fields have no count and are skipped", "1 row is missing; `cases` has no zeros"],
         ),
         (
             "date,cases\n2020-03-01,0\n2020-03-02,3\n2020-03-04,3\n",
@@ -444,9 +481,14 @@ fn remarks_say_what_was_understood() {
             &["added to `recovered`", "`cases` is not read: it follows"],
         ),
         ("t,I\n1,3\n2,0\n3,4\n", "", &["looks like new cases: it comes back from zero. If so, say --new I"]),
+        (
+            "t,S,I\n1,97,3\n2,92,5\n3,80,12\n4,71,9\n",
+            "",
+            &["looks like new cases: it is what the number susceptible falls by. If so, say --new I"],
+        ),
         ("day,cases\n22,3\n23,9\n24,14\n", "", &["The first time is 22"]),
         ("day,cases\n1,80\n2,9\n3,14\n", "", &["well above the next, 9; if it holds all cases until then"]),
-        ("day,cases\n1,2.5\n2,9\n", "", &["1 counts in `cases` are not whole numbers"]),
+        ("day,cases\n1,2.5\n2,9\n", "", &["1 count is not a whole number in `cases`"]),
         ("date,cases\n13/1/20,3\n14/1/20,9\n", "", &["Dates have the day first"]),
         ("date,cases\n2020-03-01,3\n2020-03-08,9\n", "", &["taken as the last day of its week"]),
         (
@@ -461,10 +503,10 @@ fn remarks_say_what_was_understood() {
             "",
             &[
                 "read as the day of onset, which 2 of 2 have",
-                "1 people with an onset have no day in `recovery`, the first on line 3",
+                "as 1 person has an onset and no day in `recovery`, the first on line 3",
             ],
         ),
-        ("date,cases\n2020-03-01,3\n2020-03-02,3\n", "--start 2020-03-02", &["1 counts before the start are left out"]),
+        ("date,cases\n2020-03-01,3\n2020-03-02,3\n", "--start 2020-03-02", &["1 count before the start is left out"]),
     ] {
         let remarks = read_text(text, words).unwrap().remarks;
         assert!(remarks.iter().all(|remark| remark.ends_with('.') && !remark.contains('\n')), "{remarks:#?}");
