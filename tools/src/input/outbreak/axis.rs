@@ -51,6 +51,12 @@ impl Axis {
     pub fn days_apart(&self) -> f64 {
         self.step / self.per_unit * self.unit.days()
     }
+
+    /// Whether most rows are farther apart than [`Axis::step`], as reports that come now and then.
+    pub fn is_irregular(&self) -> bool {
+        let far = |pair: &&[Moment]| matches!(pair, [a, b] if b.end - a.end > self.step * (1.0 + 1e-6));
+        self.moments.windows(2).filter(far).count() * 2 >= self.moments.len().max(2)
+    }
 }
 
 /// Words in the names of columns of times, those that are taken first before the others.

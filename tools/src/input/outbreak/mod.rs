@@ -193,7 +193,8 @@ pub struct OutbreakOptions {
     /// Unit of times and rates. It says what a column of plain numbers counts; dates and weeks are converted to it
     #[arg(long, value_enum)]
     pub unit: Option<Unit>,
-    /// What days without a row mean. If left out, zero where the column of new cases has no zeros, else unknown
+    /// What days without a row mean. If left out, zero where the column of new cases has no zeros, else unknown; rows at
+    /// unequal distances count since the row before
     #[arg(long, value_enum)]
     pub missing: Option<Missing>,
     /// Order of day and month in dates such as 3/4/20, if no day above 12 tells it

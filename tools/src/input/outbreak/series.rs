@@ -166,6 +166,8 @@ fn levels(axis: &Axis, column: &Column) -> Vec<Span> {
 }
 
 /// The intervals of new counts. Each is as long as the distance between most rows, or shorter if the row before is nearer.
+/// Rows at no usual distance count since the row before: the sum is right, whether they report so or days without a case
+/// have no row.
 fn new(
     table: &Table,
     axis: &Axis,
@@ -177,13 +179,14 @@ fn new(
         Some(missing) => missing == Missing::Zero,
         None => !column.cells.contains(&Some(0.0)),
     };
+    let since_before = options.missing.is_none() && axis.is_irregular();
     let (mut spans, mut before, mut gaps) = (Vec::new(), None::<f64>, 0.0);
     let slack = 1e-6 * axis.step;
     for (moment, cell) in axis.moments.iter().zip(&column.cells) {
         let (line, to) = (moment.line, moment.end + axis.shift);
         let mut from = to - axis.step;
         if let Some(before) = before {
-            if from > before + slack {
+            if from > before + slack && !since_before {
                 let intervals = ((from - before) / axis.step - slack).ceil();
                 gaps += intervals;
                 if zero && intervals > MAX_FILLED {
@@ -203,19 +206,12 @@ fn new(
         spans.extend(cell.map(|value| Span { line, from, to, value }));
         before = Some(to);
     }
-    if gaps > 0.0 {
-        let (name, rows) = (&column.name, if gaps == 1.0 { "1 row is".into() } else { format!("{gaps} rows are") });
-        let said = options.missing.is_some();
-        remarks.push(match (zero, said) {
-            (true, false) => format!(
-                "{rows} missing; `{name}` has no zeros, so nobody was counted then (--missing unknown skips them)."
-            ),
-            (false, false) => format!(
-                "{rows} missing; `{name}` has zeros, so their counts are not known (--missing zero counts nobody)."
-            ),
-            (true, true) => format!("{rows} missing and taken as zero."),
-            (false, true) => format!("{rows} missing and skipped."),
-        });
+    remarks.extend(gap_remark(column, options, zero, gaps));
+    if since_before {
+        remarks.push(format!(
+            "Rows are at unequal distances, so `{}` is counted since the row before; where no row means no cases, say --missing zero.",
+            column.name
+        ));
     }
     let counts: Vec<f64> = column.cells.iter().flatten().copied().collect();
     if let [first, second, ..] = counts.as_slice()
@@ -232,6 +228,26 @@ fn new(
         remarks.push(format!("`{0}` never falls; if it counts all so far, say {option} {0}.", column.name));
     }
     Ok(spans)
+}
+
+/// What is made of intervals without a row, if there are any.
+fn gap_remark(column: &Column, options: &OutbreakOptions, zero: bool, gaps: f64) -> Option<String> {
+    let name = &column.name;
+    let rows = match gaps {
+        0.0 => return None,
+        1.0 => "1 row is".to_owned(),
+        gaps => format!("{gaps} rows are"),
+    };
+    Some(match (zero, options.missing.is_some()) {
+        (true, false) => {
+            format!("{rows} missing; `{name}` has no zeros, so nobody was counted then (--missing unknown skips them).")
+        }
+        (false, false) => {
+            format!("{rows} missing; `{name}` has zeros, so their counts are not known (--missing zero counts nobody).")
+        }
+        (true, true) => format!("{rows} missing and taken as zero."),
+        (false, true) => format!("{rows} missing and skipped."),
+    })
 }
 
 /// The differences of counts of all so far, from one row that is known to the next.

@@ -174,7 +174,7 @@ fn built_in_tables_are_read() {
 }
 
 /// Small tables of each kind, with the options and what is read.
-const KINDS: [(&str, &str, &str); 47] = [
+const KINDS: [(&str, &str, &str); 49] = [
     // New cases: a date is a day, a week is an interval, numbers are kept.
     ("date,cases\n2020-03-01,1\n2020-03-02,4\n", "", "cases = new cases: 2 points, 5 in 0..2; days from 2020-03-01"),
     ("week,cases\n3,1\n4,4\n", "", "cases = new cases: 2 points, 5 in 2..4; weeks"),
@@ -225,6 +225,16 @@ const KINDS: [(&str, &str, &str); 47] = [
         "date,cases\n2020-03-01,1\n2020-03-02,NA\n2020-03-03,2\n",
         "",
         "cases = new cases: 2 points, 3 in 0..3; days from 2020-03-01",
+    ),
+    (
+        "date,cases\n2020-03-01,1\n2020-03-03,4\n2020-03-07,2\n2020-03-08,1\n2020-03-13,6\n",
+        "",
+        "cases = new cases: 5 points, 14 in 0..13; days from 2020-03-01",
+    ),
+    (
+        "date,cases\n2020-03-01,1\n2020-03-03,4\n2020-03-07,2\n2020-03-08,1\n2020-03-13,6\n",
+        "--missing zero",
+        "cases = new cases: 13 points, 14 in 0..13; days from 2020-03-01",
     ),
     // All so far: differences, with corrections.
     (
@@ -479,6 +489,11 @@ fn remarks_say_what_was_understood() {
             "date,cases,active,recovered,deceduti\n2020-03-01,5,4,1,0\n2020-03-02,6,5,1,1\n",
             "",
             &["added to `recovered`", "`cases` is not read: it follows"],
+        ),
+        (
+            "date,cases\n2020-03-01,1\n2020-03-03,4\n2020-03-07,2\n2020-03-08,1\n2020-03-13,6\n",
+            "",
+            &["at unequal distances, so `cases` is counted since the row before"],
         ),
         ("t,I\n1,3\n2,0\n3,4\n", "", &["looks like new cases: it comes back from zero. If so, say --new I"]),
         (
