@@ -50,7 +50,8 @@
 //! Solution bundles, the second:
 //! - [`bundle`]: a network in a trial solution of a system, with residual and certificate;
 //! - [`trajectory`]: many states of one problem;
-//! - [`calibrate`]: the inverse problem, on a bundle or on Runge-Kutta.
+//! - [`calibrate`]: the inverse problem, on a bundle or on Runge-Kutta;
+//! - [`outbreak`]: the same from counts of cases, with reporting, scatter and changing rates.
 //!
 //! Counts of cases, without a model of the outbreak:
 //! - [`renewal`]: the reproduction number from new cases and the serial interval.
@@ -82,6 +83,7 @@ pub mod math;
 pub mod model;
 pub mod network;
 pub mod ode;
+pub mod outbreak;
 pub mod query;
 pub mod renewal;
 pub mod retain;

@@ -12,6 +12,14 @@ pub const MAX_QUANTITIES: usize = 1 + MAX_STATE + MAX_RATES;
 pub const MAX_UNKNOWNS: usize = MAX_STATE + MAX_RATES;
 /// Observations a device keeps for a calibration: two months of daily counts, 16 bytes each.
 pub const MAX_OBSERVATIONS: usize = 64;
+/// Counts of an outbreak a device keeps: eight months of daily ones, 8 bytes each.
+pub const MAX_COUNTS: usize = 256;
+/// Series of counts that are fitted together: S, I and R.
+pub const MAX_SERIES: usize = 3;
+/// Times at which the reproduction number of an outbreak may change.
+pub const MAX_CHANGES: usize = 4;
+/// Parameters of an outbreak: start, recovery, scale, background, and a reproduction number before and after each change.
+pub const MAX_PARAMETERS: usize = 5 + MAX_CHANGES;
 /// Dense layers of a bundle network. Four are used; six leave room to experiment.
 pub const MAX_LAYERS: usize = 6;
 /// Widest dense layer of a bundle network: value and tangent buffers are 4 x 64 x 4 B = 1 KiB of stack.

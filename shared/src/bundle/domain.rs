@@ -67,7 +67,7 @@ impl Form {
 }
 
 /// A closed interval; a single value if `lo == hi`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Range {
     /// Lower end.
     pub lo: f32,

@@ -12,8 +12,6 @@ const ENTRIES: usize = MAX_UNKNOWNS * (MAX_UNKNOWNS + 1) / 2;
 /// Eigenvalues below this fraction of the largest are rounding, because they come from f32 sums of up to a few hundred
 /// products.
 const NULL: f32 = 3e-6;
-/// A quantity takes part in an open combination if its squared coefficient exceeds this.
-const SHARE: f32 = 1e-3;
 
 /// A symmetric matrix over the free quantities: its lower triangle, row by row.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -53,20 +51,32 @@ impl Covariance {
 }
 
 /// The content of an information matrix.
-pub(super) struct Reading {
+pub(crate) struct Reading {
+    /// The covariance of the unknowns.
     pub covariance: Covariance,
     /// For each unknown, whether it has no part in an open combination.
     pub determined: [bool; MAX_UNKNOWNS],
+    /// The condition number, with each unknown in units of the error it would have alone.
     pub condition: f32,
 }
 
 /// Inverts the information `a` of `n` unknowns, which are in units of `scales`, and multiplies by `variance`. `None` if `a`
 /// is zero.
 ///
-/// This is done by eigenvalues, so that a combination left open by the data gives infinite errors to the unknowns that take
-/// part in it, and only to them.
-pub(super) fn read(a: Matrix, scales: &[f32; MAX_UNKNOWNS], n: usize, variance: f32) -> Option<Reading> {
+/// Each unknown is first scaled by the error it would have if the others were known, so that nothing depends on the widths of
+/// their ranges. The inversion is done by eigenvalues, so that a combination left open by the data gives infinite errors to the
+/// unknowns that take part in it, and only to them.
+pub(crate) fn read(mut a: Matrix, scales: &[f32; MAX_UNKNOWNS], n: usize, variance: f32) -> Option<Reading> {
     let n = n.min(MAX_UNKNOWNS);
+    let mut roots = [0.0; MAX_UNKNOWNS];
+    for i in 0..n {
+        roots[i] = if a[i][i] > 0.0 { 1.0 / sqrt(a[i][i]) } else { 0.0 };
+    }
+    for i in 0..n {
+        for j in 0..n {
+            a[i][j] *= roots[i] * roots[j];
+        }
+    }
     let (values, vectors) = matrix::eigen(a, n);
     let largest = values.iter().fold(0.0f32, |m, v| if *v > m { *v } else { m });
     let least = values.iter().take(n).fold(largest, |m, v| if *v < m { *v } else { m });
@@ -74,24 +84,28 @@ pub(super) fn read(a: Matrix, scales: &[f32; MAX_UNKNOWNS], n: usize, variance: 
         return None;
     }
     let floor = NULL * largest;
+    // Below the floor, an eigenvalue may be anything that is smaller.
+    let sum = |i: usize, j: usize, known: bool| {
+        let mut sum = 0.0;
+        for k in 0..n {
+            if (values[k] > floor) == known {
+                sum += vectors[i][k] * vectors[j][k] / values[k].max(floor);
+            }
+        }
+        sum
+    };
     let mut open = [false; MAX_UNKNOWNS];
-    for (open, row) in open.iter_mut().zip(&vectors) {
-        *open = values.iter().zip(row).take(n).any(|(value, v)| *value <= floor && v * v > SHARE);
+    for (i, open) in open.iter_mut().enumerate().take(n) {
+        *open = roots[i] == 0.0 || sum(i, i, false) > sum(i, i, true);
     }
     let mut covariance = Covariance::default();
     for i in 0..n {
         for j in 0..=i {
-            let mut sum = 0.0;
-            for k in 0..n {
-                if values[k] > floor {
-                    sum += vectors[i][k] * vectors[j][k] / values[k];
-                }
-            }
             let entry = match open[i] || open[j] {
                 // The errors are infinite, and their correlation is unknown.
                 true if i == j => f32::INFINITY,
                 true => 0.0,
-                false => sum * variance * scales[i] * scales[j],
+                false => (sum(i, j, true) + sum(i, j, false)) * variance * roots[i] * scales[i] * roots[j] * scales[j],
             };
             // There is room for every triangle up to MAX_UNKNOWNS.
             let _ = covariance.0.push(entry);
@@ -133,7 +147,7 @@ mod tests {
         for (found, expected) in reading.covariance.0.iter().zip([3.0, -1.0, 2.0]) {
             assert!((found - expected).abs() < 1e-5, "{:?}", reading.covariance);
         }
-        assert!(reading.determined[..2] == [true, true] && (reading.condition - 2.618).abs() < 1e-3);
+        assert!(reading.determined[..2] == [true, true] && (reading.condition - 2.380).abs() < 1e-3);
         assert!(read([[0.0; MAX_UNKNOWNS]; MAX_UNKNOWNS], &[1.0; MAX_UNKNOWNS], 2, 1.0).is_none());
     }
 }

@@ -17,10 +17,11 @@
 //! the true beta in 95.6 % and gamma in 96.8 % of 500 trials. If I0 or R0 is unknown too, they cover every quantity in at
 //! least 98 %, because the limits of the domain cut off large errors.
 
-mod covariance;
+pub(crate) mod covariance;
+pub(crate) mod descent;
 mod forecast;
 mod forward;
-mod matrix;
+pub(crate) mod matrix;
 pub mod outlook;
 mod solve;
 
@@ -98,7 +99,8 @@ pub struct Calibration {
     pub starts: u8,
     /// Whether the last step was smaller than a tenth of a standard error, or than f32 can resolve.
     pub converged: bool,
-    /// Condition number of the information matrix with each unknown in units of half its range; infinite if singular.
+    /// Condition number of the information matrix with each unknown in units of the error that it would have alone; infinite if
+    /// singular.
     pub condition: f32,
     /// Whether the covariance is scaled by the residual variance.
     pub relative: bool,

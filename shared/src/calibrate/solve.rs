@@ -1,33 +1,17 @@
-//! Weighted least squares in a box: Gauss-Newton, damped where it fails.
-//!
-//! Unknowns are scaled to u = (q - mid) / half over their range, so the box is [-1, 1]. An unknown at an end of its range
-//! whose gradient points outward stays there (active set). The step of the others solves (J^T J + mu I) d = J^T r and is
-//! cut at the box. The model gives its value and derivative together, so an accepted step needs no second evaluation.
-
-#![allow(clippy::needless_range_loop, reason = "matrices are written with indices, each below MAX_UNKNOWNS")]
+//! Weighted least squares over the quantities of a problem, each scaled to u = (q - mid) / half over its range.
 
 use super::covariance::{self, Reading};
-use super::matrix::{self, Matrix, Vector};
+use super::descent::{self, Loss, Point, at_bound};
+use super::matrix::Vector;
 use super::{Calibration, CalibrationError, Estimate, Forward, Observation, Task};
 use crate::bundle::Free;
 use crate::limits::MAX_UNKNOWNS;
-use crate::math::{abs, sqrt};
+use crate::math::sqrt;
 use crate::query::{Query, QueryError};
 use heapless::Vec;
 
-/// The descent ends with the step after which no step can gain more than this fraction of the residual variance. The gain
-/// of a step of s standard errors is s^2, so this is a tenth of a standard error.
-const GAIN: f32 = 1e-2;
-/// A step shorter than this, in half ranges, is negligible: f32 does not resolve it.
-const STEP: f32 = 2e-6;
 /// Limit of evaluations from one starting point.
 const EVALUATIONS: u16 = 25;
-/// Damping after the first failure, as a fraction of the mean diagonal, and its growth and decay.
-const DAMPING: f32 = 1e-3;
-const GROWTH: f32 = 8.0;
-const DECAY: f32 = 0.1;
-/// An unknown closer to the end of its range than this, in half ranges, is at the bound.
-const BOUND: f32 = 1e-5;
 /// With absolute weights, another start is tried if chi^2 is this many standard deviations above its expectation.
 const MISFIT: f32 = 5.0;
 /// Starting points: the values of the unknowns with even and with odd index.
@@ -71,9 +55,9 @@ pub fn calibrate<F: Forward>(
             *u = if index % 2 == 0 { even } else { odd };
         }
         starts += 1;
-        match fit.descend(start, &mut evaluations) {
+        match descent::descend(&fit, &start, EVALUATIONS, &mut evaluations) {
             Ok(point) => {
-                if best.as_ref().is_none_or(|best| point.chi_square < best.chi_square) {
+                if best.as_ref().is_none_or(|best| point.loss < best.loss) {
                     best = Some(point);
                 }
                 if best.as_ref().is_some_and(|best| fit.satisfied(best)) {
@@ -97,17 +81,6 @@ struct Fit<'m, F> {
     unknowns: usize,
     middles: Vector,
     halves: Vector,
-}
-
-/// A point of the descent, with the values of the model there.
-struct Point {
-    u: Vector,
-    chi_square: f32,
-    /// J^T J in units of half ranges.
-    information: Matrix,
-    /// J^T r.
-    gradient: Vector,
-    converged: bool,
 }
 
 impl<'m, F: Forward> Fit<'m, F> {
@@ -174,162 +147,19 @@ impl<'m, F: Forward> Fit<'m, F> {
         Query::from_quantities(ode, &quantities)
     }
 
-    fn evaluate(&self, u: &Vector) -> Result<Point, QueryError> {
-        let (mut information, mut gradient) = ([[0.0; MAX_UNKNOWNS]; MAX_UNKNOWNS], [0.0; MAX_UNKNOWNS]);
-        let mut chi_square = 0.0;
-        let n = self.unknowns.min(MAX_UNKNOWNS);
-        self.model.observe(&self.problem(u), self.observations, self.free, |observation, value, slopes| {
-            let weight = 1.0 / observation.sigma;
-            let r = (observation.value - value) * weight;
-            let mut row = [0.0; MAX_UNKNOWNS];
-            for ((j, slope), half) in row.iter_mut().zip(slopes).zip(&self.halves).take(n) {
-                *j = slope * half * weight;
-            }
-            chi_square += r * r;
-            for i in 0..n {
-                gradient[i] += row[i] * r;
-                for j in 0..=i {
-                    information[i][j] += row[i] * row[j];
-                }
-            }
-        })?;
-        for i in 0..n {
-            for j in 0..i {
-                information[j][i] = information[i][j];
-            }
-        }
-        let finite = chi_square.is_finite() && information.iter().flatten().all(|v| v.is_finite());
-        if !finite || gradient.iter().any(|v| !v.is_finite()) {
-            return Err(QueryError::Overflow);
-        }
-        Ok(Point { u: *u, chi_square, information, gradient, converged: false })
-    }
-
-    /// The residual variance, with which the gain of a step is compared.
-    fn variance(&self, chi_square: f32) -> f32 {
-        let freedom = self.observations.len().saturating_sub(self.unknowns).max(1);
-        if self.relative { chi_square / freedom as f32 } else { 1.0 }
-    }
-
-    /// Descends from `start` until it converges or gives up, and returns the best point.
-    fn descend(&self, start: Vector, evaluations: &mut u16) -> Result<Point, QueryError> {
-        let mut here = self.evaluate(&start)?;
-        *evaluations += 1;
-        let mut damping = 0.0;
-        // The expected gain of the last step, if that was undamped.
-        let mut last_gain = None;
-        for _ in 0..EVALUATIONS {
-            let Some((u, gain)) = self.step(&here, damping) else {
-                damping = (damping * GROWTH).max(DAMPING);
-                continue;
-            };
-            let length = u.iter().zip(&here.u).fold(0.0f32, |m, (new, old)| m.max(abs(new - old)));
-            // A negative gain is not convergence: the cut at the box has turned the step uphill.
-            if gain < -STEP {
-                damping = (damping * GROWTH).max(DAMPING);
-                continue;
-            }
-            // Undamped steps shrink at least as fast as the last one did, which limits the gain of the next. This holds only
-            // if the variance is known: with relative weights it changes from one point to the next.
-            let next = match last_gain {
-                Some(last) if gain < last && !self.relative => gain * gain / last,
-                _ => gain,
-            };
-            if next <= GAIN * self.variance(here.chi_square) && damping < DAMPING || length <= STEP {
-                here.u = u;
-                here.converged = true;
-                break;
-            }
-            let trial = self.evaluate(&u);
-            *evaluations += 1;
-            match trial {
-                Ok(trial) if trial.chi_square < here.chi_square => {
-                    // Less damping if the linear model predicted the gain well, more if not.
-                    let promised = here.chi_square - trial.chi_square > 0.25 * gain;
-                    damping = if promised { damping * DECAY } else { (damping * GROWTH).max(DAMPING) };
-                    last_gain = (damping == 0.0).then_some(gain);
-                    here = trial;
-                }
-                _ if length <= 16.0 * STEP => {
-                    // Any further gain would be lost in rounding.
-                    here.converged = true;
-                    break;
-                }
-                _ => damping = (damping * GROWTH).max(DAMPING),
-            }
-        }
-        Ok(here)
-    }
-
-    /// The next point and the gain that the linear model expects there; `None` if the equations are singular.
-    fn step(&self, here: &Point, damping: f32) -> Option<(Vector, f32)> {
-        let n = self.unknowns.min(MAX_UNKNOWNS);
-        let trace: f32 = (0..n).map(|i| here.information[i][i]).sum();
-        let mut held = [false; MAX_UNKNOWNS];
-        for i in 0..n {
-            let b = here.gradient[i];
-            let outwards = here.u[i] >= 1.0 && b > 0.0 || here.u[i] <= -1.0 && b < 0.0;
-            held[i] = outwards || here.information[i][i] <= f32::EPSILON * trace;
-        }
-        let mut d = [0.0; MAX_UNKNOWNS];
-        // Clamp the unknowns that would leave the box, and solve again for the rest.
-        for _ in 0..=n {
-            let (mut a, mut b) = (here.information, here.gradient);
-            for i in 0..n {
-                a[i][i] += damping * trace / n as f32;
-                for k in 0..n {
-                    if held[k] && !held[i] {
-                        b[i] -= here.information[i][k] * d[k];
-                        a[i][k] = 0.0;
-                    } else if held[i] {
-                        a[i][k] = 0.0;
-                    }
-                }
-                if held[i] {
-                    (a[i][i], b[i]) = (1.0, d[i]);
-                }
-            }
-            let solution = matrix::solve(&a, &b, n)?;
-            let mut cut = false;
-            for i in 0..n {
-                d[i] = if held[i] { d[i] } else { solution[i] };
-                let u = here.u[i] + d[i];
-                if !(-1.0..=1.0).contains(&u) && !held[i] {
-                    d[i] = u.clamp(-1.0, 1.0) - here.u[i];
-                    (held[i], cut) = (true, true);
-                }
-            }
-            if !cut {
-                break;
-            }
-        }
-        let mut u = here.u;
-        let mut gain = 0.0;
-        for i in 0..n {
-            u[i] = (u[i] + d[i]).clamp(-1.0, 1.0);
-            let ad: f32 = (0..n).map(|j| here.information[i][j] * d[j]).sum();
-            gain += d[i] * (2.0 * here.gradient[i] - ad);
-        }
-        Some((u, gain))
-    }
-
-    fn at_bound(u: f32) -> bool {
-        abs(u) >= 1.0 - BOUND
-    }
-
     /// Whether the fit is good enough to try no other starting point.
     fn satisfied(&self, point: &Point) -> bool {
         let freedom = self.observations.len().saturating_sub(self.unknowns) as f32;
         let fits = if self.relative {
-            point.u.iter().take(self.unknowns).all(|u| !Self::at_bound(*u))
+            point.u.iter().take(self.unknowns).all(|u| !at_bound(*u))
         } else {
-            point.chi_square <= freedom + MISFIT * sqrt(2.0 * freedom) + MISFIT
+            point.loss <= freedom + MISFIT * sqrt(2.0 * freedom) + MISFIT
         };
         point.converged && fits
     }
 
     fn conclude(&self, point: &Point, evaluations: u16, starts: u8) -> Result<Calibration, CalibrationError> {
-        let variance = self.variance(point.chi_square);
+        let variance = self.variance(point.loss);
         let reading = covariance::read(point.information, &self.halves, self.unknowns, variance);
         let Reading { covariance, determined, condition } = reading.ok_or(CalibrationError::Singular)?;
         let problem = self.problem(&point.u);
@@ -339,13 +169,13 @@ impl<'m, F: Forward> Fit<'m, F> {
             let value = quantities.get(usize::from(quantity)).copied().unwrap_or(0.0);
             let standard_error = covariance.standard_error(place);
             let half = self.halves.get(place).copied().unwrap_or(0.0);
-            let at_bound = point.u.get(place).is_some_and(|u| Self::at_bound(*u));
+            let at_bound = point.u.get(place).is_some_and(|u| at_bound(*u));
             let identified = determined.get(place).is_some_and(|d| *d) && 4.0 * standard_error <= 2.0 * half;
             // There is room for every unknown.
             let _ = estimates.push(Estimate { quantity, value, standard_error, at_bound, identified });
         }
         let observations = self.observations.len() as u16;
-        let (chi_square, converged, relative) = (point.chi_square, point.converged, self.relative);
+        let (chi_square, converged, relative) = (point.loss, point.converged, self.relative);
         Ok(Calibration {
             problem,
             estimates,
@@ -358,5 +188,36 @@ impl<'m, F: Forward> Fit<'m, F> {
             condition,
             relative,
         })
+    }
+}
+
+impl<F: Forward> Loss for Fit<'_, F> {
+    fn unknowns(&self) -> usize {
+        self.unknowns
+    }
+
+    fn absolute(&self) -> bool {
+        !self.relative
+    }
+
+    fn variance(&self, loss: f32) -> f32 {
+        let freedom = self.observations.len().saturating_sub(self.unknowns).max(1);
+        if self.relative { loss / freedom as f32 } else { 1.0 }
+    }
+
+    fn evaluate(&self, u: &Vector) -> Result<Point, QueryError> {
+        let mut point = Point::new(u);
+        let n = self.unknowns.min(MAX_UNKNOWNS);
+        self.model.observe(&self.problem(u), self.observations, self.free, |observation, value, slopes| {
+            let weight = 1.0 / observation.sigma;
+            let r = (observation.value - value) * weight;
+            let mut row = [0.0; MAX_UNKNOWNS];
+            for ((j, slope), half) in row.iter_mut().zip(slopes).zip(&self.halves).take(n) {
+                *j = slope * half * weight;
+            }
+            point.loss += r * r;
+            point.add(n, &row, r, 1.0);
+        })?;
+        point.complete()
     }
 }

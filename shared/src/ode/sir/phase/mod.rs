@@ -164,6 +164,27 @@ impl<R: Real> Problem<R> {
         }
     }
 
+    /// The shares that were infected and that recovered since the beginning, each to a few units in its last place while they
+    /// are small: a state next to 1 has no room for these digits.
+    pub fn since(&self, course: &Course<R>, t: R, network: &impl Fn(&[R; 3]) -> R) -> [R; 2] {
+        let &Problem { initial: [s0, i0, _], .. } = self;
+        match course {
+            Course::Still => [R::zero(); 2],
+            Course::Logistic(Logistic { rate, .. }) => {
+                let fall = (-(*rate * t)).exp_m1();
+                [-(s0 * i0 * fall) / (i0 + s0 + s0 * fall), R::zero()]
+            }
+            Course::Decay(Decay { y0, recovered, gamma }) => {
+                let f = -(-(*gamma * t)).exp_m1();
+                [-(s0 * (-(*y0 * f)).exp_m1()), *recovered * f]
+            }
+            Course::Orbit(passage) => {
+                let moved = passage.reached(t, network).moved;
+                [-(s0 * (-moved).exp_m1()), passage.share * moved]
+            }
+        }
+    }
+
     fn at(&self, passage: &Passage<R>, reached: &Reached<R>) -> [R; 3] {
         let &Problem { initial: [s0, _, r0], .. } = self;
         complete(s0 * (-reached.moved).exp(), r0 + passage.share * reached.moved)

@@ -1,0 +1,402 @@
+//! The maximum of the likelihood: guesses, descents, and the dispersion in between.
+
+use super::check::Checker;
+use super::epidemic::{Epidemic, Moved, Places};
+use super::noise::{Scatter, missing};
+use super::{
+    BACKGROUND, Count, Fit, INFECTED, Noise, Observable, OutbreakError, Parameters, RECOVERY, REPRODUCTION, SCALE,
+    Series, Setting, dispersion,
+};
+use crate::bundle::{Bundle, Range};
+use crate::calibrate::covariance::{self, Reading};
+use crate::calibrate::descent::{self, Loss, Point, at_bound};
+use crate::calibrate::matrix::Vector;
+use crate::limits::{MAX_COUNTS, MAX_PARAMETERS, MAX_UNKNOWNS};
+use crate::math::{abs, exp, ln, sqrt};
+use crate::ode::Ode;
+use crate::query::QueryError;
+use heapless::Vec;
+
+/// Limit of evaluations from one start.
+const EVALUATIONS: u16 = 40;
+/// Reproduction numbers of the first guesses.
+const GUESSES: [f32; 4] = [1.4, 2.5, 5.0, 12.0];
+/// How often the dispersion and the rest are estimated in turn. They hardly depend on each other.
+const TURNS: usize = 4;
+/// A change of the overdispersion by less than this part of it ends the turns.
+const SETTLED: f32 = 0.02;
+
+/// Where the descent begins.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Starts {
+    /// At guesses from the shape of the first series: all of them, and the best end counts.
+    Guessed,
+    /// At these values.
+    From(Parameters),
+}
+
+/// Estimates the unknowns of `setting` from `counts`.
+///
+/// Cost: about ten evaluations of the epidemic at all counts from each of four guesses, about 5,000 instructions of a
+/// Cortex-M4F per count and evaluation by phase.
+///
+/// # Errors
+/// [`OutbreakError`] if the question is malformed, the counts do not depend on the unknowns, or the model has no answer at any
+/// start.
+pub fn fit(bundle: &Bundle<'_>, counts: &[Count], setting: &Setting, starts: Starts) -> Result<Fit, OutbreakError> {
+    let mut task = Task::new(bundle, counts, setting)?;
+    let mut evaluations = 0;
+    let mut best: Option<Point> = None;
+    let mut refused = QueryError::Overflow;
+    let mut attempt =
+        |task: &Task<'_, '_, '_>, start: &Vector| match descent::descend(task, start, EVALUATIONS, &mut evaluations) {
+            Ok(point) if best.as_ref().is_none_or(|best| point.loss < best.loss) => best = Some(point),
+            Ok(_) => {}
+            Err(error) => refused = error,
+        };
+    match starts {
+        Starts::From(values) => attempt(&task, &task.scaled(&values)),
+        Starts::Guessed => {
+            let shape = Shape::of(counts, setting);
+            for reproduction in GUESSES {
+                attempt(&task, &task.guess(&shape, reproduction));
+            }
+        }
+    }
+    let mut best = best.ok_or(OutbreakError::Query(refused))?;
+    if setting.noise == (Noise::NegativeBinomial { dispersion: None }) {
+        for _ in 0..TURNS {
+            let before = task.scatter;
+            task.scatter = Scatter::Counts(task.overdispersion(&best.u)?);
+            best = descent::descend(&task, &best.u, EVALUATIONS, &mut evaluations).map_err(OutbreakError::Query)?;
+            if let (Scatter::Counts(a), Scatter::Counts(b)) = (before, task.scatter)
+                && abs(a - b) <= SETTLED * b
+            {
+                break;
+            }
+        }
+    }
+    task.conclude(&best, evaluations)
+}
+
+/// A fit under way.
+struct Task<'m, 'a, 'c> {
+    bundle: &'m Bundle<'a>,
+    counts: &'c [Count],
+    setting: &'c Setting,
+    scatter: Scatter,
+    ranges: [Range; MAX_PARAMETERS],
+    places: Places,
+    unknowns: usize,
+    /// Number of counts that are numbers.
+    counted: u16,
+}
+
+impl<'m, 'a, 'c> Task<'m, 'a, 'c> {
+    /// Validates the question.
+    fn new(bundle: &'m Bundle<'a>, counts: &'c [Count], setting: &'c Setting) -> Result<Self, OutbreakError> {
+        if bundle.ode() != Ode::Sir {
+            return Err(OutbreakError::NotSir);
+        }
+        let ranges = setting.ranges();
+        let mut places: Places = [None; MAX_PARAMETERS];
+        let mut unknowns = 0;
+        for (k, (range, place)) in ranges.iter().zip(&mut places).enumerate().take(setting.parameters()) {
+            let nothing = k == BACKGROUND && range.lo == 0.0 && range.hi == 0.0;
+            let sound = range.lo > 0.0 && range.hi.is_finite() && range.lo <= range.hi;
+            if !(sound || nothing) || k == INFECTED && range.hi + setting.removed > 1.0 {
+                return Err(OutbreakError::Range(k as u8));
+            }
+            if range.lo < range.hi {
+                *place = Some(unknowns);
+                unknowns += 1;
+            }
+        }
+        if !(1..=MAX_UNKNOWNS).contains(&unknowns) {
+            return Err(OutbreakError::Unknowns(unknowns as u8));
+        }
+        if !(0.0..=1.0).contains(&setting.removed) {
+            return Err(OutbreakError::Range(INFECTED as u8));
+        }
+        let mut last = 0.0;
+        for &change in &setting.changes {
+            if !(change > last && change.is_finite()) {
+                return Err(OutbreakError::Changes);
+            }
+            last = change;
+        }
+        let given = match setting.noise {
+            Noise::Gaussian { sigma } => sigma,
+            Noise::Poisson => None,
+            Noise::NegativeBinomial { dispersion } => dispersion,
+        };
+        if given
+            .is_some_and(|given| !(given > 0.0 && 1.0 / (given * given) > 0.0 && (1.0 / (given * given)).is_finite()))
+        {
+            return Err(OutbreakError::Noise);
+        }
+        let counted = sound_counts(counts, setting)?;
+        let estimated = setting.noise == (Noise::Gaussian { sigma: None });
+        let need = unknowns as u16 + u16::from(estimated);
+        if counted < need {
+            return Err(OutbreakError::TooFew { have: counted, need });
+        }
+        let scatter = Scatter::first(setting.noise);
+        Ok(Task { bundle, counts, setting, scatter, ranges, places, unknowns, counted })
+    }
+
+    /// The parameters at scaled unknowns.
+    fn values(&self, u: &Vector) -> Parameters {
+        let mut values = [0.0; MAX_PARAMETERS];
+        for ((value, range), place) in values.iter_mut().zip(&self.ranges).zip(&self.places) {
+            *value = match place.and_then(|place| u.get(place)) {
+                Some(u) => {
+                    let (middle, half) = middle_and_half(range);
+                    // Rounding must not carry a value out of its range.
+                    exp(middle + half * u).max(range.lo).min(range.hi)
+                }
+                None => range.lo,
+            };
+        }
+        values
+    }
+
+    /// The scaled unknowns at these parameters.
+    fn scaled(&self, values: &Parameters) -> Vector {
+        let mut u = [0.0; MAX_UNKNOWNS];
+        for ((value, range), place) in values.iter().zip(&self.ranges).zip(&self.places) {
+            if let Some(u) = place.and_then(|place| u.get_mut(place)) {
+                let (middle, half) = middle_and_half(range);
+                let scaled = (ln(value.max(range.lo).min(range.hi)) - middle) / half;
+                *u = if scaled.is_finite() { scaled.clamp(-1.0, 1.0) } else { 0.0 };
+            }
+        }
+        u
+    }
+
+    /// The parameters of an epidemic with this reproduction number that grows and peaks as the counts do.
+    fn guess(&self, shape: &Shape, reproduction: f32) -> Vector {
+        let within = |k: usize, value: f32| self.ranges.get(k).map_or(value, |range| value.max(range.lo).min(range.hi));
+        let reproduction = within(REPRODUCTION, reproduction);
+        let recovery = within(RECOVERY, shape.growth / (reproduction - 1.0).max(0.1));
+        // How many are infected at the peak, and how long that took.
+        let peak = (1.0 - (1.0 + ln(reproduction)) / reproduction).max(1e-3);
+        let growth = recovery * (reproduction - 1.0).max(0.01);
+        let infected = within(INFECTED, peak * exp(-(growth * shape.middle).min(60.0)));
+        let mut values = [0.0; MAX_PARAMETERS];
+        let first = [infected, recovery, within(SCALE, 1.0), within(BACKGROUND, shape.least)];
+        let pieces = core::iter::repeat(reproduction);
+        values.iter_mut().zip(first.into_iter().chain(pieces)).for_each(|(to, from)| *to = from);
+        // The scale that brings what is expected to what was counted.
+        let (mut seen, mut expected) = (0.0, 0.0);
+        let scaled = self.scaled(&values);
+        let summed = self.visit(&self.values(&scaled), |_, count, mean, _| {
+            seen += count;
+            expected += mean;
+        });
+        if let (Ok(()), Some(scale)) = (summed, values.get_mut(SCALE)) {
+            *scale = within(SCALE, *scale * seen / expected.max(1e-20));
+        }
+        self.scaled(&values)
+    }
+
+    /// Calls `sink` for every count that is a number, with its index, its mean and the slopes of that.
+    fn visit(&self, values: &Parameters, mut sink: impl FnMut(u16, f32, f32, &Vector)) -> Result<(), QueryError> {
+        let mut epidemic = Epidemic::new(self.bundle, self.setting, values, &self.places)?;
+        let mut next = 0;
+        for series in &self.setting.series {
+            let Series { observable, start, counts } = *series;
+            let mut from: (f32, Option<Moved>) = (start, None);
+            let range = next..next + usize::from(counts);
+            next = range.end;
+            for (index, count) in range.clone().zip(self.counts.get(range).unwrap_or_default()) {
+                if count.value.is_nan() {
+                    from = (count.t, None);
+                    continue;
+                }
+                let before = match from.1 {
+                    Some(before) => before,
+                    None => epidemic.moved(from.0)?,
+                };
+                let now = epidemic.moved(count.t)?;
+                let mean = epidemic.count(observable, &before, &now, count.t - from.0);
+                sink(index as u16, count.value, mean.value, &mean.slopes);
+                from = (count.t, Some(now));
+            }
+        }
+        Ok(())
+    }
+
+    /// The most likely overdispersion around the means at `u`.
+    fn overdispersion(&self, u: &Vector) -> Result<f32, OutbreakError> {
+        let mut pairs = Vec::<(f32, f32), MAX_COUNTS>::new();
+        // There is room: no more counts are accepted.
+        self.visit(&self.values(u), |_, count, mean, _| {
+            let _ = pairs.push((count, mean.max(1e-4)));
+        })
+        .map_err(OutbreakError::Query)?;
+        Ok(dispersion::estimate(|| pairs.iter().copied(), self.unknowns, missing))
+    }
+
+    fn conclude(&self, point: &Point, evaluations: u16) -> Result<Fit, OutbreakError> {
+        let variance = self.variance(point.loss);
+        let mut halves = [0.0; MAX_UNKNOWNS];
+        for (range, place) in self.ranges.iter().zip(&self.places) {
+            if let Some(half) = place.and_then(|place| halves.get_mut(place)) {
+                *half = middle_and_half(range).1;
+            }
+        }
+        let reading = covariance::read(point.information, &halves, self.unknowns, variance);
+        let Reading { covariance, determined, .. } = reading.ok_or(OutbreakError::Singular)?;
+        let values = self.values(&point.u);
+        let scatter = match self.scatter {
+            Scatter::Gaussian(weight) => Scatter::Gaussian(weight / variance),
+            counts => counts,
+        };
+        let mut checker = Checker::default();
+        let people = matches!(scatter, Scatter::Counts(_));
+        self.visit(&values, |index, count, mean, _| {
+            checker.add(index, (count, mean), scatter.of(count, mean).1, people);
+        })
+        .map_err(OutbreakError::Query)?;
+        let (mut free, mut bounds, mut open) = (0, 0, 0);
+        for (k, place) in self.places.iter().enumerate() {
+            let Some(place) = *place else { continue };
+            let bit = 1u16 << k.min(15);
+            free |= bit;
+            if point.u.get(place).is_some_and(|u| at_bound(*u)) {
+                bounds |= bit;
+            }
+            if determined.get(place) == Some(&false) {
+                open |= bit;
+            }
+        }
+        Ok(Fit {
+            values,
+            free,
+            at_bound: bounds,
+            open,
+            covariance,
+            deviance: point.loss,
+            dispersion: match scatter {
+                Scatter::Gaussian(weight) => 1.0 / sqrt(weight),
+                Scatter::Counts(a) => 1.0 / a,
+            },
+            check: checker.end(self.counted.saturating_sub(self.unknowns as u16)),
+            evaluations,
+            converged: point.converged,
+        })
+    }
+}
+
+/// Middle and half width of a range of logarithms.
+fn middle_and_half(range: &Range) -> (f32, f32) {
+    let (low, high) = (ln(range.lo), ln(range.hi));
+    (0.5 * (low + high), 0.5 * (high - low))
+}
+
+/// Checks counts and series; the number of counts that are numbers.
+fn sound_counts(counts: &[Count], setting: &Setting) -> Result<u16, OutbreakError> {
+    let named: usize = setting.series.iter().map(|series| usize::from(series.counts)).sum();
+    if named != counts.len() || named > MAX_COUNTS {
+        return Err(OutbreakError::Series { named: named as u16, have: counts.len() as u16 });
+    }
+    let (mut next, mut counted) = (0, 0);
+    for series in &setting.series {
+        let mut last = series.start;
+        let flow = series.observable.is_flow();
+        let range = next..next + usize::from(series.counts);
+        next = range.end;
+        for (index, count) in range.clone().zip(counts.get(range.clone()).unwrap_or_default()) {
+            // Only the first state may be at the very beginning.
+            let later = count.t > last || !flow && index == range.start && count.t >= last;
+            let sound = count.value.is_nan() || count.value >= 0.0 && count.value.is_finite();
+            if !(later && count.t.is_finite() && last >= 0.0 && sound) {
+                return Err(OutbreakError::Count(index as u16));
+            }
+            last = count.t;
+            counted += u16::from(!count.value.is_nan());
+        }
+    }
+    Ok(counted)
+}
+
+impl Loss for Task<'_, '_, '_> {
+    fn unknowns(&self) -> usize {
+        self.unknowns
+    }
+
+    fn absolute(&self) -> bool {
+        self.setting.noise != (Noise::Gaussian { sigma: None })
+    }
+
+    fn variance(&self, loss: f32) -> f32 {
+        let freedom = usize::from(self.counted).saturating_sub(self.unknowns).max(1);
+        if self.absolute() { 1.0 } else { loss / freedom as f32 }
+    }
+
+    fn evaluate(&self, u: &Vector) -> Result<Point, QueryError> {
+        let mut point = Point::new(u);
+        let mut halves = [0.0; MAX_UNKNOWNS];
+        for (range, place) in self.ranges.iter().zip(&self.places) {
+            if let Some(half) = place.and_then(|place| halves.get_mut(place)) {
+                *half = middle_and_half(range).1;
+            }
+        }
+        self.visit(&self.values(u), |_, count, mean, slopes| {
+            let mut row = *slopes;
+            row.iter_mut().zip(&halves).for_each(|(slope, half)| *slope *= half);
+            let (part, weight) = self.scatter.of(count, mean);
+            point.loss += part;
+            point.add(self.unknowns, &row, count - mean, weight);
+        })?;
+        point.complete()
+    }
+}
+
+/// What the curve of the first series looks like.
+struct Shape {
+    /// When half of all was counted: about the peak, or the end if it still grows.
+    middle: f32,
+    /// How fast it grew.
+    growth: f32,
+    /// The smallest count per unit of time, at least a hundredth.
+    least: f32,
+}
+
+impl Shape {
+    /// A logistic curve, and an exponential one, take about 2 / growth from a tenth to half of their sum.
+    fn of(counts: &[Count], setting: &Setting) -> Self {
+        let series = setting.series.first().copied();
+        let Series { observable, start, counts: number } =
+            series.unwrap_or(Series { observable: Observable::NewCases, start: 0.0, counts: 0 });
+        let counts = counts.get(..number.into()).unwrap_or_default();
+        let mut last = (start, counts.first().map_or(0.0, |count| count.value));
+        let mut parts = Vec::<(f32, f32), MAX_COUNTS>::new();
+        let mut least = f32::INFINITY;
+        for count in counts.iter().filter(|count| !count.value.is_nan()) {
+            let length = (count.t - last.0).max(1e-6);
+            let part = match observable {
+                Observable::NewCases | Observable::NewRemovals => count.value,
+                Observable::Infected => count.value * length,
+                Observable::Susceptible | Observable::Removed => abs(count.value - last.1),
+            };
+            least = least.min(part / length);
+            // There is room for every count.
+            let _ = parts.push((0.5 * (count.t + last.0), part));
+            last = (count.t, count.value);
+        }
+        let total: f32 = parts.iter().map(|(_, part)| part).sum();
+        let reaches = |share: f32| {
+            let mut sum = 0.0;
+            let reached = parts.iter().find(|(_, part)| {
+                sum += part;
+                sum >= share * total
+            });
+            reached.map_or(last.0, |(t, _)| *t)
+        };
+        let (tenth, half) = (reaches(0.1), reaches(0.5));
+        let shortest = 0.01 * (last.0 - start).max(1e-3);
+        Shape { middle: half, growth: 2.0 / (half - tenth).max(shortest), least: least.clamp(0.01, 1e6) }
+    }
+}

@@ -1,0 +1,57 @@
+//! The likelihood of a count: its part of the deviance, and its weight.
+
+use super::Noise;
+use crate::math::ln;
+
+/// The least mean, in people: nothing can be told of how much less is expected than this.
+const LEAST: f32 = 1e-4;
+
+/// A likelihood with everything known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Scatter {
+    /// With this weight, the inverse of the variance.
+    Gaussian(f32),
+    /// The variance is mean + mean^2 times this, the inverse of the dispersion; zero for Poisson noise.
+    Counts(f32),
+}
+
+impl Scatter {
+    /// Scatter to begin with: where something is not known, a variance of 1, or a dispersion of 10, under which no single count
+    /// decides the fit.
+    pub fn first(noise: Noise) -> Self {
+        match noise {
+            Noise::Gaussian { sigma } => Scatter::Gaussian(sigma.map_or(1.0, |sigma| 1.0 / (sigma * sigma))),
+            Noise::Poisson => Scatter::Counts(0.0),
+            Noise::NegativeBinomial { dispersion } => Scatter::Counts(dispersion.map_or(0.1, |k| 1.0 / k)),
+        }
+    }
+
+    /// The part of the deviance of a count with this mean, and the inverse of the variance.
+    pub fn of(self, count: f32, mean: f32) -> (f32, f32) {
+        match self {
+            Scatter::Gaussian(weight) => ((count - mean) * (count - mean) * weight, weight),
+            Scatter::Counts(overdispersion) => {
+                let mean = mean.max(LEAST);
+                (2.0 * missing(count, mean, overdispersion), 1.0 / (mean + mean * mean * overdispersion))
+            }
+        }
+    }
+}
+
+/// The log-likelihood of a perfect fit minus that of the mean: y ln(y / m) - (y + k) ln((y + k) / (m + k)), with 1 / k the
+/// overdispersion. Its limit for Poisson noise is y ln(y / m) - (y - m).
+pub(super) fn missing(y: f32, mean: f32, overdispersion: f32) -> f32 {
+    let own = if y > 0.0 { y * relative(mean, y) } else { 0.0 };
+    // (y + k) ln((m + k) / (y + k)).
+    let other = match overdispersion {
+        0.0 => mean - y,
+        a => (y + 1.0 / a) * crate::math::ln_1p(a * (mean - y) / (1.0 + a * y)),
+    };
+    (other + own).max(0.0)
+}
+
+/// ln(y / mean), without cancellation where they are close.
+fn relative(mean: f32, y: f32) -> f32 {
+    let off = (y - mean) / mean;
+    if (-0.5..0.5).contains(&off) { crate::math::ln_1p(off) } else { ln(y / mean) }
+}
