@@ -13,6 +13,7 @@ pub mod console;
 pub mod curve;
 pub mod device;
 pub mod error;
+pub mod estimate;
 pub mod figure;
 pub mod input;
 pub mod output;

@@ -200,7 +200,7 @@ impl Linearization<'_, '_> {
 
     /// The shares of SIR's population that were infected and that recovered until time `t`, with their derivatives.
     ///
-    /// By phase, each is accurate to about 1e-6 of itself while it is small. In other forms they are differences of states,
+    /// By phase, each is accurate to 2e-5 of itself while it is small. In other forms they are differences of states,
     /// accurate to the error of those.
     ///
     /// # Errors

@@ -181,3 +181,122 @@ pub fn expected(
     let mean = epidemic.count(observable, &begin, &end, to - from);
     Ok(Uncertain { value: mean.value, standard_error: fit.covariance.propagate(&mean.slopes) })
 }
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "the tests compute in f64 on the host")]
+mod tests {
+    use super::*;
+    use crate::bundle::Range;
+    use crate::outbreak::Noise;
+
+    #[repr(C, align(8))]
+    struct Aligned<B: ?Sized>(B);
+    static FILE: &Aligned<[u8]> = &Aligned(*include_bytes!("../../../firmware/app/assets/sir.safetensors"));
+
+    const PLACES: Places = [Some(0), Some(1), Some(2), Some(3), Some(4), Some(5), Some(6), None, None];
+
+    fn setting(changes: &[f32]) -> Setting {
+        let any = Range { lo: 1e-9, hi: 10.0 };
+        Setting {
+            series: Vec::new(),
+            noise: Noise::Poisson,
+            infected: any,
+            recovery: any,
+            scale: any,
+            background: any,
+            reproduction: (0..=changes.len()).map(|_| any).collect(),
+            changes: Vec::from_slice(changes).unwrap(),
+            removed: 0.0,
+        }
+    }
+
+    const ALL_KINDS: [Observable; 5] = [
+        Observable::NewCases,
+        Observable::NewRemovals,
+        Observable::Infected,
+        Observable::Susceptible,
+        Observable::Removed,
+    ];
+
+    fn count(setting: &Setting, values: &Parameters, observable: Observable, (from, to): (f32, f32)) -> Mean {
+        let bundle = Bundle::open(&FILE.0).unwrap();
+        let mut epidemic = Epidemic::new(&bundle, setting, values, &PLACES).unwrap();
+        let (begin, end) = (epidemic.moved(from).unwrap(), epidemic.moved(to).unwrap());
+        epidemic.count(observable, &begin, &end, to - from)
+    }
+
+    #[test]
+    fn slopes_are_derivatives_through_all_pieces() {
+        let setting = setting(&[12.0, 30.0]);
+        let values = [1e-4, 0.15, 5000.0, 0.7, 3.0, 1.2, 2.2, 0.0, 0.0];
+        for observable in ALL_KINDS {
+            for interval in [(4.0, 5.0), (11.5, 12.5), (20.0, 27.0), (40.0, 41.0)] {
+                let mean = count(&setting, &values, observable, interval);
+                for k in 0..setting.parameters() {
+                    let at = |step: f32| {
+                        let mut values = values;
+                        values[k] *= step.exp();
+                        count(&setting, &values, observable, interval).value
+                    };
+                    let difference = (at(0.02) - at(-0.02)) / 0.04;
+                    let allowed = 6e-3 * mean.value.abs().max(difference.abs()) + 0.02;
+                    let slope = mean.slopes[k];
+                    assert!(
+                        (slope - difference).abs() < allowed,
+                        "{observable:?} {interval:?} {k}: {slope} {difference}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_change_to_the_same_number_changes_nothing() {
+        let values = [1e-6, 0.3, 1e6, 0.0, 2.5, 2.5, 2.5, 0.0, 0.0];
+        for observable in ALL_KINDS {
+            for interval in [(3.0, 4.0), (19.0, 22.0), (39.0, 40.0), (60.0, 61.0)] {
+                let whole = count(&setting(&[]), &values, observable, interval).value;
+                let parts = count(&setting(&[20.0, 38.0]), &values, observable, interval).value;
+                assert!((whole - parts).abs() <= 1e-5 * whole + 2.0, "{observable:?} {interval:?}: {whole} {parts}");
+            }
+        }
+    }
+
+    /// Runge-Kutta in f64 with ln I in place of I, and C in place of S, so that few infected keep their digits.
+    fn truth(i0: f64, beta: f64, gamma: f64, t: f64) -> [f64; 2] {
+        let rhs = |[c, ln_i, _]: [f64; 3]| {
+            let (s, i) = (1.0 - i0 - c, ln_i.exp());
+            [beta * s * i, beta * s - gamma, gamma * i]
+        };
+        let (mut y, steps) = ([0.0, i0.ln(), 0.0], 20_000);
+        let h = t / f64::from(steps);
+        for _ in 0..steps {
+            let moved = |k: [f64; 3], h: f64| core::array::from_fn(|j| y[j] + h * k[j]);
+            let a = rhs(y);
+            let b = rhs(moved(a, 0.5 * h));
+            let c = rhs(moved(b, 0.5 * h));
+            let d = rhs(moved(c, h));
+            y = core::array::from_fn(|j| y[j] + h / 6.0 * (a[j] + 2.0 * b[j] + 2.0 * c[j] + d[j]));
+        }
+        [y[0], y[2]]
+    }
+
+    #[test]
+    fn few_cases_in_many_people_keep_their_digits() {
+        let mut worst = 0.0f64;
+        for (i0, big, gamma) in
+            [(1e-8f32, 2.0, 0.2), (1e-7, 1.2, 0.5), (3e-8, 8.0, 0.1), (1e-6, 3.0, 1.0), (1e-5, 0.8, 0.2)]
+        {
+            let values = [i0, gamma, 1.0, 0.0, big, 0.0, 0.0, 0.0, 0.0];
+            for t in [0.01f32, 0.5, 3.0, 10.0, 20.0, 40.0] {
+                let right = truth(i0.into(), f64::from(big * gamma), gamma.into(), t.into());
+                for (observable, right) in [Observable::NewCases, Observable::NewRemovals].into_iter().zip(right) {
+                    let found = count(&setting(&[]), &values, observable, (0.0, t)).value;
+                    worst = worst.max((f64::from(found) / right - 1.0).abs());
+                }
+            }
+        }
+        std::println!("largest relative error of the cases since the beginning: {worst:e}");
+        assert!(worst < 2e-5, "{worst:e}");
+    }
+}

@@ -45,6 +45,9 @@ pub enum Starts {
 /// start.
 pub fn fit(bundle: &Bundle<'_>, counts: &[Count], setting: &Setting, starts: Starts) -> Result<Fit, OutbreakError> {
     let mut task = Task::new(bundle, counts, setting)?;
+    if task.unknowns == 0 {
+        return Err(OutbreakError::Unknowns(0));
+    }
     let mut evaluations = 0;
     let mut best: Option<Point> = None;
     let mut refused = QueryError::Overflow;
@@ -77,6 +80,22 @@ pub fn fit(bundle: &Bundle<'_>, counts: &[Count], setting: &Setting, starts: Sta
         }
     }
     task.conclude(&best, evaluations)
+}
+
+/// The least deviance with the known parameters of `setting`, and where it is. For profiles: one unknown after the other is taken
+/// as known. The descent begins at `from`.
+///
+/// # Errors
+/// As for [`fit`].
+pub fn least_deviance(
+    bundle: &Bundle<'_>,
+    counts: &[Count],
+    setting: &Setting,
+    from: &Parameters,
+) -> Result<(f32, Parameters), OutbreakError> {
+    let task = Task::new(bundle, counts, setting)?;
+    let point = descent::descend(&task, &task.scaled(from), EVALUATIONS, &mut 0).map_err(OutbreakError::Query)?;
+    Ok((point.loss, task.values(&point.u)))
 }
 
 /// A fit under way.
@@ -112,11 +131,14 @@ impl<'m, 'a, 'c> Task<'m, 'a, 'c> {
                 unknowns += 1;
             }
         }
-        if !(1..=MAX_UNKNOWNS).contains(&unknowns) {
+        if unknowns > MAX_UNKNOWNS {
             return Err(OutbreakError::Unknowns(unknowns as u8));
         }
         if !(0.0..=1.0).contains(&setting.removed) {
             return Err(OutbreakError::Range(INFECTED as u8));
+        }
+        if setting.reproduction.len() != setting.changes.len() + 1 {
+            return Err(OutbreakError::Changes);
         }
         let mut last = 0.0;
         for &change in &setting.changes {

@@ -24,7 +24,7 @@ mod noise;
 
 pub use check::Check;
 pub use epidemic::expected;
-pub use fit::{Starts, fit};
+pub use fit::{Starts, fit, least_deviance};
 
 use crate::bundle::Range;
 use crate::calibrate::Covariance;
@@ -110,9 +110,9 @@ pub struct Setting {
     pub scale: Range,
     /// What is counted per unit of time without any epidemic. Zero only if it is known.
     pub background: Range,
-    /// The basic reproduction number beta / gamma, of every piece.
-    pub reproduction: Range,
-    /// The times at which the reproduction number changes, ascending.
+    /// The basic reproduction number beta / gamma, before and after every change.
+    pub reproduction: Vec<Range, { MAX_CHANGES + 1 }>,
+    /// The times at which the reproduction number changes, ascending: one less than there are reproduction numbers.
     pub changes: Vec<f32, MAX_CHANGES>,
     /// The share that is immune from the beginning.
     pub removed: f32,
@@ -137,14 +137,14 @@ impl Setting {
     fn ranges(&self) -> [Range; MAX_PARAMETERS] {
         let mut ranges = [Range { lo: 0.0, hi: 0.0 }; MAX_PARAMETERS];
         let first = [self.infected, self.recovery, self.scale, self.background];
-        let pieces = core::iter::repeat_n(self.reproduction, self.changes.len() + 1);
+        let pieces = self.reproduction.iter().copied();
         ranges.iter_mut().zip(first.into_iter().chain(pieces)).for_each(|(to, from)| *to = from);
         ranges
     }
 
     /// Number of parameters.
     pub fn parameters(&self) -> usize {
-        REPRODUCTION + 1 + self.changes.len()
+        REPRODUCTION + self.reproduction.len()
     }
 }
 
@@ -228,8 +228,8 @@ pub enum OutbreakError {
     /// A range is empty, not positive or not finite, or a share is above 1.
     #[error("the range of parameter {0} is empty or impossible")]
     Range(u8),
-    /// The changes are not ascending.
-    #[error("the times of change are not ascending")]
+    /// The changes are not ascending, or there is not one reproduction number more than changes.
+    #[error("the times of change are not ascending, or do not fit the reproduction numbers")]
     Changes,
     /// A standard deviation or dispersion is not positive.
     #[error("the standard deviation or dispersion is not positive")]

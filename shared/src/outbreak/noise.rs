@@ -55,3 +55,31 @@ fn relative(mean: f32, y: f32) -> f32 {
     let off = (y - mean) / mean;
     if (-0.5..0.5).contains(&off) { crate::math::ln_1p(off) } else { ln(y / mean) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn scatter_that_is_not_known_begins_somewhere() {
+        assert_eq!(Scatter::first(Noise::Gaussian { sigma: Some(2.0) }), Scatter::Gaussian(0.25));
+        assert_eq!(Scatter::first(Noise::NegativeBinomial { dispersion: Some(4.0) }), Scatter::Counts(0.25));
+        assert_eq!(Scatter::first(Noise::Poisson), Scatter::Counts(0.0));
+    }
+
+    proptest! {
+        /// Half the slope of the deviance is the residual times the weight: what a descent takes for its gradient.
+        #[test]
+        fn the_gradient_is_that_of_the_deviance(y in 0u32..3000, mean in 0.1f32..3000.0, a in 0.0f32..2.0) {
+            let (y, scatter) = (y as f32, Scatter::Counts(a));
+            let h = 0.02 * mean;
+            let ((above, _), (below, _)) = (scatter.of(y, mean + h), scatter.of(y, mean - h));
+            let (deviance, weight) = scatter.of(y, mean);
+            let slope = (above - below) / (2.0 * h);
+            let right = -2.0 * (y - mean) * weight;
+            prop_assert!((slope - right).abs() <= 2e-3 * right.abs() + 4e-4 * (deviance + 1.0) / h + 1e-4, "{} {}", slope, right);
+            prop_assert!(deviance >= 0.0 && scatter.of(y, y.max(0.5)).0 <= deviance + 1e-3);
+        }
+    }
+}

@@ -160,12 +160,12 @@ impl<R: Real> Problem<R> {
                 let f = -(-(*gamma * t)).exp_m1();
                 complete(s0 * (-(*y0 * f)).exp(), r0 + *recovered * f)
             }
-            Course::Orbit(passage) => self.at(passage, &passage.reached(t, network)),
+            Course::Orbit(passage) => self.at(passage, &passage.reached(t, network, false)),
         }
     }
 
-    /// The shares that were infected and that recovered since the beginning, each to a few units in its last place while they
-    /// are small: a state next to 1 has no room for these digits.
+    /// The shares that were infected and that recovered since the beginning, each to 2e-5 of itself while it is small: a state next
+    /// to 1 has no room for these digits.
     pub fn since(&self, course: &Course<R>, t: R, network: &impl Fn(&[R; 3]) -> R) -> [R; 2] {
         let &Problem { initial: [s0, i0, _], .. } = self;
         match course {
@@ -179,7 +179,7 @@ impl<R: Real> Problem<R> {
                 [-(s0 * (-(*y0 * f)).exp_m1()), *recovered * f]
             }
             Course::Orbit(passage) => {
-                let moved = passage.reached(t, network).moved;
+                let moved = passage.reached(t, network, true).moved;
                 [-(s0 * (-moved).exp_m1()), passage.share * moved]
             }
         }
@@ -218,7 +218,7 @@ impl<R: Real> Problem<R> {
             };
             return Answer { state, derivative, residual };
         };
-        let reached = passage.reached(t, network);
+        let reached = passage.reached(t, network, false);
         let state = self.at(passage, &reached);
         let orbit = &passage.orbit;
         let rho = residual(orbit, reached.y, reached.g, tangent);
@@ -273,16 +273,18 @@ impl<R: Real> Passage<R> {
         Passage { orbit, gamma, start, phase, guess: Guess::new(&orbit), share }
     }
 
-    /// The point of the orbit at time t.
-    fn reached(&self, t: R, network: &impl Fn(&[R; 3]) -> R) -> Reached<R> {
+    /// The point of the orbit at time t. With `few`, also few infected keep their digits.
+    fn reached(&self, t: R, network: &impl Fn(&[R; 3]) -> R, few: bool) -> Reached<R> {
         let c = R::constant;
         let Orbit { extent, q, decay, growth } = self.orbit;
         let time = self.gamma * t;
         let (y0, g0) = self.start;
         // So soon after the beginning the flow needs no guess.
         if time * (growth + decay) < c(0.03) {
-            let (s, _) = Place { y: y0, g: g0, ln_x: R::zero() }.level(&self.orbit);
-            let moved = flow(y0 + q - s, s, time);
+            let start = Place { y: y0, g: g0, ln_x: R::zero() };
+            let (s, _) = start.level(&self.orbit);
+            let i = if few { start.infected(&self.orbit) } else { y0 + q - s };
+            let moved = flow(i, s, time);
             return Reached { moved, y: y0 - moved, g: g0 + moved };
         }
         let ln_x = self.guess.ln_x(growth * (self.phase + time));
@@ -298,7 +300,8 @@ impl<R: Real> Passage<R> {
         for _ in 0..R::FLOWS {
             let (s, risen) = place.level(&self.orbit);
             let off = self.phase + time - place.theta(&self.orbit, risen, network);
-            let step = flow(place.y + q - s, s, off);
+            let i = if few { place.infected(&self.orbit) } else { place.y + q - s };
+            let step = flow(i, s, off);
             if place.y < place.g {
                 y = place.y - step;
                 g = extent - y;
@@ -353,6 +356,15 @@ impl<R: Real> Place<R> {
         } else {
             let e = (-self.g).exp_m1();
             (start + start * e, -(start * e) / orbit.extent)
+        }
+    }
+
+    /// i = k I here, without the cancellation of y + q - s near both ends. One more exponential.
+    fn infected(&self, orbit: &Orbit<R>) -> R {
+        if self.y < self.g {
+            self.y - orbit.q * self.y.exp_m1()
+        } else {
+            -((orbit.q + orbit.extent) * (-self.g).exp_m1()) - self.g
         }
     }
 
