@@ -14,6 +14,8 @@ pub const MAX_UNKNOWNS: usize = MAX_STATE + MAX_RATES;
 pub const MAX_OBSERVATIONS: usize = 64;
 /// Counts of an outbreak a device keeps: eight months of daily ones, 8 bytes each.
 pub const MAX_COUNTS: usize = 256;
+/// Counts in one frame: 48 x 8 B fit [`MAX_FRAME`] with what surrounds them.
+pub const COUNTS_PER_FRAME: usize = 48;
 /// Series of counts that are fitted together: S, I and R.
 pub const MAX_SERIES: usize = 3;
 /// Times at which the reproduction number of an outbreak may change.

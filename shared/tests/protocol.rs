@@ -1,9 +1,11 @@
 //! Compares the bytes in `shared/docs/protocol.md`, of every request and of many answers, with those that this build sends.
 
-use sirocco::calibrate::{Free, Observation, Task};
+use sirocco::bundle::Range;
+use sirocco::calibrate::{Free, Observation, Task, Uncertain};
 use sirocco::drift::{Reference, State};
 use sirocco::layer::shape::Shape;
 use sirocco::limits::{MAX_FRAME, MAX_QUANTITIES};
+use sirocco::outbreak::{Count, Noise, Observable, Series, Setting};
 use sirocco::query::{Query, QueryError};
 use sirocco::retain::Sample;
 use sirocco::summary::{BundleInfo, Content, ModelInfo, ModelKind, SelfTest, name};
@@ -11,6 +13,7 @@ use sirocco::trajectory::{Point, Trajectory};
 use sirocco::wire::image::{
     Classified, ImageAnswer, ImageRefusal, ImageRequest, SampleAnswer, SampleRequest, Threshold,
 };
+use sirocco::wire::outbreak::{OutbreakAnswer, OutbreakRequest};
 use sirocco::wire::store::{ModelAnswer, ModelRequest, Origin, StoreError};
 use sirocco::wire::{
     self, DeviceError, FrameError, Hello, Info, Memory, Message, PROTOCOL_VERSION, REQUESTS, Request, Response,
@@ -27,6 +30,22 @@ fn row<T: serde::Serialize>(name: &str, body: T) -> String {
     format!("| `{name}` | `{}` |", bytes.join(" "))
 }
 
+/// One series of 14 daily counts of new cases among 1,000 people, of whom an unknown share is reported.
+fn setting() -> Setting {
+    let range = |lo, hi| Range { lo, hi };
+    Setting {
+        series: [Series { observable: Observable::NewCases, start: 0.0, counts: 14 }].into_iter().collect(),
+        noise: Noise::NegativeBinomial { dispersion: None },
+        infected: range(0.001, 0.001),
+        recovery: range(0.0625, 2.0),
+        scale: range(10.0, 1000.0),
+        background: range(0.0, 0.0),
+        reproduction: [range(0.5, 16.0)].into_iter().collect(),
+        changes: heapless::Vec::new(),
+        removed: 0.0,
+    }
+}
+
 /// The rows of all requests. A new request belongs here and in the document.
 fn requests() -> Vec<String> {
     let query = Query { t: 10.0, initial: [0.3, 0.2, 0.0, 0.0], rates: [0.6, 0.5, 0.0, 0.0] };
@@ -34,6 +53,7 @@ fn requests() -> Vec<String> {
     let task = Task { free: Free(0b11000), fixed: query, relative: false };
     let chunk = ModelRequest::Chunk { offset: 256, bytes: [1, 2, 3].into_iter().collect() };
     let trajectory = Trajectory { problem: query, until: 20.0, points: 100 };
+    let (count, observable) = (Count { t: 1.0, value: 3.0 }, Observable::NewCases);
     vec![
         row("Info", Request::Info),
         row("Predict", Request::Predict(query)),
@@ -62,6 +82,13 @@ fn requests() -> Vec<String> {
         row("Samples List", Request::Samples(SampleRequest::List { first: 0 })),
         row("Samples Fetch", Request::Samples(SampleRequest::Fetch { number: 12, offset: 256 })),
         row("Samples Clear", Request::Samples(SampleRequest::Clear)),
+        row(
+            "Outbreak Add",
+            Request::Outbreak(OutbreakRequest::Add { place: 0, counts: [count].into_iter().collect() }),
+        ),
+        row("Outbreak Clear", Request::Outbreak(OutbreakRequest::Clear)),
+        row("Outbreak Fit", Request::Outbreak(OutbreakRequest::Fit(setting()))),
+        row("Outbreak Expect", Request::Outbreak(OutbreakRequest::Expect { observable, from: 14.0, to: 15.0 })),
     ]
 }
 
@@ -122,6 +149,11 @@ fn answers() -> Vec<String> {
         row("Info Bundle", info(bundle)),
         row("Info Image", info(image.clone())),
         row("SelfTest", Response::SelfTest(SelfTest { queries: 16, mismatches: 0, first_mismatch: None })),
+        row("Outbreak Kept", Response::Outbreak(OutbreakAnswer::Kept(14))),
+        row(
+            "Outbreak Expected",
+            Response::Outbreak(OutbreakAnswer::Expected(Uncertain { value: 12.5, standard_error: 1.5 })),
+        ),
         row("Observations", Response::Observations { kept: 1 }),
         row("Hello", Response::Hello(Hello { requests: REQUESTS, frame: 512, chunk: 256 })),
         row("Trajectory", Response::Trajectory { first: 0, points: [point].into_iter().collect() }),

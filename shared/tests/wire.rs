@@ -1,7 +1,7 @@
 //! The serial protocol on a bad line: cut frames, flipped bits, garbage, other versions.
 
 use proptest::prelude::*;
-use sirocco::bundle::Certificate;
+use sirocco::bundle::{Certificate, Range};
 use sirocco::calibrate::{
     Calibration, CalibrationError, Covariance, Estimate, Forecast, Free, Observation, Task, Uncertain,
 };
@@ -9,8 +9,10 @@ use sirocco::drift::{Reference, State};
 use sirocco::error::{Key, ModelError, TensorKind};
 use sirocco::layer::shape::Shape;
 use sirocco::limits::{
-    MAX_CHUNK, MAX_FRAME, MAX_QUANTITIES, MAX_UNKNOWNS, PROBABILITIES, SAMPLES_PER_FRAME, TRAJECTORY_POINTS,
+    COUNTS_PER_FRAME, MAX_CHANGES, MAX_CHUNK, MAX_FRAME, MAX_PARAMETERS, MAX_QUANTITIES, MAX_SERIES, MAX_UNKNOWNS,
+    PROBABILITIES, SAMPLES_PER_FRAME, TRAJECTORY_POINTS,
 };
+use sirocco::outbreak::{Check, Count, Fit, Noise, Observable, OutbreakError, Series, Setting};
 use sirocco::query::{Prediction, Query, QueryError};
 use sirocco::retain::Sample;
 use sirocco::summary::{BundleInfo, Content, ModelInfo, ModelKind, Name, SelfTest};
@@ -18,6 +20,7 @@ use sirocco::trajectory::{Point, Trajectory};
 use sirocco::wire::image::{
     Classified, Description, ImageAnswer, ImageRefusal, ImageRequest, SampleAnswer, SampleRequest, Threshold,
 };
+use sirocco::wire::outbreak::{OutbreakAnswer, OutbreakRequest};
 use sirocco::wire::store::{ModelAnswer, ModelList, ModelRequest, Origin, SlotContent, StoreError};
 use sirocco::wire::{
     self, DeviceError, FrameBuffer, FrameError, Hello, Info, Memory, Message, PROTOCOL_VERSION, REQUESTS, Request,
@@ -63,6 +66,70 @@ fn request() -> impl Strategy<Value = Request> {
         model_request().prop_map(Request::Model),
         image_request().prop_map(Request::Image),
         sample_request().prop_map(Request::Samples),
+        outbreak_request().prop_map(Request::Outbreak),
+    ]
+}
+
+fn range() -> impl Strategy<Value = Range> {
+    any::<(f32, f32)>().prop_map(|(lo, hi)| Range { lo, hi })
+}
+
+fn observable() -> impl Strategy<Value = Observable> {
+    prop_oneof![
+        Just(Observable::NewCases),
+        Just(Observable::NewRemovals),
+        Just(Observable::Infected),
+        Just(Observable::Susceptible),
+        Just(Observable::Removed),
+    ]
+}
+
+fn noise() -> impl Strategy<Value = Noise> {
+    prop_oneof![
+        any::<Option<f32>>().prop_map(|sigma| Noise::Gaussian { sigma }),
+        Just(Noise::Poisson),
+        any::<Option<f32>>().prop_map(|dispersion| Noise::NegativeBinomial { dispersion }),
+    ]
+}
+
+fn outbreak_request() -> impl Strategy<Value = OutbreakRequest> {
+    let series = (observable(), any::<(f32, u16)>()).prop_map(|(observable, (start, counts))| Series {
+        observable,
+        start,
+        counts,
+    });
+    let lists = (
+        proptest::collection::vec(series, 0..=MAX_SERIES),
+        proptest::collection::vec(range(), 0..=MAX_CHANGES + 1),
+        proptest::collection::vec(any::<f32>(), 0..=MAX_CHANGES),
+    );
+    let ranges = (range(), range(), range(), range());
+    let setting = (lists, noise(), ranges, any::<f32>()).prop_map(
+        |((series, reproduction, changes), noise, (infected, recovery, scale, background), removed)| Setting {
+            series: series.into_iter().collect(),
+            noise,
+            infected,
+            recovery,
+            scale,
+            background,
+            reproduction: reproduction.into_iter().collect(),
+            changes: changes.into_iter().collect(),
+            removed,
+        },
+    );
+    let counts = proptest::collection::vec(any::<(f32, f32)>(), 0..=COUNTS_PER_FRAME);
+    prop_oneof![
+        (any::<u16>(), counts).prop_map(|(place, counts)| OutbreakRequest::Add {
+            place,
+            counts: counts.into_iter().map(|(t, value)| Count { t, value }).collect(),
+        }),
+        Just(OutbreakRequest::Clear),
+        setting.prop_map(OutbreakRequest::Fit),
+        (observable(), any::<(f32, f32)>()).prop_map(|(observable, (from, to))| OutbreakRequest::Expect {
+            observable,
+            from,
+            to
+        }),
     ]
 }
 
@@ -162,6 +229,53 @@ fn the_longest_answers_about_images_fit_one_frame_and_survive_the_journey() {
     }
     let chunk = ImageRequest::Chunk { offset: u32::MAX, bytes: [0xAA; MAX_CHUNK].into_iter().collect() };
     assert!(frame_of(u16::MAX, Request::Image(chunk)).len() <= MAX_FRAME);
+}
+
+#[test]
+fn the_longest_messages_about_an_outbreak_fit_one_frame_and_survive_the_journey() {
+    let covariance = Covariance([-1.0; MAX_UNKNOWNS * (MAX_UNKNOWNS + 1) / 2].into_iter().collect());
+    let check = Check { pearson: 1.0, freedom: u16::MAX, runs: -1.0, worst: u16::MAX, residual: -1.0 };
+    let fit = Fit {
+        values: [1.0; MAX_PARAMETERS],
+        free: u16::MAX,
+        at_bound: u16::MAX,
+        open: u16::MAX,
+        covariance,
+        deviance: 1.0,
+        dispersion: 1.0,
+        check,
+        evaluations: u16::MAX,
+        converged: true,
+    };
+    for answer in [
+        Response::Outbreak(OutbreakAnswer::Fit { fit, ticks: Some(u32::MAX) }),
+        Response::Outbreak(OutbreakAnswer::Expected(Uncertain { value: 1.0, standard_error: 1.0 })),
+        Response::Error(DeviceError::Outbreak(OutbreakError::Series { named: u16::MAX, have: u16::MAX })),
+        Response::Error(DeviceError::CountPlace { place: u16::MAX, kept: u16::MAX }),
+    ] {
+        let mut frame = frame_of(u16::MAX, answer.clone());
+        assert!(frame.len() <= MAX_FRAME, "{} bytes: {answer:?}", frame.len());
+        frame.pop();
+        assert_eq!(wire::decode::<Response>(&mut frame).unwrap().body, answer);
+    }
+    let counts = [Count { t: 1.0, value: 1.0 }; COUNTS_PER_FRAME].into_iter().collect();
+    let add = OutbreakRequest::Add { place: u16::MAX, counts };
+    let range = Range { lo: 1.0, hi: 1.0 };
+    let series = Series { observable: Observable::Removed, start: 1.0, counts: u16::MAX };
+    let setting = OutbreakRequest::Fit(Setting {
+        series: [series; MAX_SERIES].into_iter().collect(),
+        noise: Noise::NegativeBinomial { dispersion: Some(1.0) },
+        infected: range,
+        recovery: range,
+        scale: range,
+        background: range,
+        reproduction: [range; MAX_CHANGES + 1].into_iter().collect(),
+        changes: [1.0; MAX_CHANGES].into_iter().collect(),
+        removed: 1.0,
+    });
+    for request in [add, setting] {
+        assert!(frame_of(u16::MAX, Request::Outbreak(request)).len() <= MAX_FRAME);
+    }
 }
 
 /// The longest answer there is: every name full, every number at its longest encoding.

@@ -9,20 +9,23 @@ use sirocco::calibrate::{Calibration, Observation, Observations, Task, calibrate
 use sirocco::error::ModelError;
 use sirocco::held::Held;
 use sirocco::limits::{MAX_CHUNK, MAX_FRAME, TRAJECTORY_POINTS};
+use sirocco::outbreak::{self, Counts, Fit, Setting, Starts};
 use sirocco::summary::{ModelInfo, ModelKind, SelfTest, name};
 use sirocco::trajectory::Trajectory;
+use sirocco::wire::outbreak::{OutbreakAnswer, OutbreakRequest};
 use sirocco::wire::store::{ModelRequest, Origin};
 use sirocco::wire::{
     self, Ask, DeviceError, FrameBuffer, FrameError, Hello, Info, Message, PROTOCOL_VERSION, REQUESTS, Request,
     Response, Statistics, ask,
 };
 
-/// The state that outlives a change of the model: the half-received frame, the observations, the counters.
+/// The state that outlives a change of the model: the half-received frame, the observations, the counts, the counters.
 #[derive(Debug, Clone)]
 pub struct Conversation {
     frames: FrameBuffer,
     answer: [u8; MAX_FRAME],
     observations: Observations,
+    counts: Counts,
     statistics: Statistics,
 }
 
@@ -39,6 +42,7 @@ impl Conversation {
             frames: FrameBuffer::new(),
             answer: [0; MAX_FRAME],
             observations: Observations::new(),
+            counts: Counts::new(),
             statistics: Statistics::default(),
         }
     }
@@ -52,6 +56,7 @@ pub struct App<'a> {
     conversation: &'a mut Conversation,
     images: Images<'a>,
     calibration: Option<Calibration>,
+    outbreak: Option<(Setting, Fit)>,
     streaming: Option<Streaming>,
 }
 
@@ -97,7 +102,7 @@ impl<'a> App<'a> {
         arena: Arena<'a>,
     ) -> Self {
         let images = Images::new(held, arena);
-        App { board, opened, held, conversation, images, calibration: None, streaming: None }
+        App { board, opened, held, conversation, images, calibration: None, outbreak: None, streaming: None }
     }
 
     /// The means to check a model. They include memory only if the request asks for a check; a received image is then dropped.
@@ -221,6 +226,7 @@ impl<'a> App<'a> {
                 let Held::Image(_) = self.held else { return Err(NO_IMAGES) };
                 Response::Samples(self.images.samples(request)?)
             }
+            Request::Outbreak(request) => Response::Outbreak(self.outbreak(request)?),
             // `receive` passes these on and never calls this function with one.
             Request::Model(_) => return Err(DeviceError::UnknownRequest { known: REQUESTS }),
         })
@@ -263,6 +269,45 @@ impl<'a> App<'a> {
         let calibration = result?;
         self.calibration = Some(calibration.clone());
         Ok((calibration, ticks))
+    }
+
+    // Not inlined, so that the request loop does not reserve its stack for every request.
+    #[inline(never)]
+    fn outbreak(&mut self, request: OutbreakRequest) -> Result<OutbreakAnswer, DeviceError> {
+        let counts = &mut self.conversation.counts;
+        Ok(match request {
+            OutbreakRequest::Add { place, counts: new } => {
+                for (place, count) in (place..).zip(new) {
+                    let kept = counts.len() as u16;
+                    let refused = DeviceError::CountPlace { place, kept };
+                    match counts.get_mut(usize::from(place)) {
+                        Some(filled) => *filled = count,
+                        None if place == kept => counts.push(count).map_err(|_| refused)?,
+                        None => return Err(refused),
+                    }
+                }
+                OutbreakAnswer::Kept(counts.len() as u16)
+            }
+            OutbreakRequest::Clear => {
+                counts.clear();
+                self.outbreak = None;
+                OutbreakAnswer::Kept(0)
+            }
+            OutbreakRequest::Fit(setting) => {
+                let bundle = self.held.bundle().ok_or(DeviceError::Kind { held: ModelKind::Image })?;
+                let stopwatch = self.board.stopwatch();
+                let result = outbreak::fit(bundle, counts, &setting, Starts::Guessed);
+                let ticks = stopwatch.map(|ticks| ticks());
+                let fit = result?;
+                self.outbreak = Some((setting, fit.clone()));
+                OutbreakAnswer::Fit { fit, ticks }
+            }
+            OutbreakRequest::Expect { observable, from, to } => {
+                let (setting, fit) = self.outbreak.as_ref().ok_or(DeviceError::NotCalibrated)?;
+                let expected = outbreak::expected(self.bundle()?, setting, fit, observable, (from, to))?;
+                OutbreakAnswer::Expected(expected)
+            }
+        })
     }
 
     fn info(&self) -> Info {

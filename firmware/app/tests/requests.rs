@@ -1,13 +1,15 @@
 //! The request loop on the host: every request is answered, and no input makes it panic or stop answering.
 
 use proptest::prelude::*;
-use sirocco::bundle::Bundle;
+use sirocco::bundle::{Bundle, Range};
 use sirocco::calibrate::{Free, Observation, Task, calibrate};
 use sirocco::held::{Held, Open};
 use sirocco::layer::kernel::Portable;
 use sirocco::limits::{MAX_FRAME, TRAJECTORY_POINTS};
+use sirocco::outbreak::{Count, Noise, Observable, OutbreakError, Series, Setting, Starts};
 use sirocco::query::{Query, QueryError};
 use sirocco::trajectory::Trajectory;
+use sirocco::wire::outbreak::{OutbreakAnswer, OutbreakRequest};
 use sirocco::wire::{self, DeviceError, FrameError, Memory, Message, PROTOCOL_VERSION, REQUESTS, Request, Response};
 use sirocco_firmware::{App, Arena, Board, Conversation, Opened, Received, Reply, built_in};
 
@@ -117,6 +119,50 @@ fn observations_are_kept_and_calibrated() {
     assert!(matches!(ask(&mut app, FORECAST), Response::Forecast(f) if f.outlook.is_some()));
     assert_eq!(ask(&mut app, Request::ObservationsClear), Response::Observations { kept: 0 });
     assert_eq!(ask(&mut app, FORECAST), Response::Error(DeviceError::NotCalibrated));
+}
+
+#[test]
+fn counts_are_kept_and_an_epidemic_is_fitted_to_them() {
+    let (mut app, bundle) = (app(), Bundle::open(built_in()).unwrap());
+    let counts = [1.0f32, 3.0, 2.0, 6.0, 11.0, 19.0, 25.0, 38.0, 41.0, 33.0, 24.0, 17.0, 8.0, 6.0, 2.0];
+    let counts: Vec<Count> = (1u8..).zip(counts).map(|(day, value)| Count { t: day.into(), value }).collect();
+    let range = |lo, hi| Range { lo, hi };
+    let setting = Setting {
+        series: [Series { observable: Observable::NewCases, start: 0.0, counts: 15 }].into_iter().collect(),
+        noise: Noise::NegativeBinomial { dispersion: None },
+        infected: range(1e-6, 0.1),
+        recovery: range(0.02, 3.0),
+        scale: range(400.0, 400.0),
+        background: range(0.0, 0.0),
+        reproduction: [range(0.2, 19.0)].into_iter().collect(),
+        changes: heapless::Vec::new(),
+        removed: 0.0,
+    };
+    let outbreak = |request| Request::Outbreak(request);
+    let expect = || outbreak(OutbreakRequest::Expect { observable: Observable::NewCases, from: 15.0, to: 16.0 });
+    assert_eq!(ask(&mut app, expect()), Response::Error(DeviceError::NotCalibrated));
+    for (place, piece) in (0u16..).step_by(8).zip(counts.chunks(8)) {
+        let add = OutbreakRequest::Add { place, counts: piece.iter().copied().collect() };
+        let kept = place + piece.len() as u16;
+        // Repeated, as after a lost answer: nothing changes.
+        for _ in 0..2 {
+            assert_eq!(ask(&mut app, outbreak(add.clone())), Response::Outbreak(OutbreakAnswer::Kept(kept)));
+        }
+    }
+    let beyond = OutbreakRequest::Add { place: 16, counts: [counts[0]].into_iter().collect() };
+    let refused = DeviceError::CountPlace { place: 16, kept: 15 };
+    assert_eq!(ask(&mut app, outbreak(beyond)), Response::Error(refused));
+    let fit = sirocco::outbreak::fit(&bundle, &counts, &setting, Starts::Guessed).unwrap();
+    let answer = Response::Outbreak(OutbreakAnswer::Fit { fit: fit.clone(), ticks: None });
+    assert_eq!(ask(&mut app, outbreak(OutbreakRequest::Fit(setting.clone()))), answer);
+    let expected = sirocco::outbreak::expected(&bundle, &setting, &fit, Observable::NewCases, (15.0, 16.0)).unwrap();
+    assert_eq!(ask(&mut app, expect()), Response::Outbreak(OutbreakAnswer::Expected(expected)));
+    let never = outbreak(OutbreakRequest::Expect { observable: Observable::NewCases, from: -1.0, to: 16.0 });
+    assert_eq!(ask(&mut app, never), Response::Error(DeviceError::Query(QueryError::NegativeTime)));
+    assert_eq!(ask(&mut app, outbreak(OutbreakRequest::Clear)), Response::Outbreak(OutbreakAnswer::Kept(0)));
+    let none = DeviceError::Outbreak(OutbreakError::Series { named: 15, have: 0 });
+    assert_eq!(ask(&mut app, outbreak(OutbreakRequest::Fit(setting))), Response::Error(none));
+    assert_eq!(ask(&mut app, expect()), Response::Error(DeviceError::NotCalibrated));
 }
 
 const FORECAST: Request = Request::Forecast { now: 5.0, horizon: 20.0 };

@@ -164,12 +164,7 @@ impl Linearization<'_, '_> {
     // own code, which is compiled for size.
     #[inline(never)]
     pub fn at(&mut self, t: f32, component: usize, tape: &mut Tape) -> Result<(f32, Gradient), QueryError> {
-        if !t.is_finite() {
-            return Err(QueryError::NotFinite(0));
-        }
-        if t < 0.0 {
-            return Err(QueryError::NegativeTime);
-        }
+        check_time(t)?;
         if let Some((problem, course)) = &self.phase {
             return self.of_phase(problem, course, (t, component));
         }
@@ -207,6 +202,7 @@ impl Linearization<'_, '_> {
     /// As for [`Bundle::predict`].
     #[inline(never)]
     pub fn since(&mut self, t: f32, tape: &mut Tape) -> Result<[(f32, Gradient); 2], QueryError> {
+        check_time(t)?;
         let Some((problem, course)) = &self.phase else {
             let gone = |here: (f32, Gradient), there: (f32, Gradient)| {
                 let mut slopes = here.1;
@@ -295,6 +291,14 @@ impl Bundle<'_> {
             (Form::Generic | Form::Reduced | Form::Phase, _) => set(&mut seed, component),
         }
         seed
+    }
+}
+
+fn check_time(t: f32) -> Result<(), QueryError> {
+    match t {
+        t if !t.is_finite() => Err(QueryError::NotFinite(0)),
+        t if t < 0.0 => Err(QueryError::NegativeTime),
+        _ => Ok(()),
     }
 }
 

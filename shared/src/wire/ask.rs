@@ -10,11 +10,13 @@
 
 use super::image::{self, ImageAnswer, ImageRequest, SampleAnswer, SampleRequest};
 use super::message::{self, Request, Response};
+use super::outbreak::{OutbreakAnswer, OutbreakRequest};
 use super::store::{self, ModelAnswer, ModelRequest, Origin};
 use crate::bundle::Certificate;
-use crate::calibrate::{self, Calibration, Observation, Task};
+use crate::calibrate::{self, Calibration, Observation, Task, Uncertain};
 use crate::drift::Reference;
-use crate::limits::{PROBABILITIES, SAMPLES_PER_FRAME, TRAJECTORY_POINTS};
+use crate::limits::{COUNTS_PER_FRAME, PROBABILITIES, SAMPLES_PER_FRAME, TRAJECTORY_POINTS};
+use crate::outbreak::{Count, Fit, Observable, Setting};
 use crate::query::{Prediction, Query};
 use crate::retain::Sample;
 use crate::summary::{self, ModelInfo, Name};
@@ -112,4 +114,13 @@ asks! {
     SamplesFetch(number: u32, offset: u32) => Request::Samples(SampleRequest::Fetch { number, offset }),
         [Response::Samples(SampleAnswer::Piece { offset, bytes })] => (offset, bytes): (u32, store::Chunk);
     SamplesClear => Request::Samples(SampleRequest::Clear), [Response::Samples(SampleAnswer::Cleared)] => (): ();
+
+    CountsAdd(place: u16, counts: Vec<Count, COUNTS_PER_FRAME>) => Request::Outbreak(OutbreakRequest::Add { place, counts }),
+        [Response::Outbreak(OutbreakAnswer::Kept(kept))] => kept: u16;
+    CountsClear => Request::Outbreak(OutbreakRequest::Clear), [Response::Outbreak(OutbreakAnswer::Kept(kept))] => kept: u16;
+    OutbreakFit(setting: Setting) => Request::Outbreak(OutbreakRequest::Fit(setting)),
+        [Response::Outbreak(OutbreakAnswer::Fit { fit, ticks })] => (fit, ticks): (Fit, Option<u32>);
+    OutbreakExpect(observable: Observable, from: f32, to: f32) =>
+        Request::Outbreak(OutbreakRequest::Expect { observable, from, to }),
+        [Response::Outbreak(OutbreakAnswer::Expected(expected))] => expected: Uncertain;
 }

@@ -3,11 +3,13 @@
 
 use super::FrameError;
 use super::image::{ImageAnswer, ImageRefusal, ImageRequest, SampleAnswer, SampleRequest};
+use super::outbreak::{OutbreakAnswer, OutbreakRequest};
 use super::store::{ModelAnswer, ModelRequest, StoreError};
 use crate::bundle::Certificate;
 use crate::calibrate::{Calibration, CalibrationError, Forecast, Observation, Task};
 use crate::error::ModelError;
-use crate::limits::{MAX_OBSERVATIONS, MAX_TRAJECTORY, TRAJECTORY_POINTS};
+use crate::limits::{MAX_COUNTS, MAX_OBSERVATIONS, MAX_TRAJECTORY, TRAJECTORY_POINTS};
+use crate::outbreak::OutbreakError;
 use crate::query::{Prediction, Query, QueryError};
 use crate::summary::{ModelInfo, ModelKind, Name, SelfTest};
 use crate::trajectory::{Point, Trajectory};
@@ -15,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 /// How many kinds of requests there are: one more than the last one's place.
 pub const REQUESTS: u8 = {
-    const LAST: &Request = &Request::Samples(SampleRequest::Clear);
+    const LAST: &Request = &Request::Outbreak(OutbreakRequest::Clear);
     LAST.kind() + 1
 };
 
@@ -66,6 +68,8 @@ pub enum Request {
     Image(ImageRequest),
     /// A request about the images that the device keeps.
     Samples(SampleRequest),
+    /// A request about the counts of an outbreak.
+    Outbreak(OutbreakRequest),
 }
 
 impl Request {
@@ -86,6 +90,7 @@ impl Request {
             Request::Model(_) => 11,
             Request::Image(_) => 12,
             Request::Samples(_) => 13,
+            Request::Outbreak(_) => 14,
         }
     }
 }
@@ -134,6 +139,8 @@ pub enum Response {
     Image(ImageAnswer),
     /// Answers [`Request::Samples`].
     Samples(SampleAnswer),
+    /// Answers [`Request::Outbreak`].
+    Outbreak(OutbreakAnswer),
 }
 
 /// The abilities of a device. Its protocol version is that of the message around this.
@@ -257,4 +264,15 @@ pub enum DeviceError {
     /// A request about an image or a sample was refused.
     #[error("{0}")]
     Image(#[from] ImageRefusal),
+    /// The counts of an outbreak have no estimate.
+    #[error("{0}")]
+    Outbreak(#[from] OutbreakError),
+    /// The counts are for a place beyond the next free one, or beyond the device's memory.
+    #[error("no place {place} for a count: {kept} of at most {MAX_COUNTS} are kept")]
+    CountPlace {
+        /// The place asked for.
+        place: u16,
+        /// How many counts the device keeps.
+        kept: u16,
+    },
 }

@@ -24,6 +24,7 @@
 //! | [`Request::Model`] | [`Response::Model`]: the models in flash, and a new one; see [`store`] |
 //! | [`Request::Image`] | [`Response::Image`]: images, sent in chunks and classified; see [`image`] |
 //! | [`Request::Samples`] | [`Response::Samples`]: the most entropic images, kept on the device |
+//! | [`Request::Outbreak`] | [`Response::Outbreak`]: counts of an outbreak, and the epidemic behind them; see [`outbreak`] |
 //! | any | [`Response::Error`]: why the device refused the request |
 //!
 //! [`ask`] has the same table as types: what a question is called and what type its answer has.
@@ -42,6 +43,7 @@ mod flat;
 mod frame;
 pub mod image;
 mod message;
+pub mod outbreak;
 pub mod store;
 
 pub use ask::Ask;

@@ -8,7 +8,8 @@ pub mod images;
 pub mod transport;
 
 use sirocco::calibrate::Observation;
-use sirocco::limits::MAX_FRAME;
+use sirocco::limits::{COUNTS_PER_FRAME, MAX_FRAME};
+use sirocco::outbreak::{Count, Fit, Setting};
 use sirocco::query::QueryError;
 use sirocco::summary::ModelKind;
 use sirocco::trajectory::{Point, Trajectory};
@@ -23,6 +24,8 @@ use transport::Transport;
 const GRACE: Duration = Duration::from_millis(100);
 /// With a long timeout for a slow device, this time is the timeout divided by this.
 const SHARE: u32 = 20;
+/// An epidemic may take this many times longer to fit than other questions take to answer.
+const LONG: u32 = 30;
 
 /// How long to wait for an answer, and how often to ask.
 #[derive(Debug, Clone, Copy)]
@@ -181,6 +184,22 @@ impl Client {
             self.ask(ask::ObservationAdd(place, *observation))?;
         }
         Ok(())
+    }
+
+    /// Sends the counts of an outbreak, and asks for an epidemic that fits them. A device without floating point may take minutes.
+    ///
+    /// # Errors
+    /// As for [`Self::ask`]; [`DeviceError::CountPlace`] if the device cannot keep so many.
+    pub fn outbreak(&mut self, counts: &[Count], setting: &Setting) -> Result<(Fit, Option<u32>), ClientError> {
+        self.ask(ask::CountsClear)?;
+        for (place, counts) in (0u16..).step_by(COUNTS_PER_FRAME).zip(counts.chunks(COUNTS_PER_FRAME)) {
+            self.ask(ask::CountsAdd(place, counts.iter().copied().collect()))?;
+        }
+        let usual = self.patience;
+        self.patience = Patience { timeout: usual.timeout * LONG, retries: 0 };
+        let answer = self.ask(ask::OutbreakFit(setting.clone()));
+        self.patience = usual;
+        answer
     }
 
     /// Asks for the states of a problem at many times. Points that are lost are asked for again.
