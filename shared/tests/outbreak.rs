@@ -42,6 +42,7 @@ fn exact(setting: &Setting, values: Parameters, observable: Observable, days: u1
         open: 0,
         covariance: Default::default(),
         deviance: 0.0,
+        log_likelihood: 0.0,
         dispersion: 1.0,
         check: Default::default(),
         evaluations: 0,

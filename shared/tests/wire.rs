@@ -242,6 +242,7 @@ fn the_longest_messages_about_an_outbreak_fit_one_frame_and_survive_the_journey(
         open: u16::MAX,
         covariance,
         deviance: 1.0,
+        log_likelihood: 1.0,
         dispersion: 1.0,
         check,
         evaluations: u16::MAX,

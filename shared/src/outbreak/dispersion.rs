@@ -29,7 +29,7 @@ pub fn binet(z: f32) -> f32 {
 }
 
 /// ln of the probability of a positive count under its own mean, with overdispersion `a`; zero for a count of zero.
-fn saturated(y: f32, a: f32) -> f32 {
+pub(super) fn saturated(y: f32, a: f32) -> f32 {
     if y <= 0.0 {
         return 0.0;
     }

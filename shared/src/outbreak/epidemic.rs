@@ -182,6 +182,30 @@ pub fn expected(
     Ok(Uncertain { value: mean.value, standard_error: fit.covariance.propagate(&mean.slopes) })
 }
 
+/// What these values of the parameters lead one to count, in consecutive intervals from `start` on, or at their ends. `sink` gets one
+/// mean after the other.
+///
+/// # Errors
+/// [`QueryError`] if the model has no answer.
+pub fn curve(
+    bundle: &Bundle<'_>,
+    setting: &Setting,
+    values: &Parameters,
+    observable: Observable,
+    start: f32,
+    ends: impl IntoIterator<Item = f32>,
+    mut sink: impl FnMut(f32),
+) -> Result<(), QueryError> {
+    let mut epidemic = Epidemic::new(bundle, setting, values, &[None; MAX_PARAMETERS])?;
+    let mut from = (start, epidemic.moved(start)?);
+    for to in ends {
+        let now = epidemic.moved(to)?;
+        sink(epidemic.count(observable, &from.1, &now, to - from.0).value);
+        from = (to, now);
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "the tests compute in f64 on the host")]
 mod tests {

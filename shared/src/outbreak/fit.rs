@@ -2,7 +2,7 @@
 
 use super::check::Checker;
 use super::epidemic::{Epidemic, Moved, Places};
-use super::noise::{Scatter, missing};
+use super::noise::{LEAST, Scatter, missing};
 use super::{
     BACKGROUND, Count, Fit, INFECTED, Noise, Observable, OutbreakError, Parameters, RECOVERY, REPRODUCTION, SCALE,
     Series, Setting, dispersion,
@@ -254,7 +254,7 @@ impl<'m, 'a, 'c> Task<'m, 'a, 'c> {
         let mut pairs = Vec::<(f32, f32), MAX_COUNTS>::new();
         // There is room: no more counts are accepted.
         self.visit(&self.values(u), |_, count, mean, _| {
-            let _ = pairs.push((count, mean.max(1e-4)));
+            let _ = pairs.push((count, mean.max(LEAST)));
         })
         .map_err(OutbreakError::Query)?;
         Ok(dispersion::estimate(|| pairs.iter().copied(), self.unknowns, missing))
@@ -275,10 +275,11 @@ impl<'m, 'a, 'c> Task<'m, 'a, 'c> {
             Scatter::Gaussian(weight) => Scatter::Gaussian(weight / variance),
             counts => counts,
         };
-        let mut checker = Checker::default();
+        let (mut checker, mut log_likelihood) = (Checker::default(), 0.0);
         let people = matches!(scatter, Scatter::Counts(_));
         self.visit(&values, |index, count, mean, _| {
             checker.add(index, (count, mean), scatter.of(count, mean).1, people);
+            log_likelihood += scatter.log_likelihood(count, mean);
         })
         .map_err(OutbreakError::Query)?;
         let (mut free, mut bounds, mut open) = (0, 0, 0);
@@ -300,6 +301,7 @@ impl<'m, 'a, 'c> Task<'m, 'a, 'c> {
             open,
             covariance,
             deviance: point.loss,
+            log_likelihood,
             dispersion: match scatter {
                 Scatter::Gaussian(weight) => 1.0 / sqrt(weight),
                 Scatter::Counts(a) => 1.0 / a,

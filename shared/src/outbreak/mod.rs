@@ -23,7 +23,7 @@ mod fit;
 mod noise;
 
 pub use check::Check;
-pub use epidemic::expected;
+pub use epidemic::{curve, expected};
 pub use fit::{Starts, fit, least_deviance};
 
 use crate::bundle::Range;
@@ -163,6 +163,8 @@ pub struct Fit {
     pub covariance: Covariance,
     /// Twice the log-likelihood that is missing to a perfect fit; with Gaussian noise, the sum of squared residuals.
     pub deviance: f32,
+    /// The logarithm of the likelihood, to compare fits of different settings to the same counts.
+    pub log_likelihood: f32,
     /// The dispersion k of negative binomial noise, infinite for Poisson noise; of Gaussian noise the standard deviation.
     pub dispersion: f32,
     /// How well the counts are met.

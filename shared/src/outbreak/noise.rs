@@ -1,10 +1,11 @@
 //! The likelihood of a count: its part of the deviance, and its weight.
 
 use super::Noise;
+use super::dispersion::saturated;
 use crate::math::ln;
 
 /// The least mean, in people: nothing can be told of how much less is expected than this.
-const LEAST: f32 = 1e-4;
+pub(super) const LEAST: f32 = 1e-4;
 
 /// A likelihood with everything known.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,6 +35,18 @@ impl Scatter {
                 let mean = mean.max(LEAST);
                 (2.0 * missing(count, mean, overdispersion), 1.0 / (mean + mean * mean * overdispersion))
             }
+        }
+    }
+}
+
+impl Scatter {
+    /// The log-likelihood of a count with this mean.
+    pub fn log_likelihood(self, count: f32, mean: f32) -> f32 {
+        match self {
+            Scatter::Gaussian(weight) => {
+                -0.5 * ((count - mean) * (count - mean) * weight + ln(2.0 * core::f32::consts::PI / weight))
+            }
+            Scatter::Counts(a) => saturated(count, a) - missing(count, mean.max(LEAST), a),
         }
     }
 }

@@ -109,6 +109,8 @@ fn remedy(error: &DeviceError) -> &'static str {
         DeviceError::Query(_) => "see the model's domain with `sirocco info`",
         DeviceError::Calibration(_) => "see the model's domain with `sirocco info`, and what is observed",
         DeviceError::Place { .. } => "clear the observations, or add them in their order",
+        DeviceError::Outbreak(_) => "see what was understood of the table, and the ranges of what is unknown",
+        DeviceError::CountPlace { .. } => "join days to weeks with --until or --every, so that there are fewer counts",
         DeviceError::NotCalibrated => "calibrate first",
         DeviceError::UnknownRequest { .. } => "build firmware and tools from the same release",
         DeviceError::Trajectory { .. } => "ask for fewer points",

@@ -5,13 +5,10 @@
 //! Unlike an estimate plus and minus standard errors this needs no quadratic likelihood, and does not depend on how the parameter
 //! is written (Venzon and Moolgavkar, *Applied Statistics* 37:87, 1988).
 
-use super::Question;
+use super::{Question, range_mut};
 use serde::Serialize;
 use sirocco::bundle::Range;
-use sirocco::outbreak::{
-    BACKGROUND, Fit, INFECTED, Noise, OutbreakError, Parameters, RECOVERY, REPRODUCTION, SCALE, Setting, Starts, fit,
-    least_deviance,
-};
+use sirocco::outbreak::{Fit, OutbreakError, Parameters, Setting, Starts, fit, least_deviance};
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
 /// An interval whose ends are `None` where the counts set no limit.
@@ -58,19 +55,9 @@ enum End {
 impl<'q, 'a> Profile<'q, 'a> {
     /// The profile of a fit.
     pub fn new(question: Question<'q, 'a>, fit: Fit) -> Self {
-        let noise = match question.setting.noise {
-            Noise::NegativeBinomial { .. } if fit.dispersion.is_finite() => {
-                Noise::NegativeBinomial { dispersion: Some(fit.dispersion) }
-            }
-            Noise::NegativeBinomial { .. } => Noise::Poisson,
-            noise => noise,
-        };
-        let unit = match noise {
-            Noise::Gaussian { sigma: None } => fit.dispersion * fit.dispersion,
-            _ => 1.0,
-        };
+        let (setting, unit) = question.settled(&fit);
         let freedom = question.estimates_scatter().then_some(fit.check.freedom);
-        Profile { question, setting: Setting { noise, ..question.setting.clone() }, fit, unit, freedom }
+        Profile { question, setting, fit, unit, freedom }
     }
 
     /// The fit: a better one than at the beginning if the profile has met one.
@@ -105,7 +92,9 @@ impl<'q, 'a> Profile<'q, 'a> {
     }
 
     fn end(&self, k: usize, side: f32, aim: f32) -> Result<End, OutbreakError> {
-        let Some(range) = range(&self.setting, k) else { return Ok(End::Open) };
+        let mut setting = self.setting.clone();
+        let range = range_mut(&mut setting, k).filter(|range| range.lo < range.hi);
+        let Some(&mut range) = range else { return Ok(End::Open) };
         let value = self.fit.values.get(k).copied().unwrap_or(f32::NAN);
         let (start, limit) = (value.ln(), if side < 0.0 { range.lo.ln() } else { range.hi.ln() });
         let spread = self.fit.spread(k).clamp(0.01, 0.7);
@@ -159,28 +148,9 @@ impl<'q, 'a> Profile<'q, 'a> {
         if let Some(place) = from.get_mut(k) {
             *place = value;
         }
-        let known = Range { lo: value, hi: value };
-        match k {
-            INFECTED => setting.infected = known,
-            RECOVERY => setting.recovery = known,
-            SCALE => setting.scale = known,
-            BACKGROUND => setting.background = known,
-            piece => {
-                setting.reproduction.iter_mut().skip(piece - REPRODUCTION).take(1).for_each(|range| *range = known)
-            }
+        if let Some(range) = range_mut(&mut setting, k) {
+            *range = Range { lo: value, hi: value };
         }
         least_deviance(self.question.bundle, self.question.counts, &setting, &from)
     }
-}
-
-/// The range of a parameter that is not known.
-fn range(setting: &Setting, k: usize) -> Option<Range> {
-    let range = match k {
-        INFECTED => setting.infected,
-        RECOVERY => setting.recovery,
-        SCALE => setting.scale,
-        BACKGROUND => setting.background,
-        piece => *setting.reproduction.get(piece - REPRODUCTION)?,
-    };
-    (range.lo < range.hi).then_some(range)
 }

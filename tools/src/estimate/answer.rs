@@ -1,0 +1,408 @@
+//! The answer to a question: estimates with intervals, what follows from them, how well they fit, and a forecast.
+
+use super::draws::{Draws, Spread};
+use super::interval::{Interval, Profile};
+use super::question::Plan;
+use super::{Question, changes};
+use crate::Error;
+use crate::output::{finite, map};
+use jiff::civil::Date;
+use serde::Serialize;
+use sirocco::limits::MAX_CHANGES;
+use sirocco::outbreak::{
+    BACKGROUND, Fit, INFECTED, Noise, Observable, Parameters, RECOVERY, REPRODUCTION, SCALE, Setting, Starts, curve, fit,
+};
+
+/// Intervals are wide if the counts set no limit within this factor of the estimate.
+const OPEN: f32 = 30.0;
+/// Points of the curve of people infected, in which the peak is looked for.
+const CURVE: u16 = 400;
+
+/// An estimate, or what is known.
+#[derive(Debug, Clone, Serialize)]
+pub struct Estimate {
+    /// The value.
+    pub value: f32,
+    /// The interval that holds with 50 %.
+    pub half: Option<Interval>,
+    /// The interval that holds with 95 %.
+    pub most: Option<Interval>,
+    /// Whether it was given and not estimated.
+    pub known: bool,
+    /// Whether the counts tell it.
+    pub identified: bool,
+    /// Whether it lies at the end of the range in which it was sought.
+    pub at_bound: bool,
+    /// How the intervals were found.
+    pub method: &'static str,
+}
+
+/// How well the fit meets the counts.
+#[derive(Debug, Clone, Serialize)]
+pub struct Quality {
+    /// Number of counts.
+    pub counts: usize,
+    /// That, minus the number of unknowns.
+    pub freedom: u16,
+    /// How counts scatter.
+    pub noise: &'static str,
+    /// The dispersion of negative binomial counts, none for Poisson; or the standard deviation.
+    pub dispersion: Option<f32>,
+    /// The deviance.
+    pub deviance: f32,
+    /// Twice the log-likelihood less Bayes' penalty, to compare settings.
+    pub log_likelihood: f32,
+    /// The sum of squared residuals in standard deviations.
+    pub pearson: f32,
+    /// Standard deviations by which the residuals have more runs of one sign than chance makes.
+    pub runs: f32,
+    /// The largest residual, in standard deviations.
+    pub worst_residual: f32,
+    /// Its line in the table.
+    pub worst_line: usize,
+    /// Whether the model does not fit.
+    pub misfits: bool,
+    /// Whether the descent converged.
+    pub converged: bool,
+    /// Evaluations of the model at all counts.
+    pub evaluations: u16,
+}
+
+/// A forecast of a count.
+#[derive(Debug, Clone, Serialize)]
+pub struct Forecast {
+    /// The end of its interval.
+    pub t: f32,
+    /// The day on which that begins.
+    pub date: Option<Date>,
+    /// What is expected.
+    pub expected: Spread,
+    /// What will be counted, with its scatter.
+    pub counted: Spread,
+    /// What was counted, where the table knows it.
+    pub seen: Option<f32>,
+}
+
+/// A change of the reproduction number.
+#[derive(Debug, Clone, Serialize)]
+pub struct Change {
+    /// Its time.
+    pub t: f32,
+    /// Its date.
+    pub date: Option<Date>,
+}
+
+/// The whole answer.
+#[derive(Debug, Clone, Serialize)]
+pub struct Answer {
+    /// The parameters.
+    #[serde(serialize_with = "map")]
+    pub estimates: Vec<(String, Estimate)>,
+    /// The times at which the reproduction number changes.
+    pub changes: Vec<Change>,
+    /// What follows from the parameters.
+    #[serde(serialize_with = "map")]
+    pub derived: Vec<(String, Option<Spread>)>,
+    /// How well the counts are met.
+    pub fit: Quality,
+    /// What the fit expects at every count, and what was counted.
+    pub fitted: Vec<Fitted>,
+    /// Counts to come.
+    pub forecast: Vec<Forecast>,
+    /// The fit itself.
+    #[serde(skip)]
+    pub raw: Fit,
+    /// The question of the fit, with the changes that were found.
+    #[serde(skip)]
+    pub setting: Setting,
+}
+
+/// A count and what was expected.
+#[derive(Debug, Clone, Serialize)]
+pub struct Fitted {
+    /// Place of the series.
+    pub series: usize,
+    /// Where its interval begins.
+    pub from: f32,
+    /// Where it ends.
+    pub t: f32,
+    /// The count.
+    pub seen: Option<f32>,
+    /// What is expected, with its uncertainty.
+    pub expected: Spread,
+}
+
+/// What takes long: for a progress bar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// A time of change was tried.
+    Tried,
+    /// A round of draws.
+    Drawn,
+}
+
+/// How to answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// Whether to look for changes.
+    pub find_changes: bool,
+    /// How far to forecast.
+    pub horizon: f32,
+    /// Seed of the draws.
+    pub seed: u64,
+}
+
+/// The names of the parameters of a plan, with their places.
+pub fn names(plan: &Plan, setting: &Setting) -> Vec<(String, usize)> {
+    let mut names = Vec::new();
+    let pieces = setting.reproduction.len();
+    for piece in 0..pieces {
+        let name = if pieces == 1 { "reproduction_number".to_owned() } else { format!("reproduction_number_{}", piece + 1) };
+        names.push((name, REPRODUCTION + piece));
+    }
+    names.push(("infectious_period".to_owned(), RECOVERY));
+    names.push(("infected_at_start".to_owned(), INFECTED));
+    let scale = if plan.population.is_some() { "fraction_counted" } else { "population_times_fraction_counted" };
+    names.push((scale.to_owned(), SCALE));
+    if setting.background.hi > 0.0 {
+        names.push(("background".to_owned(), BACKGROUND));
+    }
+    names
+}
+
+/// Fits on this machine.
+///
+/// # Errors
+/// [`Error::Outbreak`] if there is no estimate.
+pub fn fitted(question: Question<'_, '_>, find_changes: bool, mut step: impl FnMut(Step)) -> Result<(Setting, Fit), Error> {
+    let failed = |source| Error::Outbreak { source };
+    if find_changes {
+        let found = changes::find(question, MAX_CHANGES, |_| step(Step::Tried)).map_err(failed)?;
+        return Ok((found.setting, found.fit));
+    }
+    let fit = fit(question.bundle, question.counts, question.setting, Starts::Guessed).map_err(failed)?;
+    Ok((question.setting.clone(), fit))
+}
+
+/// Answers a question from its fit: `fit` belongs to the setting of `question`.
+///
+/// # Errors
+/// [`Error::Outbreak`] if the model has no answer.
+pub fn answer(
+    plan: &Plan,
+    question: Question<'_, '_>,
+    fit: Fit,
+    manner: Manner,
+    mut step: impl FnMut(Step),
+) -> Result<Answer, Error> {
+    let failed = |source| Error::Outbreak { source };
+    let mut profile = Profile::new(question, fit);
+    let mut intervals = Vec::new();
+    let all = names(plan, question.setting);
+    for (_, k) in &all {
+        let free = profile.fit().is_free(*k);
+        intervals.push(if free { Some(profile.intervals(*k, [0.5, 0.95]).map_err(failed)?) } else { None });
+    }
+    let fit = profile.fit().clone();
+    let draws = Draws::new(question, &fit, manner.seed, |_| step(Step::Drawn)).map_err(failed)?;
+    let mut estimates = Vec::new();
+    for ((name, k), intervals) in all.into_iter().zip(intervals) {
+        estimates.push((name, estimate(plan, question.setting, &fit, k, intervals)));
+    }
+    let series = Curves::new(plan, question);
+    let changes = question.setting.changes.iter().map(|t| Change { t: *t, date: plan.date(*t) }).collect();
+    Ok(Answer {
+        estimates,
+        changes,
+        derived: derived(question, &fit, &draws),
+        fit: quality(plan, question, &fit),
+        fitted: series.fitted(&draws),
+        forecast: series.forecast(&draws, manner.horizon),
+        raw: fit,
+        setting: question.setting.clone(),
+    })
+}
+
+/// The estimate of parameter `k` in the unit that people use: a period for a rate, a share of the population for the scale, people
+/// for the share infected if the population is known.
+fn estimate(plan: &Plan, setting: &Setting, fit: &Fit, k: usize, intervals: Option<[Interval; 2]>) -> Estimate {
+    let shown = |value: f32| match (k, plan.population) {
+        (RECOVERY, _) => 1.0 / value,
+        (INFECTED, Some(population)) => value * population,
+        (SCALE, Some(population)) => value / population,
+        _ => value,
+    };
+    let turned = |interval: Interval| {
+        let (low, high) = (interval.low.map(shown), interval.high.map(shown));
+        if k == RECOVERY { Interval { low: high, high: low } } else { Interval { low, high } }
+    };
+    let at_bound = fit.is_free(k) && fit.at_bound & 1u16.checked_shl(k as u32).unwrap_or(0) != 0;
+    let value = fit.values.get(k).copied().unwrap_or(f32::NAN);
+    let [half, most] = intervals.map_or([None, None], |intervals| intervals.map(|interval| Some(turned(interval))));
+    let wide = |interval: &Interval| match (interval.low, interval.high) {
+        (Some(low), Some(high)) => high > OPEN * low,
+        _ => true,
+    };
+    let _ = setting;
+    let known = !fit.is_free(k);
+    Estimate {
+        value: shown(value),
+        half,
+        identified: known || !most.as_ref().is_none_or(wide),
+        most,
+        known,
+        at_bound,
+        method: if known { "given" } else { "profile likelihood" },
+    }
+}
+
+/// The share that is still susceptible at time `t`.
+fn susceptible(question: Question<'_, '_>, values: &Parameters, t: f32) -> Option<f32> {
+    people(question, values, Observable::Susceptible, t)
+}
+
+fn people(question: Question<'_, '_>, values: &Parameters, observable: Observable, t: f32) -> Option<f32> {
+    let mut unit = *values;
+    *unit.get_mut(SCALE)? = 1.0;
+    let mut share = None;
+    curve(question.bundle, question.setting, &unit, observable, t, [t], |mean| share = Some(mean)).ok()?;
+    share
+}
+
+fn derived(question: Question<'_, '_>, fit: &Fit, draws: &Draws) -> Vec<(String, Option<Spread>)> {
+    let setting = question.setting;
+    let last = question.counts.iter().fold(0.0f32, |last, count| last.max(count.t));
+    let of = |values: &Parameters, k: usize| values.get(k).copied();
+    let final_piece = REPRODUCTION + setting.changes.len();
+    let growth = |values: &Parameters| {
+        let free = 1.0 - setting.removed - of(values, INFECTED)?;
+        Some(of(values, RECOVERY)? * (of(values, REPRODUCTION)? * free - 1.0))
+    };
+    let doubling = |values: &Parameters| growth(values).filter(|growth| *growth > 0.0).map(|growth| 2f32.ln() / growth);
+    let now = |values: &Parameters| Some(of(values, final_piece)? * susceptible(question, values, last)?);
+    // Long enough that nobody is infected any more.
+    let end = last + 50.0 / fit.values.get(RECOVERY).copied().unwrap_or(1.0);
+    let ever = |values: &Parameters| Some(1.0 - setting.removed - susceptible(question, values, end)?);
+    let peak = |values: &Parameters| {
+        let mut unit = *values;
+        *unit.get_mut(SCALE)? = 1.0;
+        let times: Vec<f32> = (0..=CURVE).map(|k| f32::from(k) / f32::from(CURVE) * (3.0 * last)).collect();
+        let mut heights = Vec::new();
+        curve(question.bundle, setting, &unit, Observable::Infected, 0.0, times.iter().copied(), |mean| heights.push(mean)).ok()?;
+        times.into_iter().zip(heights).max_by(|a, b| a.1.total_cmp(&b.1))
+    };
+    let named = |name: &str, spread: Option<Spread>| (name.to_owned(), spread);
+    vec![
+        named("growth_rate", draws.spread(growth)),
+        named("doubling_time", draws.spread(doubling)),
+        named("reproduction_number_at_the_end", draws.spread(now)),
+        named("peak_time", draws.spread(|values| peak(values).map(|(t, _)| t))),
+        named("peak_infected_share", draws.spread(|values| peak(values).map(|(_, height)| height))),
+        named("share_ever_infected", draws.spread(ever)),
+        named("counted_in_the_end", draws.spread(|values| Some(of(values, SCALE)? * ever(values)?))),
+    ]
+}
+
+fn quality(plan: &Plan, question: Question<'_, '_>, fit: &Fit) -> Quality {
+    let noise = match question.setting.noise {
+        Noise::Gaussian { .. } => "gaussian",
+        Noise::NegativeBinomial { .. } if fit.dispersion.is_finite() => "negative binomial",
+        Noise::NegativeBinomial { .. } | Noise::Poisson => "poisson",
+    };
+    Quality {
+        counts: question.counts.iter().filter(|count| !count.value.is_nan()).count(),
+        freedom: fit.check.freedom,
+        noise,
+        dispersion: finite(fit.dispersion),
+        deviance: fit.deviance,
+        log_likelihood: fit.log_likelihood,
+        pearson: fit.check.pearson,
+        runs: fit.check.runs,
+        worst_residual: fit.check.residual,
+        worst_line: plan.lines.get(usize::from(fit.check.worst)).copied().unwrap_or(0),
+        misfits: fit.check.misfits(),
+        converged: fit.converged,
+        evaluations: fit.evaluations,
+    }
+}
+
+/// The curves of all series.
+struct Curves<'p, 'q, 'a> {
+    plan: &'p Plan,
+    question: Question<'q, 'a>,
+}
+
+impl<'p, 'q, 'a> Curves<'p, 'q, 'a> {
+    fn new(plan: &'p Plan, question: Question<'q, 'a>) -> Self {
+        Curves { plan, question }
+    }
+
+    /// For each of the intervals, the means of all draws.
+    fn means(&self, draws: &Draws, observable: Observable, start: f32, ends: &[f32]) -> Vec<Vec<f32>> {
+        let mut all = vec![Vec::new(); ends.len()];
+        for values in &draws.values {
+            let mut places = all.iter_mut();
+            let ends = ends.iter().copied();
+            // A draw has answers, or it would not have been drawn.
+            let _ = curve(self.question.bundle, self.question.setting, values, observable, start, ends, |mean| {
+                if let Some(place) = places.next() {
+                    place.push(mean);
+                }
+            });
+        }
+        all
+    }
+
+    fn fitted(&self, draws: &Draws) -> Vec<Fitted> {
+        let mut all = Vec::new();
+        let mut first = 0;
+        for (number, series) in self.question.setting.series.iter().enumerate() {
+            let next = first + usize::from(series.counts);
+            let counts = self.question.counts.get(first..next).unwrap_or_default();
+            first = next;
+            let ends: Vec<f32> = counts.iter().map(|count| count.t).collect();
+            let mut from = series.start;
+            for (count, means) in counts.iter().zip(self.means(draws, series.observable, series.start, &ends)) {
+                if let Some(expected) = Spread::of(means) {
+                    all.push(Fitted { series: number, from, t: count.t, seen: finite(count.value), expected });
+                }
+                from = count.t;
+            }
+        }
+        all
+    }
+
+    /// Forecasts of the first series: for the counts that the table has beyond those used, else of as many intervals as the last
+    /// one is long.
+    fn forecast(&self, draws: &Draws, horizon: f32) -> Vec<Forecast> {
+        let Some(series) = self.question.setting.series.first() else { return Vec::new() };
+        let used = self.question.counts.get(..usize::from(series.counts)).unwrap_or_default();
+        let last = used.last().map_or(series.start, |count| count.t);
+        let length = match used {
+            [.., before, last] => last.t - before.t,
+            _ => 1.0,
+        };
+        let rest = self.plan.rest.first().map_or(&[][..], Vec::as_slice);
+        let mut ends: Vec<(f32, Option<f32>)> = rest.iter().map(|count| (count.t, finite(count.value))).collect();
+        if ends.is_empty() {
+            let number = ((horizon - last) / length).clamp(0.0, 400.0) as u16;
+            ends = (1..=number).map(|k| (last + f32::from(k) * length, None)).collect();
+        }
+        let times: Vec<f32> = ends.iter().map(|(t, _)| *t).collect();
+        let all = self.means(draws, series.observable, last, &times);
+        let forecast = |((t, seen), means): ((f32, Option<f32>), Vec<f32>)| {
+            let counted = Spread::of(draws.scattered(means.iter().copied()))?;
+            let begins = if series.observable.is_flow() { t - length } else { t };
+            Some(Forecast { t, date: self.plan.date(begins), expected: Spread::of(means)?, counted, seen })
+        };
+        ends.into_iter().zip(all).filter_map(forecast).collect()
+    }
+}
+
+impl Plan {
+    /// The date of a time.
+    pub fn date(&self, t: f32) -> Option<Date> {
+        let days = (f64::from(t) * self.unit.days()).floor() as i64;
+        self.start?.checked_add(jiff::Span::new().try_days(days).ok()?).ok()
+    }
+}
