@@ -72,6 +72,12 @@ pub enum Error {
     /// A plot could not be drawn.
     #[error(transparent)]
     Plot(#[from] sirocco_plot::PlotError),
+    /// The counts of an outbreak have no estimate.
+    #[error("{source}; see what was understood of the table, and which quantities are given")]
+    Outbreak {
+        /// The reason.
+        source: sirocco::outbreak::OutbreakError,
+    },
     /// A calibration has no estimate.
     #[error("{source}; check the observations, and the model's domain with `sirocco inspect`")]
     Calibration {

@@ -49,24 +49,7 @@ pub fn fit(bundle: &Bundle<'_>, counts: &[Count], setting: &Setting, starts: Sta
         return Err(OutbreakError::Unknowns(0));
     }
     let mut evaluations = 0;
-    let mut best: Option<Point> = None;
-    let mut refused = QueryError::Overflow;
-    let mut attempt =
-        |task: &Task<'_, '_, '_>, start: &Vector| match descent::descend(task, start, EVALUATIONS, &mut evaluations) {
-            Ok(point) if best.as_ref().is_none_or(|best| point.loss < best.loss) => best = Some(point),
-            Ok(_) => {}
-            Err(error) => refused = error,
-        };
-    match starts {
-        Starts::From(values) => attempt(&task, &task.scaled(&values)),
-        Starts::Guessed => {
-            let shape = Shape::of(counts, setting);
-            for reproduction in GUESSES {
-                attempt(&task, &task.guess(&shape, reproduction));
-            }
-        }
-    }
-    let mut best = best.ok_or(OutbreakError::Query(refused))?;
+    let mut best = task.best(starts, &mut evaluations)?;
     if setting.noise == (Noise::NegativeBinomial { dispersion: None }) {
         for _ in 0..TURNS {
             let before = task.scatter;
@@ -83,7 +66,7 @@ pub fn fit(bundle: &Bundle<'_>, counts: &[Count], setting: &Setting, starts: Sta
 }
 
 /// The least deviance with the known parameters of `setting`, and where it is. For profiles: one unknown after the other is taken
-/// as known. The descent begins at `from`.
+/// as known.
 ///
 /// # Errors
 /// As for [`fit`].
@@ -91,10 +74,10 @@ pub fn least_deviance(
     bundle: &Bundle<'_>,
     counts: &[Count],
     setting: &Setting,
-    from: &Parameters,
+    starts: Starts,
 ) -> Result<(f32, Parameters), OutbreakError> {
     let task = Task::new(bundle, counts, setting)?;
-    let point = descent::descend(&task, &task.scaled(from), EVALUATIONS, &mut 0).map_err(OutbreakError::Query)?;
+    let point = task.best(starts, &mut 0)?;
     Ok((point.loss, task.values(&point.u)))
 }
 
@@ -165,6 +148,27 @@ impl<'m, 'a, 'c> Task<'m, 'a, 'c> {
         }
         let scatter = Scatter::first(setting.noise);
         Ok(Task { bundle, counts, setting, scatter, ranges, places, unknowns, counted })
+    }
+
+    /// The end of the best descent.
+    fn best(&self, starts: Starts, evaluations: &mut u16) -> Result<Point, OutbreakError> {
+        let mut best: Option<Point> = None;
+        let mut refused = QueryError::Overflow;
+        let mut attempt = |start: &Vector| match descent::descend(self, start, EVALUATIONS, evaluations) {
+            Ok(point) if best.as_ref().is_none_or(|best| point.loss < best.loss) => best = Some(point),
+            Ok(_) => {}
+            Err(error) => refused = error,
+        };
+        match starts {
+            Starts::From(values) => attempt(&self.scaled(&values)),
+            Starts::Guessed => {
+                let shape = Shape::of(self.counts, self.setting);
+                for reproduction in GUESSES {
+                    attempt(&self.guess(&shape, reproduction));
+                }
+            }
+        }
+        best.ok_or(OutbreakError::Query(refused))
     }
 
     /// The parameters at scaled unknowns.

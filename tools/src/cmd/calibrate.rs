@@ -1,7 +1,12 @@
-//! `sirocco calibrate`: estimates the unknown quantities of a problem from observations.
+//! `sirocco calibrate`: estimates the unknown quantities of a problem, from the counts of an outbreak or from observations of any
+//! system.
+
+mod outbreak;
 
 use crate::Error;
+use crate::estimate::question::Knowledge;
 use crate::input::observations::{self, ObservationOptions, Observed};
+use crate::input::outbreak::OutbreakOptions;
 use crate::input::problem::ProblemOptions;
 use crate::input::quantities;
 use crate::output::{Output, finite, map};
@@ -12,11 +17,15 @@ use sirocco::bundle::{Range, named_range};
 use sirocco::calibrate::{self, Calibration, Forecast, Forward, Numerical, Task, Uncertain};
 use sirocco::ode::Ode;
 use sirocco::query::Query;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Estimate rates and initial values from observations, and forecast the state
+/// Estimate what is behind the counts of an outbreak, or the rates behind observations of any system
 ///
-/// Prints the estimates with their standard errors, how well they fit, and the forecast; for SIR also the reproduction
+/// Given a TABLE of counts by date or by number (new cases, people infected, deaths; `sirocco data` has some to try), it prints the
+/// reproduction number, the infectious period and the start with intervals, what follows from them, a forecast, and in
+/// sentences what all of it means. What was understood of the table is always said. --population is the size of the population.
+///
+/// With --observations, it estimates any quantities of the model's system from shares of its state. It prints the estimates with their standard errors, how well they fit, and the forecast; for SIR also the reproduction
 /// numbers, the peak, and the share that is never infected.
 ///
 /// With --port, the device computes, from observations that it is sent. With --model alone, this machine computes the
@@ -25,25 +34,33 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
+  sirocco data boarding-school --out school.csv
+  sirocco calibrate school.csv --population 763 --out school.svg
+  sirocco calibrate cases.csv --population 102225 --reporting 0.5 --until 2015-12-31
+  sirocco calibrate cases.csv --population 60000000 --find-changes --port qemu:qemu-mps2-an386
   sirocco calibrate --model sir.safetensors --observations seen.csv --free beta,gamma --fix I0=0.3,R0=0.1
   sirocco calibrate --port qemu:qemu-mps2-an386 --observations seen.csv --free beta,gamma,I0 --fix R0=0.1 --json
   sirocco calibrate --domain t=0:14,I0=0.001:0.02,R0=0:0.05,beta=1:2.5,gamma=0.2:0.8 \\
     --observations tests/data/influenza-boarding-school-1978.csv --population 763 --free I0,beta,gamma --fix R0=0
 
-The first line of the CSV file names its columns: t (the time), component (as S, I or R), value (a share) or count (of \
+The first line of a file for --observations names its columns: t (the time), component (as S, I or R), value (a share) or count (of \
 --population), and perhaps sigma (the standard deviation). Without sigma, all observations have the same weight, and \
 their error is estimated from the residuals.
 
 {HELP}"))]
 pub struct Arguments {
+    /// Table of the counts of an outbreak, as CSV
+    #[arg(value_name = "TABLE", required_unless_present = "observations")]
+    table: Option<PathBuf>,
     #[command(flatten)]
     solver: SolverArguments,
-    /// Model file that this machine computes with; with a qemu: port, the model for the board's slot
+    /// Model file that this machine computes with; with a qemu: port, the model for the board's slot. For a table, the built-in
+    /// model of every epidemic if left out
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
-    /// CSV file of the observations; see below
-    #[arg(long, value_name = "FILE")]
-    observations: PathBuf,
+    /// CSV file of observations of the state; see below
+    #[arg(long, value_name = "FILE", conflicts_with = "table")]
+    observations: Option<PathBuf>,
     #[command(flatten)]
     problem: ProblemOptions,
     #[command(flatten)]
@@ -55,7 +72,7 @@ pub struct Arguments {
     #[arg(long, value_name = "T")]
     horizon: Option<f32>,
     /// Solve by the Runge-Kutta method in this domain, instead of using a model
-    #[arg(long, value_name = "NAME=LO:HI,...", value_parser = ranges, conflicts_with_all = ["port", "model"])]
+    #[arg(long, value_name = "NAME=LO:HI,...", value_parser = ranges, conflicts_with_all = ["port", "model", "table"])]
     domain: Option<::std::vec::Vec<(String, Range)>>,
     /// System of equations to solve, with --domain
     #[arg(long, default_value = "sir")]
@@ -63,6 +80,16 @@ pub struct Arguments {
     /// Largest step in time, with --domain
     #[arg(long, default_value_t = 0.1)]
     step: f32,
+    /// Image file to write, with a table: NAME.svg or NAME.png
+    #[arg(long, value_name = "FILE", requires = "table")]
+    out: Option<PathBuf>,
+    /// Seed of the draws that give what follows from the estimates its intervals
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    knowledge: Knowledge,
+    #[command(flatten)]
+    reading: OutbreakOptions,
 }
 
 /// Parses `name=lo:hi,...`.
@@ -137,7 +164,8 @@ struct Question {
 
 impl Arguments {
     fn question(&self, ode: Ode, domain: &[(f32, f32)]) -> Result<Question, Error> {
-        let observed = observations::read(&self.observations, ode, self.observed)?;
+        let path = self.observations.as_deref().unwrap_or(Path::new(""));
+        let observed = observations::read(path, ode, self.observed)?;
         let task = self.problem.task(ode, domain, observed.relative)?;
         let last = observed.observations.iter().fold(0.0, |last: f32, o| last.max(o.t));
         let end = domain.first().map_or(last, |(_, end)| *end);
@@ -160,6 +188,9 @@ impl Arguments {
 
 /// Calibrates and prints the result.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    if let Some(table) = &arguments.table {
+        return outbreak::run(arguments, table, output);
+    }
     let (question, answer) = match &arguments.domain {
         Some(ranges) => by_runge_kutta(arguments, &arguments.numerical(ranges)?)?,
         None if arguments.solver.port.is_none() && arguments.model.is_none() => {

@@ -10,13 +10,14 @@ use jiff::civil::Date;
 use serde::Serialize;
 use sirocco::limits::MAX_CHANGES;
 use sirocco::outbreak::{
-    BACKGROUND, Fit, INFECTED, Noise, Observable, Parameters, RECOVERY, REPRODUCTION, SCALE, Setting, Starts, curve, fit,
+    BACKGROUND, Fit, INFECTED, Noise, Observable, Parameters, RECOVERY, REPRODUCTION, SCALE, Setting, Starts, curve,
+    fit,
 };
 
 /// Intervals are wide if the counts set no limit within this factor of the estimate.
-const OPEN: f32 = 30.0;
-/// Points of the curve of people infected, in which the peak is looked for.
-const CURVE: u16 = 400;
+const OPEN: f32 = 10.0;
+/// Pieces of the curve of people infected, in which the peak is looked for.
+const CURVE: u16 = 60;
 
 /// An estimate, or what is known.
 #[derive(Debug, Clone, Serialize)]
@@ -144,8 +145,6 @@ pub enum Step {
 /// How to answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Manner {
-    /// Whether to look for changes.
-    pub find_changes: bool,
     /// How far to forecast.
     pub horizon: f32,
     /// Seed of the draws.
@@ -157,7 +156,8 @@ pub fn names(plan: &Plan, setting: &Setting) -> Vec<(String, usize)> {
     let mut names = Vec::new();
     let pieces = setting.reproduction.len();
     for piece in 0..pieces {
-        let name = if pieces == 1 { "reproduction_number".to_owned() } else { format!("reproduction_number_{}", piece + 1) };
+        let name =
+            if pieces == 1 { "reproduction_number".to_owned() } else { format!("reproduction_number_{}", piece + 1) };
         names.push((name, REPRODUCTION + piece));
     }
     names.push(("infectious_period".to_owned(), RECOVERY));
@@ -174,7 +174,11 @@ pub fn names(plan: &Plan, setting: &Setting) -> Vec<(String, usize)> {
 ///
 /// # Errors
 /// [`Error::Outbreak`] if there is no estimate.
-pub fn fitted(question: Question<'_, '_>, find_changes: bool, mut step: impl FnMut(Step)) -> Result<(Setting, Fit), Error> {
+pub fn fitted(
+    question: Question<'_, '_>,
+    find_changes: bool,
+    mut step: impl FnMut(Step),
+) -> Result<(Setting, Fit), Error> {
     let failed = |source| Error::Outbreak { source };
     if find_changes {
         let found = changes::find(question, MAX_CHANGES, |_| step(Step::Tried)).map_err(failed)?;
@@ -207,7 +211,7 @@ pub fn answer(
     let draws = Draws::new(question, &fit, manner.seed, |_| step(Step::Drawn)).map_err(failed)?;
     let mut estimates = Vec::new();
     for ((name, k), intervals) in all.into_iter().zip(intervals) {
-        estimates.push((name, estimate(plan, question.setting, &fit, k, intervals)));
+        estimates.push((name, estimate(plan, &fit, k, intervals)));
     }
     let series = Curves::new(plan, question);
     let changes = question.setting.changes.iter().map(|t| Change { t: *t, date: plan.date(*t) }).collect();
@@ -225,7 +229,7 @@ pub fn answer(
 
 /// The estimate of parameter `k` in the unit that people use: a period for a rate, a share of the population for the scale, people
 /// for the share infected if the population is known.
-fn estimate(plan: &Plan, setting: &Setting, fit: &Fit, k: usize, intervals: Option<[Interval; 2]>) -> Estimate {
+fn estimate(plan: &Plan, fit: &Fit, k: usize, intervals: Option<[Interval; 2]>) -> Estimate {
     let shown = |value: f32| match (k, plan.population) {
         (RECOVERY, _) => 1.0 / value,
         (INFECTED, Some(population)) => value * population,
@@ -243,7 +247,6 @@ fn estimate(plan: &Plan, setting: &Setting, fit: &Fit, k: usize, intervals: Opti
         (Some(low), Some(high)) => high > OPEN * low,
         _ => true,
     };
-    let _ = setting;
     let known = !fit.is_free(k);
     Estimate {
         value: shown(value),
@@ -286,10 +289,19 @@ fn derived(question: Question<'_, '_>, fit: &Fit, draws: &Draws) -> Vec<(String,
     let peak = |values: &Parameters| {
         let mut unit = *values;
         *unit.get_mut(SCALE)? = 1.0;
-        let times: Vec<f32> = (0..=CURVE).map(|k| f32::from(k) / f32::from(CURVE) * (3.0 * last)).collect();
-        let mut heights = Vec::new();
-        curve(question.bundle, setting, &unit, Observable::Infected, 0.0, times.iter().copied(), |mean| heights.push(mean)).ok()?;
-        times.into_iter().zip(heights).max_by(|a, b| a.1.total_cmp(&b.1))
+        // Coarsely at first, then between the two points beside the highest.
+        let (mut from, mut to, mut top) = (0.0, end, None);
+        for _ in 0..3 {
+            let step = (to - from) / f32::from(CURVE);
+            let times: Vec<f32> = (0..=CURVE).map(|k| from + f32::from(k) * step).collect();
+            let mut heights = Vec::new();
+            let sink = |mean| heights.push(mean);
+            curve(question.bundle, setting, &unit, Observable::Infected, from, times.iter().copied(), sink).ok()?;
+            top = times.into_iter().zip(heights).max_by(|a, b| a.1.total_cmp(&b.1));
+            let (t, _) = top?;
+            (from, to) = ((t - step).max(0.0), t + step);
+        }
+        top
     };
     let named = |name: &str, spread: Option<Spread>| (name.to_owned(), spread);
     vec![

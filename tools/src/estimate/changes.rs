@@ -13,6 +13,9 @@ const COARSE: usize = 24;
 /// Intervals between two changes, and from a change to either end.
 const APART: usize = 4;
 
+/// About how many times are tried: what a progress bar counts.
+pub const TRIALS: u64 = 3 * COARSE as u64;
+
 /// The changes found, with the fit that has them.
 #[derive(Debug, Clone)]
 pub struct Found {

@@ -10,12 +10,12 @@ use rand::{Rng, SeedableRng};
 use rand_distr::{Distribution, Gamma, Normal, Poisson};
 use serde::Serialize;
 use sirocco::bundle::Range;
-use sirocco::outbreak::{Fit, Noise, OutbreakError, Parameters, Setting, least_deviance};
+use sirocco::outbreak::{Fit, Noise, OutbreakError, Parameters, Setting, Starts, least_deviance};
 
 /// Walkers.
 const WALKERS: usize = 40;
 /// Rounds that are thrown away, and those that are kept.
-const WARMUP: usize = 100;
+const WARMUP: usize = 150;
 const KEPT: usize = 50;
 /// Rounds between two that are kept.
 const APART: usize = 2;
@@ -93,7 +93,8 @@ impl Ground<'_, '_> {
                 *range = Range { lo: *value, hi: *value };
             }
         }
-        let (deviance, _) = least_deviance(self.question.bundle, self.question.counts, &setting, &values).ok()?;
+        let (deviance, _) =
+            least_deviance(self.question.bundle, self.question.counts, &setting, Starts::From(values)).ok()?;
         Some(f64::from(deviance / self.unit))
     }
 }
@@ -165,7 +166,7 @@ impl Ground<'_, '_> {
     fn start(&self, fit: &Fit, rng: &mut StdRng) -> Vec<Walker> {
         let mut walkers = Vec::new();
         for attempt in 0..20 * WALKERS {
-            let shrink = 0.5 * 0.9f64.powi((attempt / WALKERS) as i32);
+            let shrink = 0.5 * 0.7f64.powi((attempt / WALKERS) as i32);
             let near = |(k, range): &(usize, Range), rng: &mut StdRng| {
                 let spread = f64::from(fit.spread(*k).clamp(1e-4, 1.0)) * shrink;
                 let best = f64::from(self.best.get(*k).copied().unwrap_or(f32::NAN)).ln();
@@ -181,7 +182,9 @@ impl Ground<'_, '_> {
                 }
             };
             let at: Vec<f64> = self.unknowns.iter().map(|unknown| near(unknown, rng)).collect();
-            if let Some(deviance) = self.deviance(&at) {
+            // Where the likelihood is a narrow ridge, walkers beside it would hardly find it.
+            let near = f64::from(fit.deviance / self.unit) + 10.0 + 2.0 * at.len() as f64;
+            if let Some(deviance) = self.deviance(&at).filter(|deviance| *deviance < near) {
                 walkers.push(Walker { at, deviance });
             }
             if walkers.len() == WALKERS {

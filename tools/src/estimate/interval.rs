@@ -105,7 +105,7 @@ impl<'q, 'a> Profile<'q, 'a> {
         for _ in 0..EVALUATIONS {
             let beyond = side * (x - limit) >= 0.0;
             x = if beyond { limit } else { x };
-            let (rise, values) = match self.at(k, x.exp(), &from) {
+            let (rise, values) = match self.at(k, x.exp(), &from, self.fit.deviance + aim * aim * self.unit) {
                 Ok((deviance, values)) => ((deviance - self.fit.deviance) / self.unit, values),
                 // The descent could not even begin there. A value between will do.
                 Err(OutbreakError::Query(_)) => (f32::INFINITY, from),
@@ -141,8 +141,8 @@ impl<'q, 'a> Profile<'q, 'a> {
         Ok(outer.map_or(End::Open, |_| End::At(x.exp())))
     }
 
-    /// The least deviance with parameter `k` at `value`.
-    fn at(&self, k: usize, value: f32, from: &Parameters) -> Result<(f32, Parameters), OutbreakError> {
+    /// The least deviance with parameter `k` at `value`, or one that is below `enough`.
+    fn at(&self, k: usize, value: f32, from: &Parameters, enough: f32) -> Result<(f32, Parameters), OutbreakError> {
         let mut setting = self.setting.clone();
         let mut from = *from;
         if let Some(place) = from.get_mut(k) {
@@ -151,6 +151,16 @@ impl<'q, 'a> Profile<'q, 'a> {
         if let Some(range) = range_mut(&mut setting, k) {
             *range = Range { lo: value, hi: value };
         }
-        least_deviance(self.question.bundle, self.question.counts, &setting, &from)
+        let least = |starts| least_deviance(self.question.bundle, self.question.counts, &setting, starts);
+        let near = least(Starts::From(from));
+        // From a neighbor's optimum the descent may end too early; from the guesses it may find the way.
+        match near {
+            Ok((deviance, _)) if deviance <= enough => near,
+            _ => match (near, least(Starts::Guessed)) {
+                (Ok(near), Ok(far)) => Ok(if near.0 <= far.0 { near } else { far }),
+                (Err(_), far) => far,
+                (near, Err(_)) => near,
+            },
+        }
     }
 }

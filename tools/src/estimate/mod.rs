@@ -5,6 +5,7 @@ pub mod answer;
 pub mod changes;
 pub mod draws;
 pub mod interval;
+pub mod picture;
 pub mod question;
 pub mod words;
 

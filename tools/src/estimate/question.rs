@@ -73,14 +73,14 @@ impl Moment {
 pub struct Knowledge {
     /// Fraction of all cases (or, with deaths, of all who are infected) that the table counts, or `free`. If left out: 1 for people
     /// who are infected at a time, free for new cases and deaths
-    #[arg(long, value_name = "FRACTION|free", value_parser = reporting)]
-    pub reporting: Option<Option<f32>>,
+    #[arg(long, value_name = "FRACTION|free")]
+    pub reporting: Option<Reporting>,
     /// How counts scatter. If left out: negative-binomial for what is counted in intervals, gaussian for people at a time
     #[arg(long, value_enum)]
     pub noise: Option<NoiseKind>,
     /// What is counted each day or week without any outbreak, or `free`; 0 if left out
-    #[arg(long, value_name = "COUNT|free", value_parser = background)]
-    pub background: Option<Option<f32>>,
+    #[arg(long, value_name = "COUNT|free")]
+    pub background: Option<Background>,
     /// Time or date at which the reproduction number changes, as by a lockdown; may be given up to four times
     #[arg(long, value_name = "TIME|DATE")]
     pub change: Vec<Moment>,
@@ -92,14 +92,35 @@ pub struct Knowledge {
     pub until: Option<Moment>,
 }
 
-fn reporting(text: &str) -> Result<Option<f32>, String> {
-    let fraction = || text.parse().ok().filter(|fraction: &f32| *fraction > 0.0 && *fraction <= 1.0).map(Some);
-    if text == "free" { Ok(None) } else { fraction().ok_or_else(|| "give a fraction above 0 and up to 1, or `free`".into()) }
+/// The fraction that is counted; `None` if it is unknown.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reporting(pub Option<f32>);
+
+/// What is counted without any outbreak; `None` if it is unknown.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Background(pub Option<f32>);
+
+/// A number for which `holds`, or `None` for `free`.
+fn known_or_free(text: &str, holds: impl Fn(f32) -> bool) -> Option<Option<f32>> {
+    if text == "free" { Some(None) } else { text.parse().ok().filter(|number| holds(*number)).map(Some) }
 }
 
-fn background(text: &str) -> Result<Option<f32>, String> {
-    let count = || text.parse().ok().filter(|count: &f32| *count >= 0.0 && count.is_finite()).map(Some);
-    if text == "free" { Ok(None) } else { count().ok_or_else(|| "give a count of 0 or more, or `free`".into()) }
+impl std::str::FromStr for Reporting {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let given = known_or_free(text, |fraction| fraction > 0.0 && fraction <= 1.0);
+        given.map(Reporting).ok_or("give a fraction above 0 and up to 1, or `free`")
+    }
+}
+
+impl std::str::FromStr for Background {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let given = known_or_free(text, |count| count >= 0.0 && count.is_finite());
+        given.map(Background).ok_or("give a count of 0 or more, or `free`")
+    }
 }
 
 /// A question with what its numbers mean.
@@ -251,7 +272,7 @@ impl Plan {
         if total <= 0.0 {
             return Err(Error::Usage("all counts are zero; there is no outbreak to fit".into()));
         }
-        let reporting = knowledge.reporting.unwrap_or(if flows { None } else { Some(1.0) });
+        let reporting = knowledge.reporting.map_or(if flows { None } else { Some(1.0) }, |reporting| reporting.0);
         self.setting.scale = match (self.population, reporting) {
             (Some(population), _) if largest > population => {
                 return Err(Error::Usage(format!(
@@ -259,17 +280,19 @@ impl Plan {
                 )));
             }
             (Some(population), Some(fraction)) => known(population * fraction),
-            (Some(population), None) => Range { lo: (population * REPORTED).max(0.5 * least).min(population), hi: population },
+            (Some(population), None) => {
+                Range { lo: (population * REPORTED).max(0.5 * least).min(population), hi: population }
+            }
             (None, _) => {
                 self.remarks.push(
                     "The population is not known, so it is estimated together with the fraction that is counted; --population \
                      gives it."
                         .into(),
                 );
-                Range { lo: 0.9 * least, hi: 1e4 * least.max(1.0) }
+                Range { lo: 0.5 * least, hi: 1e4 * least.max(1.0) }
             }
         };
-        self.setting.background = match knowledge.background.unwrap_or(Some(0.0)) {
+        self.setting.background = match knowledge.background.map_or(Some(0.0), |background| background.0) {
             Some(count) => known(count),
             None => Range { lo: 1e-3, hi: largest.max(0.1) },
         };
@@ -287,12 +310,22 @@ impl Plan {
         changes.sort_by(f32::total_cmp);
         let last = self.counts.iter().fold(0.0f32, |last, count| last.max(count.t));
         if let Some(change) = changes.iter().find(|change| !(**change > 0.0 && **change < last)) {
-            return Err(Error::Usage(format!("a change at {change} lies outside the counts, which end at {last}; give --change within them")));
+            return Err(Error::Usage(format!(
+                "a change at {change} lies outside the counts, which end at {last}; give --change within them"
+            )));
         }
         for change in changes {
             let piece = self.setting.reproduction.first().copied().unwrap_or(possible);
-            if self.setting.changes.push(change).and_then(|()| self.setting.reproduction.push(piece).map_err(|_| 0.0)).is_err() {
-                return Err(Error::Usage(format!("the reproduction number may change {MAX_CHANGES} times; give fewer --change")));
+            if self
+                .setting
+                .changes
+                .push(change)
+                .and_then(|()| self.setting.reproduction.push(piece).map_err(|_| 0.0))
+                .is_err()
+            {
+                return Err(Error::Usage(format!(
+                    "the reproduction number may change {MAX_CHANGES} times; give fewer --change"
+                )));
             }
         }
         Ok(())
@@ -316,7 +349,8 @@ impl Plan {
         for (name, value) in fixed {
             match name.as_str() {
                 "I0" | "R0" if *value > 1.0 => {
-                    let number = if name == "R0" { "; the reproduction number is called R: --fix R=" } else { "; as --fix I0=" };
+                    let number =
+                        if name == "R0" { "; the reproduction number is called R: --fix R=" } else { "; as --fix I0=" };
                     let share = match (name.as_str(), self.population) {
                         ("R0", _) => *value,
                         (_, Some(population)) => value / population,
@@ -347,10 +381,14 @@ impl Plan {
         }
         self.setting.infected.hi = self.setting.infected.hi.min(1.0 - self.setting.removed);
         let rate = match (of("gamma"), of("beta"), of("R")) {
-            (Some(_), Some(_), Some(_)) => return Err(Error::Usage("beta, gamma and R are one too many; R is beta / gamma".into())),
+            (Some(_), Some(_), Some(_)) => {
+                return Err(Error::Usage("beta, gamma and R are one too many; R is beta / gamma".into()));
+            }
             (Some(gamma), beta, number) => Some((Some(gamma), beta.map(|beta| beta / gamma).or(number))),
             (None, Some(beta), Some(number)) => Some((Some(beta / number), Some(number))),
-            (None, Some(_), None) => return Err(Error::Usage("beta alone cannot be known; give --fix gamma or R with it".into())),
+            (None, Some(_), None) => {
+                return Err(Error::Usage("beta alone cannot be known; give --fix gamma or R with it".into()));
+            }
             (None, None, Some(number)) => Some((None, Some(number))),
             (None, None, None) => None,
         };

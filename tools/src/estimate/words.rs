@@ -73,10 +73,19 @@ pub fn summary(plan: &Plan, answer: &Answer) -> Vec<String> {
         ));
     }
     for (change, estimate) in answer.changes.iter().zip(pieces.iter().skip(1)) {
-        sentences.push(format!("From {} on that number is {}{}.", at(change.t), number(estimate.value), within(estimate)));
+        sentences.push(format!(
+            "From {} on that number is {}{}.",
+            at(change.t),
+            number(estimate.value),
+            within(estimate)
+        ));
     }
     if let Some(period) = of(&answer.estimates, "infectious_period") {
-        sentences.push(format!("People were infectious for {} {unit}s on average{}.", number(period.value), within(period)));
+        sentences.push(format!(
+            "People were infectious for {} {unit}s on average{}.",
+            number(period.value),
+            within(period)
+        ));
     }
     let open: Vec<&str> =
         answer.estimates.iter().filter(|(_, e)| !e.identified).map(|(name, _)| name.as_str()).collect();
@@ -103,7 +112,8 @@ pub fn summary(plan: &Plan, answer: &Answer) -> Vec<String> {
             (low, _) if low > 1.0 => "the outbreak is still growing",
             _ => "it cannot be said whether the outbreak grows or falls",
         };
-        sentences.push(format!("At the end of the counts one infected person infects {} others: {trend}.", spread(now)));
+        sentences
+            .push(format!("At the end of the counts one infected person infects {} others: {trend}.", spread(now)));
     }
     if let Some(Some(total)) = of(&answer.derived, "counted_in_the_end") {
         sentences.push(format!("If nothing changes any more, {} will have been counted in the end.", spread(total)));
@@ -111,8 +121,9 @@ pub fn summary(plan: &Plan, answer: &Answer) -> Vec<String> {
     if answer.fit.misfits {
         sentences.push(format!(
             "THIS MODEL DOES NOT FIT: the counts lie on one side of the curve for too long ({} standard deviations fewer runs than by \
-             chance), so that the intervals are too narrow. Perhaps the reproduction number changed: try --find-changes.",
-            number(-answer.fit.runs)
+             chance), so that the intervals are too narrow.{}",
+ number(-answer.fit.runs),
+ if answer.changes.is_empty() { " Perhaps the reproduction number changed: try --find-changes." } else { "" }
         ));
     }
     if answer.fit.worst_residual.abs() > 4.0 {

@@ -24,6 +24,14 @@ impl ModelFile {
         Ok(Self::from_bytes(path, &bytes))
     }
 
+    /// The model that answers for every epidemic: the one that the firmware falls back on, too.
+    pub fn built_in() -> Self {
+        Self::from_bytes(
+            Path::new("the built-in model"),
+            include_bytes!("../../../firmware/app/assets/sir.safetensors"),
+        )
+    }
+
     /// A file that exists in memory only; `path` is its name in messages.
     pub fn from_bytes(path: &Path, bytes: &[u8]) -> Self {
         ModelFile { path: path.to_owned(), bytes: AVec::from_slice(8, bytes) }
