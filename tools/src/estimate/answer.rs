@@ -6,6 +6,7 @@ use super::question::Plan;
 use super::{Question, changes};
 use crate::Error;
 use crate::output::{finite, map};
+use crate::score::{self, Scores};
 use jiff::civil::Date;
 use serde::Serialize;
 use sirocco::limits::MAX_CHANGES;
@@ -84,6 +85,15 @@ pub struct Forecast {
     pub seen: Option<f32>,
 }
 
+/// How good a forecast was, beside the forecast that nothing changes.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Judged {
+    /// The scores of the fit's forecast.
+    pub forecast: Scores,
+    /// Those of persistence.
+    pub persistence: Scores,
+}
+
 /// A change of the reproduction number.
 #[derive(Debug, Clone, Serialize)]
 pub struct Change {
@@ -110,6 +120,8 @@ pub struct Answer {
     pub fitted: Vec<Fitted>,
     /// Counts to come.
     pub forecast: Vec<Forecast>,
+    /// How good the forecast was, where the table knows what was counted later.
+    pub judged: Option<Judged>,
     /// The fit itself.
     #[serde(skip)]
     pub raw: Fit,
@@ -214,6 +226,7 @@ pub fn answer(
         estimates.push((name, estimate(plan, &fit, k, intervals)));
     }
     let series = Curves::new(plan, question);
+    let forecast = series.forecast(&draws, manner.horizon);
     let changes = question.setting.changes.iter().map(|t| Change { t: *t, date: plan.date(*t) }).collect();
     Ok(Answer {
         estimates,
@@ -221,7 +234,8 @@ pub fn answer(
         derived: derived(question, &fit, &draws),
         fit: quality(plan, question, &fit),
         fitted: series.fitted(&draws),
-        forecast: series.forecast(&draws, manner.horizon),
+        judged: series.judged(&forecast),
+        forecast,
         raw: fit,
         setting: question.setting.clone(),
     })
@@ -382,6 +396,23 @@ impl<'p, 'q, 'a> Curves<'p, 'q, 'a> {
             }
         }
         all
+    }
+
+    /// Judges forecasts by what was counted later.
+    fn judged(&self, forecast: &[Forecast]) -> Option<Judged> {
+        let series = self.question.setting.series.first()?;
+        let used = self.question.counts.get(..usize::from(series.counts))?;
+        let history: Vec<f64> =
+            used.iter().map(|count| f64::from(count.value)).filter(|value| !value.is_nan()).collect();
+        let quantiles = |f: &Forecast| score::Forecast {
+            median: f.counted.median.into(),
+            half: [f.counted.half.0.into(), f.counted.half.1.into()],
+            most: [f.counted.most.0.into(), f.counted.most.1.into()],
+        };
+        let pairs = forecast.iter().filter_map(|f| Some((quantiles(f), f.seen?.into())));
+        let baseline = score::persistence(&history, forecast.len())?;
+        let others = baseline.into_iter().zip(forecast).filter_map(|(other, f)| Some((other, f.seen?.into())));
+        Some(Judged { forecast: Scores::of(pairs)?, persistence: Scores::of(others)? })
     }
 
     /// Forecasts of the first series: for the counts that the table has beyond those used, else of as many intervals as the last

@@ -153,6 +153,17 @@ fn print(report: &Report<'_>, plan: &Plan) {
         number(fit.log_likelihood),
         report.answered_by
     );
+    if let Some(judged) = report.answer.judged {
+        for (name, scores) in [("forecast", judged.forecast), ("persistence", judged.persistence)] {
+            println!(
+                "{name:<12} weighted interval score {} over {} counts; inside the 50 % interval {:.0} %, the 95 % interval {:.0} %",
+                number(scores.weighted_interval_score as f32),
+                scores.count,
+                100.0 * scores.coverage_50,
+                100.0 * scores.coverage_95
+            );
+        }
+    }
     println!();
     for sentence in &report.summary {
         println!("{sentence}");

@@ -1,0 +1,263 @@
+//! Real outbreaks and simulated ones: estimates that were published or computed elsewhere, intervals that hold, the same bits on
+//! emulated boards.
+
+mod common;
+
+use common::{json, sirocco};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use rand_distr::{Distribution, Gamma, Poisson};
+use serde_json::Value;
+use sirocco::bundle::{Bundle, Range};
+use sirocco::outbreak::{Count, Noise, Observable, REPRODUCTION, Series, Setting, Starts, curve, fit};
+use sirocco_tools::estimate::Question;
+use sirocco_tools::estimate::interval::{Interval, Profile};
+use sirocco_tools::input::model_file::ModelFile;
+use std::path::{Path, PathBuf};
+
+/// The folder of outbreaks beside the repository, if it is there.
+fn outbreaks() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/outbreaks");
+    let found = folder.is_dir().then_some(folder);
+    println!(
+        "outbreaks: {}",
+        found.as_deref().map_or("not there, skipped".into(), |folder| folder.display().to_string())
+    );
+    found
+}
+
+fn calibrate(table: &Path, options: &str) -> Value {
+    let mut all = vec!["calibrate", table.to_str().unwrap(), "--json", "--quiet"];
+    all.extend(options.split_whitespace());
+    json(&sirocco(&all))
+}
+
+/// A built-in table, written to a file.
+fn built_in(name: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("table.csv");
+    assert!(sirocco(&["data", name, "--out", path.to_str().unwrap()]).status.success());
+    (folder, path)
+}
+
+fn value(answer: &Value, name: &str) -> f64 {
+    answer["estimates"][name]["value"].as_f64().unwrap_or_else(|| panic!("no {name} in {answer}"))
+}
+
+/// The ends of the 95 % interval; where it is open, zero and infinity.
+fn most(answer: &Value, name: &str) -> (f64, f64) {
+    let ends = &answer["estimates"][name]["most"];
+    (ends["low"].as_f64().unwrap_or(0.0), ends["high"].as_f64().unwrap_or(f64::INFINITY))
+}
+
+fn near(answer: &Value, name: &str, right: f64, off: f64) {
+    let found = value(answer, name);
+    assert!((found - right).abs() <= off, "{name}: {found} for {right} +- {off}");
+}
+
+fn said(answer: &Value, words: &str) -> bool {
+    answer["summary"].as_array().unwrap().iter().any(|sentence| sentence.as_str().unwrap().contains(words))
+}
+
+#[test]
+fn the_boarding_school_has_the_rates_of_least_squares() {
+    let (_folder, table) = built_in("boarding-school");
+    let answer = calibrate(&table, "--population 763");
+    near(&answer, "reproduction_number", 3.924, 0.02);
+    near(&answer, "infectious_period", 2.194, 0.02);
+    near(&answer, "infected_at_start", 2.09, 0.05);
+    // Beside scipy's profile, which takes the normal quantile and not Student's: 3.58 to 4.32.
+    let (low, high) = most(&answer, "reproduction_number");
+    assert!((3.45..3.6).contains(&low) && (4.3..4.5).contains(&high), "{low} {high}");
+    assert_eq!(answer["fit"]["misfits"], false);
+}
+
+#[test]
+fn harbin_with_one_case_at_the_start_has_a_reproduction_number_of_two() {
+    let (_folder, table) = built_in("harbin");
+    let answer = calibrate(&table, "--population 2985 --fix I0=0.000335");
+    near(&answer, "reproduction_number", 2.0, 0.03);
+    // With everyone counted, the fit is another one (scipy: 1.427 by Poisson's likelihood).
+    let all = calibrate(&table, "--population 2985 --fix I0=0.000335 --reporting 1 --noise poisson");
+    near(&all, "reproduction_number", 1.427, 0.005);
+    assert!(said(&all, "DOES NOT FIT"), "{all}");
+}
+
+#[test]
+fn hagelloch_has_the_rates_that_epicompare_published() {
+    let (_folder, table) = built_in("hagelloch");
+    let answer = calibrate(&table, "--population 188 --fix I0=0.0053191");
+    let gamma = 1.0 / value(&answer, "infectious_period");
+    let beta = gamma * value(&answer, "reproduction_number");
+    assert!((beta / 0.277 - 1.0).abs() < 0.03 && (gamma / 0.0863 - 1.0).abs() < 0.03, "{beta} {gamma}");
+    let free = calibrate(&table, "--population 188");
+    let Some(folder) = outbreaks() else { return };
+    let incidence = calibrate(&folder.join("measles_hagelloch_1861_incidence.csv"), "--population 188 --reporting 1");
+    for name in ["reproduction_number", "infectious_period"] {
+        let (low, high) = most(&incidence, name);
+        let prevalence = value(&free, name);
+        assert!(low < prevalence && prevalence < high, "{name}: {low} to {high}, {prevalence}");
+    }
+}
+
+#[test]
+fn outbreaks_with_published_figures_are_met_or_left_open() {
+    let Some(folder) = outbreaks() else { return };
+    let of = |file: &str, options: &str| calibrate(&folder.join(file), options);
+
+    let school = of("influenza_nyc_school_2009.csv", "--population 2686 --new I --start 2009-04-19 --noise poisson");
+    near(&school, "reproduction_number", 3.3, 0.2);
+    let (low, high) = most(&school, "reproduction_number");
+    assert!(low < 3.3 && 3.3 < high, "{low} {high}");
+
+    let dengue = of("dengue_fais_2011.csv", "--population 294");
+    let (low, high) = most(&dengue, "reproduction_number");
+    assert!(low < 18.0 && high > 5.5, "{low} {high}");
+    let (low, high) = most(&dengue, "fraction_counted");
+    assert!(low < 0.68 && 0.68 < high, "{low} {high}");
+
+    let bombay = of("plague_bombay_1906.csv", "");
+    assert_eq!(bombay["estimates"]["population_times_fraction_counted"]["identified"], false);
+    assert!(said(&bombay, "do not tell") && said(&bombay, "population times fraction counted"), "{bombay}");
+    let growth = &bombay["derived"]["growth_rate"]["most"];
+    assert!(growth[0].as_f64().unwrap() > 0.3 && growth[1].as_f64().unwrap() < 0.45, "{growth}");
+
+    let italy = "--population 60400000 --until 30";
+    let one = of("covid19_italy_national.csv", italy);
+    assert!(said(&one, "DOES NOT FIT") && said(&one, "--find-changes"), "{one}");
+    let found = of("covid19_italy_national.csv", &format!("{italy} --find-changes"));
+    let changes: Vec<f64> = found["changes"].as_array().unwrap().iter().map(|c| c["t"].as_f64().unwrap()).collect();
+    // The lockdown was on day 14, the ninth of March.
+    assert!(changes.iter().any(|t| (t - 14.0).abs() <= 5.0), "{changes:?}");
+}
+
+/// Fits to the first two thirds of every outbreak; forecasts of the rest, beside persistence.
+#[test]
+fn forecasts_are_judged_beside_persistence() {
+    let Some(folder) = outbreaks() else { return };
+    let mut counts = (0.0, 0.0, 0.0);
+    for (file, options, until) in [
+        ("influenza_england_1978_school.csv", "--population 763", 9),
+        ("measles_hagelloch_1861_incidence.csv", "--population 188", 32),
+        ("plague_bombay_1906.csv", "", 21),
+        ("plague_harbin_1911.csv", "--population 2985", 13),
+        ("influenza_philadelphia_1918.csv", "--deaths pim", 81),
+        ("influenza_baltimore_1918_incidence.csv", "", 61),
+        ("influenza_nyc_school_2009.csv", "--population 2686 --new I", 9),
+        ("zika_girardot_2015.csv", "--population 102225", 64),
+        ("covid19_italy_national.csv", "--population 60400000 --find-changes", 106),
+    ] {
+        let answer = calibrate(&folder.join(file), &format!("{options} --until {until}"));
+        let of = |who: &str, what: &str| answer["judged"][who][what].as_f64().unwrap();
+        println!(
+            "{file:<42} WIS {:>9.2} (persistence {:>9.2})  50 %: {:>3.0} ({:>3.0})  95 %: {:>3.0} ({:>3.0})  misfit {}",
+            of("forecast", "weighted_interval_score"),
+            of("persistence", "weighted_interval_score"),
+            100.0 * of("forecast", "coverage_50"),
+            100.0 * of("persistence", "coverage_50"),
+            100.0 * of("forecast", "coverage_95"),
+            100.0 * of("persistence", "coverage_95"),
+            answer["fit"]["misfits"]
+        );
+        let number = of("forecast", "count");
+        counts.0 += number;
+        counts.1 += number * of("forecast", "coverage_50");
+        counts.2 += number * of("forecast", "coverage_95");
+        assert!(answer["forecast"].as_array().unwrap().iter().all(|f| f["counted"]["median"].as_f64().unwrap() >= 0.0));
+    }
+    println!(
+        "of {} counts, {:.1} % in the 50 % intervals, {:.1} % in the 95 % intervals",
+        counts.0,
+        100.0 * counts.1 / counts.0,
+        100.0 * counts.2 / counts.0
+    );
+}
+
+/// How many epidemics are simulated: 200, or what SIROCCO_EPIDEMICS says.
+fn epidemics() -> usize {
+    std::env::var("SIROCCO_EPIDEMICS").ok().and_then(|number| number.parse().ok()).unwrap_or(200)
+}
+
+/// New cases of a random epidemic: 500 to 1,000,000 people, a tenth to all of the cases counted, dispersion 3 to infinity.
+struct Epidemic {
+    setting: Setting,
+    counts: Vec<Count>,
+    reproduction: f32,
+}
+
+fn epidemic(bundle: &Bundle<'_>, rng: &mut StdRng, reporting_known: bool) -> Epidemic {
+    loop {
+        let between = |low: f32, high: f32, rng: &mut StdRng| low * (high / low).powf(rng.random());
+        let (people, reporting) = (between(500.0, 1e6, rng), 0.1 + 0.9 * rng.random::<f32>());
+        let dispersion = if rng.random::<f32>() < 0.25 { f32::INFINITY } else { between(3.0, 100.0, rng) };
+        let (reproduction, recovery) = (between(1.3, 6.0, rng), 1.0 / between(2.0, 14.0, rng));
+        let infected = (1.0 + 9.0 * rng.random::<f32>()) / people;
+        let scale = people * reporting;
+        let days = (1.6 * (1.0 / infected).ln() / (recovery * (reproduction - 1.0))).clamp(20.0, 200.0) as u16;
+        let known = |value| Range { lo: value, hi: value };
+        let setting = Setting {
+            series: [Series { observable: Observable::NewCases, start: 0.0, counts: days }].into_iter().collect(),
+            noise: Noise::NegativeBinomial { dispersion: None },
+            infected: Range { lo: 1e-9, hi: 0.5 },
+            recovery: Range { lo: 1.0 / 60.0, hi: 5.0 },
+            scale: if reporting_known { known(scale) } else { Range { lo: 1e-3 * people, hi: people } },
+            background: known(0.0),
+            reproduction: [Range { lo: 0.2, hi: 19.9 }].into_iter().collect(),
+            changes: Default::default(),
+            removed: 0.0,
+        };
+        let values = [infected, recovery, scale, 0.0, reproduction, 0.0, 0.0, 0.0, 0.0];
+        let mut means = Vec::new();
+        let ends = (1..=days).map(f32::from);
+        curve(bundle, &setting, &values, Observable::NewCases, 0.0, ends, |mean| means.push(f64::from(mean))).unwrap();
+        let count = |mean: f64, rng: &mut StdRng| {
+            let k = f64::from(dispersion);
+            let rate = if k.is_finite() { Gamma::new(k, mean / k).unwrap().sample(rng) } else { mean };
+            if rate > 1e-9 { Poisson::new(rate).unwrap().sample(rng) as f32 } else { 0.0 }
+        };
+        let counts: Vec<Count> =
+            (1u16..).zip(means).map(|(day, mean)| Count { t: day.into(), value: count(mean, rng) }).collect();
+        if counts.iter().map(|count| count.value).sum::<f32>() >= 50.0 {
+            return Epidemic { setting, counts, reproduction };
+        }
+    }
+}
+
+#[test]
+fn intervals_hold_in_simulated_epidemics() {
+    let file = ModelFile::built_in();
+    let bundle = file.bundle().unwrap();
+    for reporting_known in [true, false] {
+        let mut rng = StdRng::seed_from_u64(7);
+        let (mut half, mut most, mut quadratic, mut open) = (0, 0, 0, 0);
+        let total = epidemics();
+        for _ in 0..total {
+            let Epidemic { setting, counts, reproduction } = epidemic(&bundle, &mut rng, reporting_known);
+            let found = fit(&bundle, &counts, &setting, Starts::Guessed).unwrap();
+            let off = (found.values[REPRODUCTION] / reproduction).ln().abs();
+            quadratic += usize::from(off <= 1.96 * found.spread(REPRODUCTION));
+            let question = Question { bundle: &bundle, counts: &counts, setting: &setting };
+            let mut profile = Profile::new(question, found);
+            let intervals = profile.intervals(REPRODUCTION, [0.5, 0.95]).unwrap();
+            let [inside, surely] = intervals.map(|Interval { low, high }| {
+                low.is_none_or(|low| low <= reproduction) && high.is_none_or(|high| reproduction <= high)
+            });
+            half += usize::from(inside);
+            most += usize::from(surely);
+            open += usize::from(intervals[1].low.is_none() || intervals[1].high.is_none());
+        }
+        let share = |number: usize| number as f64 / total as f64;
+        println!(
+            "reporting {}: of {total} epidemics (seed 7), the 95 % intervals hold in {:.3}, the 50 % ones in {:.3}, estimate and two \
+             standard errors in {:.3}; {:.3} are open on a side",
+            if reporting_known { "known" } else { "unknown" },
+            share(most),
+            share(half),
+            share(quadratic),
+            share(open)
+        );
+        // Within three standard deviations of what 200 epidemics give by chance, at least.
+        assert!((0.905..=0.99).contains(&share(most)), "{}", share(most));
+        assert!((0.40..=0.62).contains(&share(half)), "{}", share(half));
+    }
+}
