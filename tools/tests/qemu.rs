@@ -4,10 +4,11 @@
 mod common;
 
 use common::{boxed, built_in, failure, json, sirocco, variant};
-use sirocco::bundle::Bundle;
+use sirocco::bundle::{Bundle, Range};
 use sirocco::calibrate::{self, CalibrationError, Free, Observation, Task, calibrate};
 use sirocco::error::ModelError;
 use sirocco::limits::MAX_OBSERVATIONS;
+use sirocco::outbreak::{self, Count, Noise, Observable, Series, Setting, Starts};
 use sirocco::query::{Query, QueryError};
 use sirocco::wire::{DeviceError, ask};
 use sirocco_tools::Error;
@@ -241,6 +242,68 @@ fn calibrations_have_the_same_bits_as_on_the_host() {
         counts.sort_unstable();
         let (median, most) = (counts[counts.len() / 2], counts.last().unwrap());
         println!("{}: beta and gamma from 10 observations: {median} instructions, {most} at most", board.name);
+    }
+}
+
+/// Two months of new cases, of which an unknown share is reported; two years of weeks, with two changes of the reproduction number;
+/// the boys in bed of 1978.
+fn outbreaks() -> Vec<(&'static str, Vec<Count>, Setting)> {
+    let range = |lo, hi| Range { lo, hi };
+    let setting = |observable, counts: u16, noise, scale: Range, changes: &[f32]| Setting {
+        series: [Series { observable, start: 0.0, counts }].into_iter().collect(),
+        noise,
+        infected: range(1e-9, 0.5),
+        recovery: range(0.02, 5.0),
+        scale,
+        background: range(0.0, 0.0),
+        reproduction: (0..=changes.len()).map(|_| range(0.2, 19.9)).collect(),
+        changes: changes.iter().copied().collect(),
+        removed: 0.0,
+    };
+    // Reproducible noise: every count is off by up to a third of itself.
+    let rough = |day: u16, mean: f32| (mean * (0.67 + 0.66 * f32::from(day * 37 % 101) / 100.0)).round();
+    let curve = |day: u16, top: f32, middle: f32, width: f32| {
+        let x = (f32::from(day) - middle) / width;
+        rough(day, top / x.cosh().powi(2))
+    };
+    let daily = (1..=60).map(|day| Count { t: day.into(), value: curve(day, 120.0, 30.0, 9.0) }).collect();
+    let wave = |day: u16| curve(day, 900.0, 60.0, 20.0) + curve(day, 600.0, 170.0, 25.0);
+    let long = (1..=256).map(|day| Count { t: day.into(), value: if day % 50 == 0 { f32::NAN } else { wave(day) } });
+    let bed = [3.0f32, 8.0, 26.0, 76.0, 225.0, 298.0, 258.0, 233.0, 189.0, 128.0, 68.0, 29.0, 14.0, 4.0];
+    let bed = (0u16..).zip(bed).map(|(day, value)| Count { t: day.into(), value }).collect();
+    let negative_binomial = Noise::NegativeBinomial { dispersion: None };
+    let (new, infected) = (Observable::NewCases, Observable::Infected);
+    vec![
+        ("60 days, reporting unknown", daily, setting(new, 60, negative_binomial, range(100.0, 1e5), &[])),
+        (
+            "256 days, two changes",
+            long.collect(),
+            setting(new, 256, negative_binomial, range(1e5, 1e5), &[100.0, 140.0]),
+        ),
+        ("14 days in bed", bed, setting(infected, 14, Noise::Gaussian { sigma: None }, range(763.0, 763.0), &[])),
+    ]
+}
+
+#[test]
+fn outbreaks_have_the_same_estimates_as_on_the_host() {
+    let file = ModelFile::read(&built_in()).unwrap();
+    let bundle = file.bundle().unwrap();
+    for (board, elf) in boards() {
+        let clock_hz = u64::from(board.qemu().unwrap().clock_hz);
+        let (_emulator, mut client) = connect(&board, &elf, None);
+        for (name, counts, setting) in outbreaks() {
+            let host = outbreak::fit(&bundle, &counts, &setting, Starts::Guessed).unwrap();
+            let (device, ticks) = client.outbreak(&counts, &setting).unwrap();
+            assert_eq!(format!("{device:?}"), format!("{host:?}"), "{}: {name}", board.name);
+            let next = (setting.series[0].observable, counts.len() as f32, counts.len() as f32 + 7.0);
+            let expected = client.ask(ask::OutbreakExpect(next.0, next.1, next.2)).unwrap();
+            let right = outbreak::expected(&bundle, &setting, &host, next.0, (next.1, next.2)).unwrap();
+            assert_eq!(format!("{expected:?}"), format!("{right:?}"), "{}: {name}", board.name);
+            let instructions = u64::from(ticks.unwrap()) * 1_000_000_000 / clock_hz;
+            println!("{}: {name}: {instructions} instructions, {} evaluations", board.name, host.evaluations);
+        }
+        let stack = client.ask(ask::Info).unwrap().stack_high_water;
+        println!("{}: most stack {stack:?} bytes", board.name);
     }
 }
 

@@ -55,18 +55,19 @@ pub(super) struct Moved {
 }
 
 /// A part of the epidemic with constant rates.
-struct Piece<'b, 'a> {
+struct Piece {
     begin: f32,
-    linear: Linearization<'b, 'a>,
     /// What moved before.
     before: Moved,
     /// I, R, beta and gamma at the beginning.
     problem: [Mean; 4],
 }
 
-/// An epidemic, piece by piece.
+/// An epidemic, piece by piece. Of these, one at a time is linearized, because a linearization takes a kilobyte of stack.
 pub(super) struct Epidemic<'b, 'a> {
-    pieces: Vec<Piece<'b, 'a>, { MAX_CHANGES + 1 }>,
+    bundle: &'b Bundle<'a>,
+    pieces: Vec<Piece, { MAX_CHANGES + 1 }>,
+    linear: Option<(usize, Linearization<'b, 'a>)>,
     infected: Mean,
     removed: f32,
     scale: (f32, Option<usize>),
@@ -93,7 +94,9 @@ impl<'b, 'a> Epidemic<'b, 'a> {
         let of = |k: usize| (entry(values, k), entry(places, k));
         let (infected, removed) = (Mean::power(of(INFECTED).0, of(INFECTED).1), setting.removed);
         let mut epidemic = Epidemic {
+            bundle,
             pieces: Vec::new(),
+            linear: None,
             infected,
             removed,
             scale: of(SCALE),
@@ -113,23 +116,28 @@ impl<'b, 'a> Epidemic<'b, 'a> {
             // Rounding must not carry the sum above 1.
             gone.value = gone.value.min(1.0 - now.value);
             let problem = [now, gone, beta, Mean::power(gamma, along_gamma)];
-            let [i0, r0, beta, gamma] = problem.map(|mean| mean.value);
-            let query = Query { t: 0.0, initial: [i0, r0, 0.0, 0.0], rates: [beta, gamma, 0.0, 0.0] };
-            let linear = bundle.linearize(&query, ALL)?;
             // There is room for one piece more than changes.
-            let _ = epidemic.pieces.push(Piece { begin, linear, before, problem });
+            let _ = epidemic.pieces.push(Piece { begin, before, problem });
         }
         Ok(epidemic)
     }
 
     /// What moved until time `t`.
+    #[inline(never)]
     pub fn moved(&mut self, t: f32) -> Result<Moved, QueryError> {
-        let Epidemic { pieces, tape, .. } = self;
-        let last = pieces.iter_mut().rev().find(|piece| piece.begin <= t || piece.begin == 0.0);
-        let Some(Piece { begin, linear, before, problem }) = last else {
+        let place = self.pieces.iter().rposition(|piece| piece.begin <= t).unwrap_or(0);
+        let Some(Piece { begin, before, problem }) = self.pieces.get(place) else {
             return Ok(Moved { infected: Mean::fixed(0.0), removed: Mean::fixed(0.0) });
         };
-        let [infected, removed] = linear.since(t - *begin, tape)?;
+        let linear = match &mut self.linear {
+            Some((known, linear)) if *known == place => linear,
+            other => {
+                let [i0, r0, beta, gamma] = problem.map(|mean| mean.value);
+                let query = Query { t: 0.0, initial: [i0, r0, 0.0, 0.0], rates: [beta, gamma, 0.0, 0.0] };
+                &mut other.insert((place, self.bundle.linearize(&query, ALL)?)).1
+            }
+        };
+        let [infected, removed] = linear.since(t - *begin, &mut self.tape)?;
         let through = |(value, slopes): (f32, Gradient), before: &Mean| {
             let mut mean = Mean { value: before.value + value, slopes: before.slopes };
             for (slope, quantity) in slopes.iter().zip(problem.iter()) {
@@ -140,7 +148,8 @@ impl<'b, 'a> Epidemic<'b, 'a> {
         Ok(Moved { infected: through(infected, &before.infected), removed: through(removed, &before.removed) })
     }
 
-    /// The expected count at a time, or in an interval that begins with `from` and ends with `to` at time `t`.
+    /// The expected count at a time, or in an interval that begins with `from`, ends with `to` and is this long.
+    #[inline(never)]
     pub fn count(&self, observable: Observable, from: &Moved, to: &Moved, length: f32) -> Mean {
         let share = match observable {
             Observable::NewCases => to.infected.plus(-1.0, &from.infected),

@@ -151,6 +151,7 @@ impl<'m, 'a, 'c> Task<'m, 'a, 'c> {
     }
 
     /// The end of the best descent.
+    #[inline(never)]
     fn best(&self, starts: Starts, evaluations: &mut u16) -> Result<Point, OutbreakError> {
         let mut best: Option<Point> = None;
         let mut refused = QueryError::Overflow;
@@ -201,6 +202,7 @@ impl<'m, 'a, 'c> Task<'m, 'a, 'c> {
     }
 
     /// The parameters of an epidemic with this reproduction number that grows and peaks as the counts do.
+    #[inline(never)]
     fn guess(&self, shape: &Shape, reproduction: f32) -> Vector {
         let within = |k: usize, value: f32| self.ranges.get(k).map_or(value, |range| value.max(range.lo).min(range.hi));
         let reproduction = within(REPRODUCTION, reproduction);
@@ -216,7 +218,7 @@ impl<'m, 'a, 'c> Task<'m, 'a, 'c> {
         // The scale that brings what is expected to what was counted.
         let (mut seen, mut expected) = (0.0, 0.0);
         let scaled = self.scaled(&values);
-        let summed = self.visit(&self.values(&scaled), |_, count, mean, _| {
+        let summed = self.visit(&self.values(&scaled), &mut |_, count, mean, _| {
             seen += count;
             expected += mean;
         });
@@ -227,7 +229,9 @@ impl<'m, 'a, 'c> Task<'m, 'a, 'c> {
     }
 
     /// Calls `sink` for every count that is a number, with its index, its mean and the slopes of that.
-    fn visit(&self, values: &Parameters, mut sink: impl FnMut(u16, f32, f32, &Vector)) -> Result<(), QueryError> {
+    // Neither generic nor inlined: the epidemic takes kilobytes of stack and of flash, once.
+    #[inline(never)]
+    fn visit(&self, values: &Parameters, sink: &mut dyn FnMut(u16, f32, f32, &Vector)) -> Result<(), QueryError> {
         let mut epidemic = Epidemic::new(self.bundle, self.setting, values, &self.places)?;
         let mut next = 0;
         for series in &self.setting.series {
@@ -254,16 +258,19 @@ impl<'m, 'a, 'c> Task<'m, 'a, 'c> {
     }
 
     /// The most likely overdispersion around the means at `u`.
+    #[inline(never)]
     fn overdispersion(&self, u: &Vector) -> Result<f32, OutbreakError> {
-        let mut pairs = Vec::<(f32, f32), MAX_COUNTS>::new();
+        let mut means = Vec::<f32, MAX_COUNTS>::new();
         // There is room: no more counts are accepted.
-        self.visit(&self.values(u), |_, count, mean, _| {
-            let _ = pairs.push((count, mean.max(LEAST)));
+        self.visit(&self.values(u), &mut |_, _, mean, _| {
+            let _ = means.push(mean.max(LEAST));
         })
         .map_err(OutbreakError::Query)?;
-        Ok(dispersion::estimate(|| pairs.iter().copied(), self.unknowns, missing))
+        let counted = || self.counts.iter().map(|count| count.value).filter(|value| !value.is_nan());
+        Ok(dispersion::estimate(|| counted().zip(means.iter().copied()), self.unknowns, missing))
     }
 
+    #[inline(never)]
     fn conclude(&self, point: &Point, evaluations: u16) -> Result<Fit, OutbreakError> {
         let variance = self.variance(point.loss);
         let mut halves = [0.0; MAX_UNKNOWNS];
@@ -281,7 +288,7 @@ impl<'m, 'a, 'c> Task<'m, 'a, 'c> {
         };
         let (mut checker, mut log_likelihood) = (Checker::default(), 0.0);
         let people = matches!(scatter, Scatter::Counts(_));
-        self.visit(&values, |index, count, mean, _| {
+        self.visit(&values, &mut |index, count, mean, _| {
             checker.add(index, (count, mean), scatter.of(count, mean).1, people);
             log_likelihood += scatter.log_likelihood(count, mean);
         })
@@ -371,7 +378,7 @@ impl Loss for Task<'_, '_, '_> {
                 *half = middle_and_half(range).1;
             }
         }
-        self.visit(&self.values(u), |_, count, mean, slopes| {
+        self.visit(&self.values(u), &mut |_, count, mean, slopes| {
             let mut row = *slopes;
             row.iter_mut().zip(&halves).for_each(|(slope, half)| *slope *= half);
             let (part, weight) = self.scatter.of(count, mean);
@@ -399,32 +406,34 @@ impl Shape {
         let Series { observable, start, counts: number } =
             series.unwrap_or(Series { observable: Observable::NewCases, start: 0.0, counts: 0 });
         let counts = counts.get(..number.into()).unwrap_or_default();
-        let mut last = (start, counts.first().map_or(0.0, |count| count.value));
-        let mut parts = Vec::<(f32, f32), MAX_COUNTS>::new();
-        let mut least = f32::INFINITY;
-        for count in counts.iter().filter(|count| !count.value.is_nan()) {
-            let length = (count.t - last.0).max(1e-6);
-            let part = match observable {
-                Observable::NewCases | Observable::NewRemovals => count.value,
-                Observable::Infected => count.value * length,
-                Observable::Susceptible | Observable::Removed => abs(count.value - last.1),
-            };
-            least = least.min(part / length);
-            // There is room for every count.
-            let _ = parts.push((0.5 * (count.t + last.0), part));
-            last = (count.t, count.value);
-        }
-        let total: f32 = parts.iter().map(|(_, part)| part).sum();
+        // The middle of each interval, its length, and what was counted in it.
+        let parts = || {
+            let mut last = (start, counts.first().map_or(0.0, |count| count.value));
+            counts.iter().filter(|count| !count.value.is_nan()).map(move |count| {
+                let length = (count.t - last.0).max(1e-6);
+                let part = match observable {
+                    Observable::NewCases | Observable::NewRemovals => count.value,
+                    Observable::Infected => count.value * length,
+                    Observable::Susceptible | Observable::Removed => abs(count.value - last.1),
+                };
+                let middle = 0.5 * (count.t + last.0);
+                last = (count.t, count.value);
+                (middle, length, part)
+            })
+        };
+        let total: f32 = parts().map(|(_, _, part)| part).sum();
+        let least = parts().fold(f32::INFINITY, |least, (_, length, part)| least.min(part / length));
+        let end = counts.last().map_or(start, |count| count.t);
         let reaches = |share: f32| {
             let mut sum = 0.0;
-            let reached = parts.iter().find(|(_, part)| {
+            let reached = parts().find(|(_, _, part)| {
                 sum += part;
                 sum >= share * total
             });
-            reached.map_or(last.0, |(t, _)| *t)
+            reached.map_or(end, |(t, ..)| t)
         };
         let (tenth, half) = (reaches(0.1), reaches(0.5));
-        let shortest = 0.01 * (last.0 - start).max(1e-3);
+        let shortest = 0.01 * (end - start).max(1e-3);
         Shape { middle: half, growth: 2.0 / (half - tenth).max(shortest), least: least.clamp(0.01, 1e6) }
     }
 }
