@@ -40,7 +40,7 @@ enum Command {
     Info(cmd::info::Arguments),
     Query(cmd::query::Arguments),
     Data(cmd::data::Arguments),
-    Calibrate(cmd::calibrate::Arguments),
+    Calibrate(Box<cmd::calibrate::Arguments>),
     Reproduction(cmd::reproduction::Arguments),
     Console(cmd::console::Arguments),
     Selftest(cmd::selftest::Arguments),

@@ -1,6 +1,8 @@
 //! Real outbreaks and simulated ones: estimates that were published or computed elsewhere, intervals that hold, the same bits on
 //! emulated boards.
 
+#![allow(clippy::disallowed_methods, reason = "the tests compute on the host")]
+
 mod common;
 
 use common::{json, sirocco};

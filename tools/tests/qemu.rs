@@ -264,7 +264,7 @@ fn outbreaks() -> Vec<(&'static str, Vec<Count>, Setting)> {
     let rough = |day: u16, mean: f32| (mean * (0.67 + 0.66 * f32::from(day * 37 % 101) / 100.0)).round();
     let curve = |day: u16, top: f32, middle: f32, width: f32| {
         let x = (f32::from(day) - middle) / width;
-        rough(day, top / x.cosh().powi(2))
+        rough(day, top / (x.cosh() * x.cosh()))
     };
     let daily = (1..=60).map(|day| Count { t: day.into(), value: curve(day, 120.0, 30.0, 9.0) }).collect();
     let wave = |day: u16| curve(day, 900.0, 60.0, 20.0) + curve(day, 600.0, 170.0, 25.0);

@@ -295,7 +295,9 @@ fn derived(question: Question<'_, '_>, fit: &Fit, draws: &Draws) -> Vec<(String,
         let free = 1.0 - setting.removed - of(values, INFECTED)?;
         Some(of(values, RECOVERY)? * (of(values, REPRODUCTION)? * free - 1.0))
     };
-    let doubling = |values: &Parameters| growth(values).filter(|growth| *growth > 0.0).map(|growth| 2f32.ln() / growth);
+    let doubling = |values: &Parameters| {
+        growth(values).filter(|growth| *growth > 0.0).map(|growth| std::f32::consts::LN_2 / growth)
+    };
     let now = |values: &Parameters| Some(of(values, final_piece)? * susceptible(question, values, last)?);
     // Long enough that nobody is infected any more.
     let end = last + 50.0 / fit.values.get(RECOVERY).copied().unwrap_or(1.0);

@@ -6,6 +6,7 @@
 
 use super::Question;
 use sirocco::limits::MAX_CHANGES;
+use sirocco::math::ln;
 use sirocco::outbreak::{Fit, OutbreakError, REPRODUCTION, Setting, Starts, fit};
 
 /// Times that are tried at first.
@@ -30,7 +31,7 @@ pub struct Found {
 /// The criterion of a fit: the smaller the better. The time of a change is unknown, too.
 fn criterion(setting: &Setting, fit: &Fit, counted: f32) -> f32 {
     let unknowns = fit.free.count_ones() as usize + setting.changes.len();
-    unknowns as f32 * counted.ln() - 2.0 * fit.log_likelihood
+    unknowns as f32 * ln(counted) - 2.0 * fit.log_likelihood
 }
 
 /// Finds at most `most` changes.

@@ -125,7 +125,7 @@ impl Draws {
             for mover in 0..walkers.len() {
                 ground.stretch(&mut walkers, mover, &mut rng);
             }
-            if round >= WARMUP && (round - WARMUP) % APART == 0 {
+            if round >= WARMUP && (round - WARMUP).is_multiple_of(APART) {
                 values.extend(walkers.iter().map(|walker| ground.values(&walker.at)));
             }
             done(round as u64 + 1);
@@ -203,10 +203,10 @@ impl Ground<'_, '_> {
         let at: Vec<f64> = here.at.iter().zip(&there.at).map(|(x, y)| y + z * (x - y)).collect();
         let Some(deviance) = self.deviance(&at) else { return };
         let odds = (at.len() as f64 - 1.0) * z.ln() + 0.5 * (here.deviance - deviance);
-        if odds >= 0.0 || rng.random::<f64>() < odds.exp() {
-            if let Some(walker) = walkers.get_mut(mover) {
-                *walker = Walker { at, deviance };
-            }
+        if (odds >= 0.0 || rng.random::<f64>() < odds.exp())
+            && let Some(walker) = walkers.get_mut(mover)
+        {
+            *walker = Walker { at, deviance };
         }
     }
 }

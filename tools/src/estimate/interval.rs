@@ -8,6 +8,7 @@
 use super::{Question, range_mut};
 use serde::Serialize;
 use sirocco::bundle::Range;
+use sirocco::math::{exp, ln, sqrt};
 use sirocco::outbreak::{Fit, OutbreakError, Parameters, Setting, Starts, fit, least_deviance};
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
@@ -96,7 +97,7 @@ impl<'q, 'a> Profile<'q, 'a> {
         let range = range_mut(&mut setting, k).filter(|range| range.lo < range.hi);
         let Some(&mut range) = range else { return Ok(End::Open) };
         let value = self.fit.values.get(k).copied().unwrap_or(f32::NAN);
-        let (start, limit) = (value.ln(), if side < 0.0 { range.lo.ln() } else { range.hi.ln() });
+        let (start, limit) = (ln(value), ln(if side < 0.0 { range.lo } else { range.hi }));
         let spread = self.fit.spread(k).clamp(0.01, 0.7);
         // Within these two, which have these rises, the end lies; the outer one is not known at first.
         let (mut inner, mut outer) = ((start, 0.0), None::<(f32, f32)>);
@@ -105,7 +106,7 @@ impl<'q, 'a> Profile<'q, 'a> {
         for _ in 0..EVALUATIONS {
             let beyond = side * (x - limit) >= 0.0;
             x = if beyond { limit } else { x };
-            let (rise, values) = match self.at(k, x.exp(), &from, self.fit.deviance + aim * aim * self.unit) {
+            let (rise, values) = match self.at(k, exp(x), &from, self.fit.deviance + aim * aim * self.unit) {
                 Ok((deviance, values)) => ((deviance - self.fit.deviance) / self.unit, values),
                 // The descent could not even begin there. A value between will do.
                 Err(OutbreakError::Query(_)) => (f32::INFINITY, from),
@@ -114,9 +115,9 @@ impl<'q, 'a> Profile<'q, 'a> {
             if rise < -BETTER {
                 return Ok(End::Better(values));
             }
-            let rise = rise.max(0.0).sqrt();
+            let rise = sqrt(rise.max(0.0));
             if (rise - aim).abs() < TOLERANCE {
-                return Ok(End::At(x.exp()));
+                return Ok(End::At(exp(x)));
             }
             if rise < aim {
                 if beyond {
@@ -138,7 +139,7 @@ impl<'q, 'a> Profile<'q, 'a> {
                 }
             };
         }
-        Ok(outer.map_or(End::Open, |_| End::At(x.exp())))
+        Ok(outer.map_or(End::Open, |_| End::At(exp(x))))
     }
 
     /// The least deviance with parameter `k` at `value`, or one that is below `enough`.

@@ -4,6 +4,7 @@ use super::answer::{Answer, Estimate};
 use super::draws::Spread;
 use super::interval::Interval;
 use super::question::Plan;
+use sirocco::math::sqrt;
 use sirocco::outbreak::Noise;
 
 /// A number with as many digits as matter.
@@ -136,7 +137,7 @@ pub fn summary(plan: &Plan, answer: &Answer) -> Vec<String> {
     let scattered = answer.fit.pearson > 2.0 * f32::from(answer.fit.freedom.max(1));
     let told = matches!(answer.setting.noise, Noise::Poisson | Noise::Gaussian { sigma: Some(_) });
     if scattered && told {
-        let times = (answer.fit.pearson / f32::from(answer.fit.freedom.max(1))).sqrt();
+        let times = sqrt(answer.fit.pearson / f32::from(answer.fit.freedom.max(1)));
         sentences.push(format!(
             "THIS MODEL DOES NOT FIT: residuals are {} times as large as the given scatter allows; leave it to be estimated.",
             number(times)
