@@ -133,15 +133,15 @@ fn every_wrong_question_has_its_error() {
     assert!(fit(&bundle(), &counts, &good, Starts::Guessed).is_ok());
     assert_eq!(ask(&counts[..9], &|_| {}), OutbreakError::Series { named: 30, have: 9 });
     assert_eq!(ask(&counts[..2], &|s| s.series[0].counts = 2), OutbreakError::TooFew { have: 2, need: 3 });
-    let spoilt = |at: usize, count: Count| {
+    let changed = |at: usize, count: Count| {
         let mut counts = counts.clone();
         counts[at] = count;
         ask(&counts, &|_| {})
     };
-    assert_eq!(spoilt(4, Count { t: 5.0, value: -1.0 }), OutbreakError::Count(4));
-    assert_eq!(spoilt(4, Count { t: 5.0, value: f32::INFINITY }), OutbreakError::Count(4));
-    assert_eq!(spoilt(4, Count { t: 4.0, value: 1.0 }), OutbreakError::Count(4));
-    assert_eq!(spoilt(4, Count { t: f32::NAN, value: 1.0 }), OutbreakError::Count(4));
+    assert_eq!(changed(4, Count { t: 5.0, value: -1.0 }), OutbreakError::Count(4));
+    assert_eq!(changed(4, Count { t: 5.0, value: f32::INFINITY }), OutbreakError::Count(4));
+    assert_eq!(changed(4, Count { t: 4.0, value: 1.0 }), OutbreakError::Count(4));
+    assert_eq!(changed(4, Count { t: f32::NAN, value: 1.0 }), OutbreakError::Count(4));
     for (k, change) in [
         (INFECTED, &(|s: &mut Setting| s.infected = range(0.1, 1.5)) as &dyn Fn(&mut Setting)),
         (INFECTED, &|s| s.removed = -0.5),

@@ -30,6 +30,7 @@ const SHARED: [&str; 24] = [
     "trajectory",
     "bundle",
     "calibrate",
+    "outbreak",
     "held",
     "wire",
 ];

@@ -1,7 +1,7 @@
 //! Tables of real outbreaks, as people bring them: counts by date or by week, wide tables, and lists of cases.
 //!
-//! A table is read in three steps. One of [`long`], [`wide`] and [`line_list`] makes a [`sheet::Sheet`] of it: when each row
-//! ends, and what its columns count. [`series`] turns counts into points in time. What was understood, assumed or left out
+//! A table is read in three steps. One of `long`, `wide` and `line_list` makes a `sheet::Sheet` of it: when each row
+//! ends, and what its columns count. `series` turns counts into points in time. What was understood, assumed or left out
 //! stands in [`Outbreak::remarks`], so that nothing is misread silently.
 
 mod axis;
