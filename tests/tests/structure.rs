@@ -7,7 +7,7 @@ use sirocco_tools::device::board::Board;
 use std::collections::BTreeSet;
 
 /// The rooms of `shared/src`, from the ground up: a room may import from those before it.
-const SHARED: [&str; 24] = [
+const SHARED: [&str; 25] = [
     "error",
     "limits",
     "text",
