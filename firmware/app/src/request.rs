@@ -293,21 +293,23 @@ impl<'a> App<'a> {
                 self.outbreak = None;
                 OutbreakAnswer::Kept(0)
             }
-            OutbreakRequest::Fit(setting) => {
-                let bundle = self.held.bundle().ok_or(DeviceError::Kind { held: ModelKind::Image })?;
-                let stopwatch = self.board.stopwatch();
-                let result = outbreak::fit(bundle, counts, &setting, Starts::Guessed);
-                let ticks = stopwatch.map(|ticks| ticks());
-                let fit = result?;
-                self.outbreak = Some((setting, fit.clone()));
-                OutbreakAnswer::Fit { fit, ticks }
-            }
+            OutbreakRequest::Fit(setting) => self.fit(setting)?,
             OutbreakRequest::Expect { observable, from, to } => {
                 let (setting, fit) = self.outbreak.as_ref().ok_or(DeviceError::NotCalibrated)?;
                 let expected = outbreak::expected(self.bundle()?, setting, fit, observable, (from, to))?;
                 OutbreakAnswer::Expected(expected)
             }
         })
+    }
+
+    #[inline(never)]
+    fn fit(&mut self, setting: Setting) -> Result<OutbreakAnswer, DeviceError> {
+        let bundle = self.bundle()?;
+        let stopwatch = self.board.stopwatch();
+        let result = outbreak::fit(bundle, &self.conversation.counts, &setting, Starts::Guessed);
+        let ticks = stopwatch.map(|ticks| ticks());
+        let (_, fit) = self.outbreak.insert((setting, result?));
+        Ok(OutbreakAnswer::Fit { fit: fit.clone(), ticks })
     }
 
     fn info(&self) -> Info {

@@ -81,45 +81,46 @@ fn entry<T: Copy + Default>(values: &[T; MAX_PARAMETERS], k: usize) -> T {
 }
 
 impl<'b, 'a> Epidemic<'b, 'a> {
-    /// The epidemic with these values of the parameters.
-    ///
-    /// # Errors
-    /// [`QueryError`] if the model has no answer.
-    pub fn new(
-        bundle: &'b Bundle<'a>,
-        setting: &Setting,
-        values: &Parameters,
-        places: &Places,
-    ) -> Result<Self, QueryError> {
-        let of = |k: usize| (entry(values, k), entry(places, k));
-        let (infected, removed) = (Mean::power(of(INFECTED).0, of(INFECTED).1), setting.removed);
-        let mut epidemic = Epidemic {
+    /// No epidemic yet: [`Self::begin`] comes next. In two steps, so that four kilobytes need not be moved.
+    pub fn of(bundle: &'b Bundle<'a>) -> Self {
+        Epidemic {
             bundle,
             pieces: Vec::new(),
             linear: None,
-            infected,
-            removed,
-            scale: of(SCALE),
-            background: of(BACKGROUND),
+            infected: Mean::fixed(0.0),
+            removed: 0.0,
+            scale: (0.0, None),
+            background: (0.0, None),
             tape: Tape::default(),
-        };
+        }
+    }
+
+    /// Begins the epidemic with these values of the parameters.
+    ///
+    /// # Errors
+    /// [`QueryError`] if the model has no answer.
+    #[inline(never)]
+    pub fn begin(&mut self, setting: &Setting, values: &Parameters, places: &Places) -> Result<(), QueryError> {
+        let of = |k: usize| (entry(values, k), entry(places, k));
+        (self.infected, self.removed) = (Mean::power(of(INFECTED).0, of(INFECTED).1), setting.removed);
+        (self.scale, self.background) = (of(SCALE), of(BACKGROUND));
         let (gamma, along_gamma) = of(RECOVERY);
         let begins = core::iter::once(0.0).chain(setting.changes.iter().copied());
         for (k, begin) in begins.enumerate() {
-            let before = epidemic.moved(begin)?;
+            let before = self.moved(begin)?;
             let (reproduction, along) = of(REPRODUCTION + k);
             let mut beta = Mean::power(reproduction * gamma, along);
             beta.bend(along_gamma, reproduction * gamma);
-            let mut now = infected.plus(1.0, &before.infected).plus(-1.0, &before.removed);
+            let mut now = self.infected.plus(1.0, &before.infected).plus(-1.0, &before.removed);
             now.value = now.value.max(0.0);
-            let mut gone = Mean::fixed(removed).plus(1.0, &before.removed);
+            let mut gone = Mean::fixed(self.removed).plus(1.0, &before.removed);
             // Rounding must not carry the sum above 1.
             gone.value = gone.value.min(1.0 - now.value);
             let problem = [now, gone, beta, Mean::power(gamma, along_gamma)];
             // There is room for one piece more than changes.
-            let _ = epidemic.pieces.push(Piece { begin, before, problem });
+            let _ = self.pieces.push(Piece { begin, before, problem });
         }
-        Ok(epidemic)
+        Ok(())
     }
 
     /// What moved until time `t`.
@@ -177,6 +178,7 @@ impl<'b, 'a> Epidemic<'b, 'a> {
 ///
 /// # Errors
 /// [`QueryError`] if the model has no answer.
+#[inline(never)]
 pub fn expected(
     bundle: &Bundle<'_>,
     setting: &Setting,
@@ -185,7 +187,8 @@ pub fn expected(
     (from, to): (f32, f32),
 ) -> Result<Uncertain, QueryError> {
     let places: Places = core::array::from_fn(|k| fit.place(k).filter(|place| *place < MAX_UNKNOWNS));
-    let mut epidemic = Epidemic::new(bundle, setting, &fit.values, &places)?;
+    let mut epidemic = Epidemic::of(bundle);
+    epidemic.begin(setting, &fit.values, &places)?;
     let (begin, end) = (epidemic.moved(from)?, epidemic.moved(to)?);
     let mean = epidemic.count(observable, &begin, &end, to - from);
     Ok(Uncertain { value: mean.value, standard_error: fit.covariance.propagate(&mean.slopes) })
@@ -205,7 +208,8 @@ pub fn curve(
     ends: impl IntoIterator<Item = f32>,
     mut sink: impl FnMut(f32),
 ) -> Result<(), QueryError> {
-    let mut epidemic = Epidemic::new(bundle, setting, values, &[None; MAX_PARAMETERS])?;
+    let mut epidemic = Epidemic::of(bundle);
+    epidemic.begin(setting, values, &[None; MAX_PARAMETERS])?;
     let mut from = (start, epidemic.moved(start)?);
     for to in ends {
         let now = epidemic.moved(to)?;
@@ -253,7 +257,8 @@ mod tests {
 
     fn count(setting: &Setting, values: &Parameters, observable: Observable, (from, to): (f32, f32)) -> Mean {
         let bundle = Bundle::open(&FILE.0).unwrap();
-        let mut epidemic = Epidemic::new(&bundle, setting, values, &PLACES).unwrap();
+        let mut epidemic = Epidemic::of(&bundle);
+        epidemic.begin(setting, values, &PLACES).unwrap();
         let (begin, end) = (epidemic.moved(from).unwrap(), epidemic.moved(to).unwrap());
         epidemic.count(observable, &begin, &end, to - from)
     }

@@ -43,6 +43,7 @@ pub enum Starts {
 /// # Errors
 /// [`OutbreakError`] if the question is malformed, the counts do not depend on the unknowns, or the model has no answer at any
 /// start.
+#[inline(never)]
 pub fn fit(bundle: &Bundle<'_>, counts: &[Count], setting: &Setting, starts: Starts) -> Result<Fit, OutbreakError> {
     let mut task = Task::new(bundle, counts, setting)?;
     if task.unknowns == 0 {
@@ -232,7 +233,8 @@ impl<'m, 'a, 'c> Task<'m, 'a, 'c> {
     // Neither generic nor inlined: the epidemic takes kilobytes of stack and of flash, once.
     #[inline(never)]
     fn visit(&self, values: &Parameters, sink: &mut dyn FnMut(u16, f32, f32, &Vector)) -> Result<(), QueryError> {
-        let mut epidemic = Epidemic::new(self.bundle, self.setting, values, &self.places)?;
+        let mut epidemic = Epidemic::of(self.bundle);
+        epidemic.begin(self.setting, values, &self.places)?;
         let mut next = 0;
         for series in &self.setting.series {
             let Series { observable, start, counts } = *series;
