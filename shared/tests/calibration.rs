@@ -71,6 +71,40 @@ fn trial(noise: &mut Noise, count: usize, components: &[u8], sigma: f64) -> (Que
     (query, observations)
 }
 
+/// Epidemics of which the box spans orders of magnitude, with noise of 2 %: the optimum is no worse than the truth.
+#[test]
+fn wide_boxes_do_not_hide_the_optimum() {
+    let domain = [(0.0, 31.0), (1e-6, 0.1), (0.0, 0.1), (0.05, 5.0), (0.02, 2.0)].map(|(lo, hi)| Range { lo, hi });
+    let model = Numerical::new(Ode::Sir, &domain, 0.05).unwrap();
+    let mut noise = Noise(11);
+    let mut missed = 0;
+    for _ in 0..60 {
+        let between =
+            |lo: f64, hi: f64, noise: &mut Noise| libm::exp(libm::log(lo) + noise.uniform() * libm::log(hi / lo));
+        let gamma = between(0.1, 0.7, &mut noise);
+        let beta = gamma * between(1.5, 5.0, &mut noise);
+        let i0 = between(1e-5, 1e-2, &mut noise);
+        let query = Query::from_quantities(Ode::Sir, &[31.0, i0 as f32, 0.0, beta as f32, gamma as f32]);
+        let seen: Vec<Observation> = (0u8..31)
+            .map(|day| {
+                let value = truth(&at(&query, day.into()))[1] + 0.02 * noise.gauss();
+                Observation { t: day.into(), component: 1, value: value as f32, sigma: 1.0 }
+            })
+            .collect();
+        let task = Task { free: free(&["I0", "beta", "gamma"]), fixed: query, relative: true };
+        let mut at_truth = 0.0;
+        let all = free(&["I0", "beta", "gamma"]);
+        model.observe(&query, &seen, all, |o, value, _| at_truth += (o.value - value) * (o.value - value)).unwrap();
+        let found = calibrate(&model, &seen, &task).unwrap();
+        // What chi-square says is what the estimates have.
+        let mut again = 0.0;
+        model.observe(&found.problem, &seen, all, |o, v, _| again += (o.value - v) * (o.value - v)).unwrap();
+        assert!((again / found.chi_square - 1.0).abs() < 0.02, "{again} {found:?}");
+        missed += usize::from(found.chi_square > 1.001 * at_truth);
+    }
+    assert_eq!(missed, 0, "of 60 optima");
+}
+
 #[test]
 fn derivatives_are_those_of_the_true_solution_and_values_the_evaluators() {
     let bundle = full();

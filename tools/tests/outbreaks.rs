@@ -263,3 +263,28 @@ fn intervals_hold_in_simulated_epidemics() {
         assert!((0.40..=0.62).contains(&share(half)), "{}", share(half));
     }
 }
+
+/// What observations by component do not say by themselves is said.
+#[test]
+fn misfits_and_correlations_of_observations_are_said() {
+    let table = common::root().join("tests/data/influenza-boarding-school-1978.csv");
+    let table = table.to_str().unwrap();
+    let domain = "t=0:14,I0=0.001:0.9,R0=0:0.9,beta=1:2.5,gamma=0.2:0.8";
+    let of = |options: &[&str]| {
+        let common = ["calibrate", "--domain", domain, "--observations", table, "--population", "763"];
+        let output = sirocco(&[&common[..], options].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let said = of(&["--sigma", "1"]);
+    assert!(said.contains("does not fit     residuals are 18.9 times"), "{said}");
+    // In a box this wide, what the start leaves open shows in the standard errors, and the box does not narrow them.
+    let said = of(&[]);
+    let answer =
+        json(&sirocco(&["calibrate", "--domain", domain, "--observations", table, "--population", "763", "--json"]));
+    for (name, right) in [("I0", 0.002), ("R0", 0.225), ("beta", 0.488), ("gamma", 0.099)] {
+        let error = answer["estimates"][name]["standard_error"].as_f64().unwrap();
+        assert!((error / right - 1.0).abs() < 0.02, "{name}: {error} for {right}");
+    }
+    assert!(said.contains("correlation      beta and gamma") || said.contains("correlation      I0 and R0"), "{said}");
+}

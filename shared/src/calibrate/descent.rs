@@ -16,6 +16,8 @@ use crate::query::QueryError;
 const GAIN: f32 = 1e-2;
 /// A step shorter than this, in half ranges, is negligible: f32 does not resolve it.
 const STEP: f32 = 2e-6;
+/// A step longer than this, in half ranges, is not made without an evaluation.
+const LONG: f32 = 0.1;
 /// Damping after the first failure, as a fraction of the mean diagonal, and its growth and decay.
 const DAMPING: f32 = 1e-3;
 const GROWTH: f32 = 8.0;
@@ -128,8 +130,11 @@ pub fn descend(loss: &impl Loss, start: &Vector, most: u16, evaluations: &mut u1
             _ => gain,
         };
         if next <= GAIN * loss.variance(here.loss) && damping < DAMPING || length <= STEP {
-            here.u = u;
-            here.loss = (here.loss - gain).max(0.0);
+            // A long step for a negligible gain runs along what the data leave open, beyond where the gain can be foreseen.
+            if length <= LONG {
+                here.u = u;
+                here.loss = (here.loss - gain).max(0.0);
+            }
             here.converged = true;
             break;
         }

@@ -1,19 +1,21 @@
-//! Weighted least squares over the quantities of a problem, each scaled to u = (q - mid) / half over its range.
+//! Weighted least squares over the quantities of a problem, each scaled to [-1, 1] over its range.
 
 use super::covariance::{self, Reading};
 use super::descent::{self, Loss, Point, at_bound};
 use super::matrix::Vector;
 use super::{Calibration, CalibrationError, Estimate, Forward, Observation, Task};
-use crate::bundle::Free;
+use crate::bundle::{Free, Range};
 use crate::limits::MAX_UNKNOWNS;
-use crate::math::sqrt;
+use crate::math::{exp, ln, sqrt};
 use crate::query::{Query, QueryError};
 use heapless::Vec;
 
 /// Limit of evaluations from one starting point.
-const EVALUATIONS: u16 = 25;
+const EVALUATIONS: u16 = 60;
 /// With absolute weights, another start is tried if chi^2 is this many standard deviations above its expectation.
 const MISFIT: f32 = 5.0;
+/// A range whose ends are further apart than by this factor is searched by logarithms.
+const WIDE: f32 = 30.0;
 /// Starting points: the values of the unknowns with even and with odd index.
 const STARTS: [(f32, f32); 5] = [(0.0, 0.0), (0.6, -0.6), (-0.6, 0.6), (0.6, 0.6), (-0.6, -0.6)];
 
@@ -79,8 +81,34 @@ struct Fit<'m, F> {
     fixed: Query,
     relative: bool,
     unknowns: usize,
-    middles: Vector,
-    halves: Vector,
+    scales: [Scale; MAX_UNKNOWNS],
+}
+
+/// How an unknown is scaled to [-1, 1]: itself, or its logarithm where its range spans orders of magnitude.
+#[derive(Debug, Clone, Copy, Default)]
+struct Scale {
+    middle: f32,
+    half: f32,
+    logarithmic: bool,
+}
+
+impl Scale {
+    fn of(range: &Range) -> Self {
+        let logarithmic = range.lo > 0.0 && range.hi > WIDE * range.lo;
+        let (lo, hi) = if logarithmic { (ln(range.lo), ln(range.hi)) } else { (range.lo, range.hi) };
+        Scale { middle: 0.5 * (lo + hi), half: 0.5 * (hi - lo), logarithmic }
+    }
+
+    /// The quantity at a scaled unknown.
+    fn quantity(&self, u: f32) -> f32 {
+        let scaled = self.middle + self.half * u;
+        if self.logarithmic { exp(scaled) } else { scaled }
+    }
+
+    /// Its derivative, where the quantity has this value.
+    fn stretch(&self, quantity: f32) -> f32 {
+        if self.logarithmic { self.half * quantity } else { self.half }
+    }
 }
 
 impl<'m, F: Forward> Fit<'m, F> {
@@ -91,12 +119,12 @@ impl<'m, F: Forward> Fit<'m, F> {
         if free.count() == 0 {
             return Err(CalibrationError::NothingFree);
         }
-        let (mut middles, mut halves) = ([0.0; MAX_UNKNOWNS], [0.0; MAX_UNKNOWNS]);
-        let mut places = middles.iter_mut().zip(&mut halves);
+        let mut scales = [Scale::default(); MAX_UNKNOWNS];
+        let mut places = scales.iter_mut();
         for index in free.indices() {
             let range = domain.get(usize::from(index)).filter(|range| index > 0 && range.lo < range.hi);
-            let (range, (middle, half)) = range.zip(places.next()).ok_or(CalibrationError::NotFree(index))?;
-            (*middle, *half) = (0.5 * (range.lo + range.hi), 0.5 * (range.hi - range.lo));
+            let (range, scale) = range.zip(places.next()).ok_or(CalibrationError::NotFree(index))?;
+            *scale = Scale::of(range);
         }
         for ((index, value), range) in (0u8..).zip(task.fixed.quantities(ode)).zip(domain).skip(1) {
             if !free.contains(index) && !range.contains(value) {
@@ -125,19 +153,18 @@ impl<'m, F: Forward> Fit<'m, F> {
         }
         let unknowns = free.count().min(MAX_UNKNOWNS);
         let (fixed, relative) = (task.fixed, task.relative);
-        Ok(Fit { model, observations, free, fixed, relative, unknowns, middles, halves })
+        Ok(Fit { model, observations, free, fixed, relative, unknowns, scales })
     }
 
     /// The problem at the scaled unknowns `u`; its time is that of the last observation.
     fn problem(&self, u: &Vector) -> Query {
         let ode = self.model.ode();
         let mut quantities = self.fixed.quantities(ode);
-        let values = u.iter().zip(&self.middles).zip(&self.halves);
-        for (index, ((u, middle), half)) in self.free.indices().zip(values) {
+        for (index, (u, scale)) in self.free.indices().zip(u.iter().zip(&self.scales)) {
             let range = self.model.domain().get(usize::from(index));
             if let (Some(quantity), Some(range)) = (quantities.get_mut(usize::from(index)), range) {
                 // Rounding must not carry a value out of the domain.
-                *quantity = (middle + half * u).max(range.lo).min(range.hi);
+                *quantity = scale.quantity(*u).max(range.lo).min(range.hi);
             }
         }
         let last = self.observations.iter().fold(0.0f32, |last, o| if o.t > last { o.t } else { last });
@@ -145,6 +172,16 @@ impl<'m, F: Forward> Fit<'m, F> {
             *t = last;
         }
         Query::from_quantities(ode, &quantities)
+    }
+
+    /// The derivatives of the free quantities with respect to the scaled unknowns.
+    fn stretches(&self, problem: &Query) -> Vector {
+        let quantities = problem.quantities(self.model.ode());
+        let mut stretches = [0.0; MAX_UNKNOWNS];
+        for ((stretch, scale), index) in stretches.iter_mut().zip(&self.scales).zip(self.free.indices()) {
+            *stretch = scale.stretch(quantities.get(usize::from(index)).copied().unwrap_or(0.0));
+        }
+        stretches
     }
 
     /// Whether the fit is good enough to try no other starting point.
@@ -160,17 +197,17 @@ impl<'m, F: Forward> Fit<'m, F> {
 
     fn conclude(&self, point: &Point, evaluations: u16, starts: u8) -> Result<Calibration, CalibrationError> {
         let variance = self.variance(point.loss);
-        let reading = covariance::read(point.information, &self.halves, self.unknowns, variance);
-        let Reading { covariance, determined, condition } = reading.ok_or(CalibrationError::Singular)?;
         let problem = self.problem(&point.u);
+        let reading = covariance::read(point.information, &self.stretches(&problem), self.unknowns, variance);
+        let Reading { covariance, determined, condition } = reading.ok_or(CalibrationError::Singular)?;
         let quantities = problem.quantities(self.model.ode());
         let mut estimates = Vec::new();
         for (place, quantity) in self.free.indices().enumerate().take(MAX_UNKNOWNS) {
             let value = quantities.get(usize::from(quantity)).copied().unwrap_or(0.0);
             let standard_error = covariance.standard_error(place);
-            let half = self.halves.get(place).copied().unwrap_or(0.0);
+            let range = self.model.domain().get(usize::from(quantity)).map_or(0.0, |range| range.hi - range.lo);
             let at_bound = point.u.get(place).is_some_and(|u| at_bound(*u));
-            let identified = determined.get(place).is_some_and(|d| *d) && 4.0 * standard_error <= 2.0 * half;
+            let identified = determined.get(place).is_some_and(|d| *d) && 4.0 * standard_error <= range;
             // There is room for every unknown.
             let _ = estimates.push(Estimate { quantity, value, standard_error, at_bound, identified });
         }
@@ -208,12 +245,14 @@ impl<F: Forward> Loss for Fit<'_, F> {
     fn evaluate(&self, u: &Vector) -> Result<Point, QueryError> {
         let mut point = Point::new(u);
         let n = self.unknowns.min(MAX_UNKNOWNS);
-        self.model.observe(&self.problem(u), self.observations, self.free, |observation, value, slopes| {
+        let problem = self.problem(u);
+        let stretches = self.stretches(&problem);
+        self.model.observe(&problem, self.observations, self.free, |observation, value, slopes| {
             let weight = 1.0 / observation.sigma;
             let r = (observation.value - value) * weight;
             let mut row = [0.0; MAX_UNKNOWNS];
-            for ((j, slope), half) in row.iter_mut().zip(slopes).zip(&self.halves).take(n) {
-                *j = slope * half * weight;
+            for ((j, slope), stretch) in row.iter_mut().zip(slopes).zip(&stretches).take(n) {
+                *j = slope * stretch * weight;
             }
             point.loss += r * r;
             point.add(n, &row, r, 1.0);

@@ -15,6 +15,7 @@ use crate::solver::Solver;
 use serde::Serialize;
 use sirocco::bundle::{Range, named_range};
 use sirocco::calibrate::{self, Calibration, Forecast, Forward, Numerical, Task, Uncertain};
+use sirocco::math::sqrt;
 use sirocco::ode::Ode;
 use sirocco::query::Query;
 use std::path::{Path, PathBuf};
@@ -100,6 +101,9 @@ fn ranges(text: &str) -> Result<Vec<(String, Range)>, String> {
     };
     text.split(',').map(|part| range(part).ok_or_else(|| format!("`{part}` is not NAME=LO:HI"))).collect()
 }
+
+/// Correlations above this are said: the estimates can hardly be told apart.
+const CLOSE: f32 = 0.9;
 
 /// An estimate.
 #[derive(Serialize)]
@@ -270,21 +274,58 @@ impl Report {
     }
 }
 
+/// A number with five digits after the point, or with three digits in all where those would be zeros.
+fn shown(value: f32) -> String {
+    if value != 0.0 && value.abs() < 1e-3 { format!("{value:.2e}") } else { format!("{value:.5}") }
+}
+
+/// How much larger the residuals are than standard deviations that were given, if they are too large to be chance.
+fn misfit(report: &Report) -> Option<f32> {
+    let variance = report.residual_variance.filter(|_| report.weights == "absolute")?;
+    let freedom = f32::from(report.observations).max(2.0) - report.estimates.len() as f32;
+    // Five standard deviations of chi-square over its degrees of freedom.
+    let most = 1.0 + 5.0 * sqrt(2.0 / freedom.max(1.0));
+    (variance > most).then(|| sqrt(variance))
+}
+
+/// Pairs of estimates that hardly can be told apart.
+fn correlated(report: &Report) -> Vec<(&str, &str, f32)> {
+    let entry = |i: usize, j: usize| report.covariance.get(i)?.get(j).copied().flatten();
+    let mut pairs = Vec::new();
+    for (i, (one, _)) in report.estimates.iter().enumerate() {
+        for (j, (other, _)) in report.estimates.iter().enumerate().skip(i + 1) {
+            if let (Some(a), Some(b), Some(c)) = (entry(i, i), entry(j, j), entry(i, j)) {
+                let correlation = c / sqrt(a * b);
+                if correlation.abs() > CLOSE {
+                    pairs.push((one.as_str(), other.as_str(), correlation));
+                }
+            }
+        }
+    }
+    pairs
+}
+
 fn print(report: &Report, question: &Question) {
-    let error = |e: Option<f32>| e.map_or_else(|| "unknown".to_owned(), |e| format!("{e:.5}"));
+    let error = |e: Option<f32>| e.map_or_else(|| "unknown".to_owned(), shown);
     for (name, e) in &report.estimates {
         let note = match (e.identified, e.at_bound) {
             (_, true) => "   at the end of the model's range",
             (false, _) => "   NOT IDENTIFIED by these data",
             _ => "",
         };
-        println!("{name:<16} {:>9.5} +- {}{note}", e.value, error(e.standard_error));
+        println!("{name:<16} {:>9} +- {}{note}", shown(e.value), error(e.standard_error));
     }
     for (name, value) in &report.fixed {
-        println!("{name:<16} {value:>9.5}    as given");
+        println!("{name:<16} {:>9}    as given", shown(*value));
     }
     let variance = report.residual_variance.map(|v| format!(", residual variance {v:.3e}")).unwrap_or_default();
     println!("fit              chi-square {:.3e} of {} observations{variance}", report.chi_square, report.observations);
+    if let Some(times) = misfit(report) {
+        println!("does not fit     residuals are {times:.1} times as large as the standard deviations given");
+    }
+    for (one, other, correlation) in correlated(report) {
+        println!("correlation      {one} and {other}: {correlation:.3}");
+    }
     if !report.converged {
         println!("converged        NO: take these numbers as a first guess");
     }
@@ -294,7 +335,7 @@ fn print(report: &Report, question: &Question) {
     for ((name, derived), index) in report.forecast.iter().zip(0..) {
         let name = states.get(index).map_or_else(|| name.replace('_', " "), |state| (*state).to_owned());
         match derived {
-            Some(d) => println!("{name:<30} {:>9.5} +- {}", d.value.unwrap_or(f32::NAN), error(d.standard_error)),
+            Some(d) => println!("{name:<30} {:>9} +- {}", shown(d.value.unwrap_or(f32::NAN)), error(d.standard_error)),
             None => println!("{name:<30} after the end of the model's domain"),
         }
     }
