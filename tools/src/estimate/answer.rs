@@ -52,7 +52,7 @@ pub struct Quality {
     pub dispersion: Option<f32>,
     /// The deviance.
     pub deviance: f32,
-    /// Twice the log-likelihood less Bayes' penalty, to compare settings.
+    /// The logarithm of the likelihood.
     pub log_likelihood: f32,
     /// The sum of squared residuals in standard deviations.
     pub pearson: f32,
@@ -312,7 +312,8 @@ fn derived(question: Question<'_, '_>, fit: &Fit, draws: &Draws) -> Vec<(String,
             let times: Vec<f32> = (0..=CURVE).map(|k| from + f32::from(k) * step).collect();
             let mut heights = Vec::new();
             let sink = |mean| heights.push(mean);
-            curve(question.bundle, setting, &unit, Observable::Infected, from, times.iter().copied(), sink).ok()?;
+            // Where almost nobody is infected any more, the model may have no answer; the peak is long before.
+            let _ = curve(question.bundle, setting, &unit, Observable::Infected, from, times.iter().copied(), sink);
             top = times.into_iter().zip(heights).max_by(|a, b| a.1.total_cmp(&b.1));
             let (t, _) = top?;
             (from, to) = ((t - step).max(0.0), t + step);

@@ -144,7 +144,8 @@ fn print(report: &Report<'_>, plan: &Plan) {
         println!("{}", derived(&label(name, plan), spread.as_ref()));
     }
     let fit = &report.answer.fit;
-    let scatter = fit.dispersion.map(|k| format!(", dispersion {}", number(k))).unwrap_or_default();
+    let what = if fit.noise == "gaussian" { "standard deviation" } else { "dispersion" };
+    let scatter = fit.dispersion.map(|k| format!(", {what} {}", number(k))).unwrap_or_default();
     println!(
         "\nfit: {} counts, {} noise{scatter}, deviance {}, log-likelihood {}; answered by {}",
         fit.counts,
