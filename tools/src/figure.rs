@@ -99,7 +99,7 @@ impl Units {
     }
 }
 
-/// The states of a trajectory with a band for their certified errors, and below it the errors alone. Times outside the
+/// The states of a trajectory with a band for their certified or estimated errors, and below it the errors alone. Times outside the
 /// model's domain, and those at which the model is not trusted, are shaded.
 pub fn trajectory(title: &str, points: &[Certified], units: Units) -> Figure {
     let mut lines = Vec::new();
@@ -110,12 +110,17 @@ pub fn trajectory(title: &str, points: &[Certified], units: Units) -> Figure {
             Err(_) => f64::NAN,
         };
         lines.push(Line::solid(*name, component, points.iter().map(|p| (f64::from(p.t), at(p))).collect()));
-        let band = points.iter().map(|p| {
-            let reach = doubt(p).map_or(f64::NAN, |doubt| units.scaled(doubt));
-            (f64::from(p.t), at(p) - reach, at(p) + reach)
-        });
-        let name = if component == 0 { "certified error".to_owned() } else { String::new() };
-        ground.push(Ground::Band { name, color: component, points: band.collect() });
+        for (name, reach) in [("certified error", bound as fn(&Certified) -> _), ("twice the estimated error", doubt)] {
+            let band = points.iter().map(|p| {
+                let reach = reach(p).map_or(f64::NAN, |reach| units.scaled(reach));
+                (f64::from(p.t), at(p) - reach, at(p) + reach)
+            });
+            let points: Vec<_> = band.collect();
+            if points.iter().any(|(_, low, _)| low.is_finite()) {
+                let name = if component == 0 { name.to_owned() } else { String::new() };
+                ground.push(Ground::Band { name, color: component, points });
+            }
+        }
     }
     let marked = |holds: fn(&Certified) -> bool| spans(&points.iter().map(|p| (p.t, holds(p))).collect::<Vec<_>>());
     let outside = marked(|p| p.answer.as_ref().is_ok_and(|c| !c.prediction.in_domain));
@@ -131,7 +136,7 @@ pub fn trajectory(title: &str, points: &[Certified], units: Units) -> Figure {
         (name.to_owned(), points.collect::<Vec<_>>())
     };
     let (name, estimates) = certificate("estimated", estimate);
-    let (bound_name, bounds) = certificate("bound", |p| p.answer.as_ref().ok().and_then(|c| c.bound));
+    let (bound_name, bounds) = certificate("bound", bound);
     let bounded = bounds.iter().any(|(_, bound)| bound.is_finite());
     let mut errors = vec![Line::solid(name, 3, estimates)];
     errors.extend(bounded.then(|| Line::dashed(bound_name, 1, bounds)));
@@ -149,10 +154,14 @@ fn estimate(point: &Certified) -> Option<f32> {
     point.answer.as_ref().ok().map(|c| c.estimate).filter(|estimate| *estimate < f32::MAX)
 }
 
-/// Half the width of the band for the error: the bound or, if there is none, twice the estimate.
+/// The certified bound of the error, if there is one.
+fn bound(point: &Certified) -> Option<f32> {
+    point.answer.as_ref().ok().and_then(|certificate| certificate.bound)
+}
+
+/// Twice the estimated error where there is no bound.
 fn doubt(point: &Certified) -> Option<f32> {
-    let certificate = point.answer.as_ref().ok()?;
-    certificate.bound.or_else(|| estimate(point).map(|estimate| 2.0 * estimate))
+    estimate(point).filter(|_| bound(point).is_none()).map(|estimate| 2.0 * estimate)
 }
 
 /// Observations and their fit with a band of two standard errors, and below it the residuals.

@@ -69,6 +69,18 @@ fn a_trajectory_shows_states_errors_and_where_the_domain_ends() {
 }
 
 #[test]
+fn a_band_without_a_bound_is_not_called_certified() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, out) = (root().join("tests/data/sir-quick.safetensors"), folder.path().join("course.svg"));
+    let query = "I0=0.9,R0=0.05,beta=2,gamma=0.1";
+    let out = out.to_str().unwrap();
+    let drawn = sirocco(&["plot", model.to_str().unwrap(), "--query", query, "--until", "50", "--out", out]);
+    assert!(drawn.status.success(), "{drawn:?}");
+    let texts = well_formed(&std::fs::read_to_string(out).unwrap());
+    assert!(texts.iter().any(|text| text == "twice the estimated error"), "{texts:?}");
+}
+
+#[test]
 fn a_calibration_shows_observations_fit_and_uncertainty() {
     let folder = tempfile::tempdir().unwrap();
     let (seen, out) = (folder.path().join("seen.csv"), folder.path().join("fit.png"));
@@ -105,6 +117,23 @@ fn a_calibration_shows_observations_fit_and_uncertainty() {
     for text in ["I fitted", "I observed", "two standard errors", "of 763", "residual (standard deviations)"] {
         assert!(texts.iter().any(|t| t == text), "{text} is not in {texts:?}");
     }
+}
+
+#[test]
+fn a_table_of_an_outbreak_is_drawn_where_it_counts_people_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("school.csv");
+    let table = table.to_str().unwrap();
+    assert!(sirocco(&["data", "boarding-school", "--out", table]).status.success());
+    let model = root().join("firmware/app/assets/sir.safetensors");
+    let common = ["plot", model.to_str().unwrap(), "--observations", table, "--population", "763", "--fix", "R0=0"];
+    let drawn = sirocco(&[&common[..], &["--json"]].concat());
+    assert!(String::from_utf8_lossy(&drawn.stderr).contains("`in_bed` is read as the number infected"), "{drawn:?}");
+    let beta = json(&drawn)["estimates"]["beta"]["value"].as_f64().unwrap();
+    assert!((beta - 1.788).abs() < 0.01, "{beta}");
+    assert!(sirocco(&["data", "harbin", "--out", table]).status.success());
+    let line = failure(&sirocco(&[&common[..], &["--json"]].concat()), 2);
+    assert!(line.contains("`deaths` counts deaths") && line.contains("sirocco calibrate"), "{line}");
 }
 
 #[test]

@@ -397,6 +397,14 @@ fn many_queries_of_a_csv_file_are_answered_in_order() {
         assert!(answers[1]["answer"].is_null() && answers[1]["error"].as_str().unwrap().contains("negative"));
         assert_eq!(answers[2]["answer"]["in_domain"], true);
         assert!(answers[3]["answer"].is_null() && answers[3]["error"].as_str().unwrap().contains("above 20"));
+        let table = sirocco(&["query", "--port", &port, "--queries", path.to_str().unwrap()]);
+        let table = String::from_utf8(table.stdout).unwrap();
+        assert!(
+            table
+                .starts_with("t,I0,R0,beta,gamma,S,I,R,error_estimate,error_bound,trusted,in_domain,plausible,error\n"),
+            "{table}"
+        );
+        assert!(table.lines().nth(1).unwrap().ends_with(",true,true,true,"), "{table}");
     }
 }
 

@@ -204,6 +204,9 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     };
     let Answer { calibration, forecast, ticks } = answer;
     let report = Report::of(question.ode, &calibration, &forecast, question.now, ticks);
+    if output.json {
+        question.observed.remarks.iter().for_each(|remark| output.progress(remark));
+    }
     output.result(&report, |report| print(report, &question));
     Ok(())
 }
@@ -306,6 +309,9 @@ fn correlated(report: &Report) -> Vec<(&str, &str, f32)> {
 }
 
 fn print(report: &Report, question: &Question) {
+    for remark in &question.observed.remarks {
+        println!("{remark}");
+    }
     let error = |e: Option<f32>| e.map_or_else(|| "unknown".to_owned(), shown);
     for (name, e) in &report.estimates {
         let note = match (e.identified, e.at_bound) {

@@ -2,9 +2,10 @@
 
 use crate::Error;
 use crate::cmd::calibrate;
-use crate::console::state::{Effect, Settings, State};
+use crate::console::state::{Effect, Notice, Settings, State};
 use crate::console::{self, work};
 use crate::input::observations::{self, ObservationOptions};
+use crate::input::outbreak::OutbreakOptions;
 use crate::input::problem::ProblemOptions;
 use crate::input::quantities;
 use crate::output::Output;
@@ -41,7 +42,8 @@ pub struct Arguments {
     solver: SolverArguments,
     #[command(flatten)]
     problem: ProblemOptions,
-    /// CSV file with earlier observations, as `save` writes it
+    /// CSV file with earlier observations, as `save` writes it, or a table of an outbreak that counts people infected, removed or
+    /// susceptible
     #[arg(long, value_name = "FILE")]
     observations: Option<PathBuf>,
     #[command(flatten)]
@@ -49,6 +51,8 @@ pub struct Arguments {
     /// Component of the state that a line without one means; if left out, I of SIR, the first one of other systems
     #[arg(long, value_name = "NAME")]
     component: Option<String>,
+    #[command(flatten)]
+    reading: OutbreakOptions,
 }
 
 #[derive(Serialize)]
@@ -75,12 +79,20 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         return Err(Error::NoTerminal);
     }
     let solver = arguments.solver.solver(arguments.model.as_deref(), output)?;
-    let settings = arguments.settings(solver.ode(), solver.domain())?;
-    let seen = match &arguments.observations {
-        Some(path) => observations::read(path, settings.ode, arguments.observed)?.observations,
-        None => Vec::new(),
-    };
+    let mut observed = arguments.observed;
+    let (mut seen, mut remarks) = (Vec::new(), Vec::new());
+    if let Some(path) = &arguments.observations {
+        let read = observations::read_any(path, solver.ode(), observed, &arguments.reading)?;
+        observed.population = read.population;
+        (seen, remarks) = (read.observations, read.remarks);
+    }
+    let settings = arguments.settings(solver.ode(), solver.domain(), observed)?;
     let (mut state, first) = State::new(settings, solver.name().to_owned(), arguments.problem.clone(), seen)?;
+    // The console hides what was printed before it, and shows it again at its end.
+    remarks.iter().for_each(|remark| output.progress(remark));
+    if !remarks.is_empty() {
+        state.notice = Notice::Said(remarks.join(" "));
+    }
 
     let (ask, questions) = mpsc::channel();
     let (tell, events) = mpsc::channel();
@@ -109,8 +121,13 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
 }
 
 impl Arguments {
-    fn settings(&self, ode: sirocco::ode::Ode, domain: &[(f32, f32)]) -> Result<Settings, Error> {
-        let (sigma, population) = (self.observed.share_of_sigma(), self.observed.population);
+    fn settings(
+        &self,
+        ode: sirocco::ode::Ode,
+        domain: &[(f32, f32)],
+        observed: ObservationOptions,
+    ) -> Result<Settings, Error> {
+        let (sigma, population) = (observed.share_of_sigma(), observed.population);
         let usual = if ode == sirocco::ode::Ode::Sir { "I" } else { ode.state_names().first().copied().unwrap_or("") };
         let component = self.component.as_deref().unwrap_or(usual);
         let component = quantities::component(ode, component).map_err(Error::Usage)?;

@@ -5,6 +5,7 @@ use crate::cmd::samples;
 use crate::curve::{Certified, Fit, certified, fit};
 use crate::figure::{self, Format, Units};
 use crate::input::observations::{self, ObservationOptions};
+use crate::input::outbreak::OutbreakOptions;
 use crate::input::problem::ProblemOptions;
 use crate::input::quantities;
 use crate::output::{Output, finite, map};
@@ -45,7 +46,8 @@ pub struct Arguments {
     /// Quantities of a problem whose trajectory to draw; t is the first time, 0 if it is left out
     #[arg(long, value_name = "NAME=VALUE,...", value_parser = quantities::parse, required_unless_present_any = ["observations", "samples"])]
     query: Option<::std::vec::Vec<(String, f32)>>,
-    /// CSV file of observations whose calibration to draw; `sirocco calibrate --help` describes it
+    /// CSV file of observations whose calibration to draw, as `sirocco calibrate --help` describes it, or a table of an outbreak that
+    /// counts people infected, removed or susceptible
     #[arg(long, value_name = "FILE", conflicts_with = "query")]
     observations: Option<PathBuf>,
     /// Draw the images that a device with an image network kept
@@ -70,6 +72,8 @@ pub struct Arguments {
     /// Width in pixels; a PNG image has twice as many, for high-resolution screens
     #[arg(long, default_value_t = 720, value_parser = clap::value_parser!(u32).range(200..=4000))]
     width: u32,
+    #[command(flatten)]
+    reading: OutbreakOptions,
 }
 
 #[derive(Serialize)]
@@ -224,7 +228,9 @@ impl Arguments {
         output: Output,
     ) -> Result<(Figure, Report), Error> {
         let ode = units.ode;
-        let observed = observations::read(path, ode, self.observed)?;
+        let observed = observations::read_any(path, ode, self.observed, &self.reading)?;
+        observed.remarks.iter().for_each(|remark| output.progress(remark));
+        let units = Units { population: observed.population, ..units };
         let task = self.problem.task(ode, solver.domain(), observed.relative)?;
         let bar = output.bar(u64::from(self.points));
         let until = self.until(solver);

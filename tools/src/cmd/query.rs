@@ -27,7 +27,8 @@ Examples:
   sirocco query --port tcp:127.0.0.1:7000 --queries many.csv > answers.csv
 
 A model takes the quantities of its system, which `sirocco info` lists. Those that it holds fixed may be left out. The \
-first line of a CSV file names the quantities; each other line is a query.
+first line of a CSV file names the quantities; each other line is a query. Without a certificate, the answers' error_estimate, \
+error_bound and trusted are empty.
 
 {HELP}"))]
 pub struct Arguments {
@@ -79,7 +80,7 @@ struct Rows {
 }
 
 /// Columns of the CSV output after the query and the state.
-const CSV_COLUMNS: [&str; 5] = ["error_estimate", "error_bound", "in_domain", "plausible", "error"];
+const CSV_COLUMNS: [&str; 6] = ["error_estimate", "error_bound", "trusted", "in_domain", "plausible", "error"];
 
 impl Arguments {
     fn named(&self) -> Named {
@@ -154,6 +155,7 @@ fn fields(ode: Ode, row: &Row) -> Vec<String> {
             fields.extend(answer.state.iter().map(|(_, value)| value.to_string()));
             let number = |value: Option<f32>| value.map(|v| v.to_string()).unwrap_or_default();
             fields.extend([number(answer.error_estimate), number(answer.error_bound)]);
+            fields.push(answer.trusted.map(|trusted| trusted.to_string()).unwrap_or_default());
             fields.extend([answer.in_domain.to_string(), answer.plausible.to_string()]);
         }
         None => fields.extend(std::iter::repeat_n(String::new(), ode.state_names().len() + CSV_COLUMNS.len() - 1)),

@@ -1,7 +1,8 @@
-//! Observations in a CSV file: `t,component,value[,sigma]`, or `t,component,count[,sigma]` of a population.
+//! Observations in a CSV file: `t,component,value[,sigma]`, or `t,component,count[,sigma]` of a population, or the table of an
+//! outbreak that counts people infected, removed or susceptible.
 
 use crate::Error;
-use crate::input::outbreak::{dates, looks_like_incidence};
+use crate::input::outbreak::{self, Observable, OutbreakOptions, Series, dates, looks_like_incidence};
 use crate::input::quantities;
 use crate::table::{Row, Table, number};
 use sirocco::calibrate::Observation;
@@ -42,6 +43,8 @@ pub struct Observed {
     pub observations: Vec<Observation>,
     /// Whether no standard deviations are given, so that they are estimated from the residuals.
     pub relative: bool,
+    /// Size of the population, if values are shares of it.
+    pub population: Option<f32>,
     /// What was skipped, converted or looks wrong: a whole sentence each, to be printed always.
     pub remarks: Vec<String>,
 }
@@ -143,7 +146,70 @@ pub fn read(path: &Path, ode: Ode, options: ObservationOptions) -> Result<Observ
         remarks.push(format!("{lines} skipped."));
     }
     remarks.extend(doubts(&observations, ode, options.population));
-    Ok(Observed { observations, relative: columns.sigma.is_none() && options.sigma.is_none(), remarks })
+    let relative = columns.sigma.is_none() && options.sigma.is_none();
+    Ok(Observed { observations, relative, population: options.population, remarks })
+}
+
+/// Reads observations of `ode` as [`read`] does, or from a table of an outbreak: there, people infected, removed and susceptible
+/// are observations of I, R and S, as shares of the population.
+///
+/// # Errors
+/// As for [`read`] and [`outbreak::read`]; [`Error::Usage`] for a table that counts new cases or deaths alone, for one of an
+/// unknown population, and for systems without I, R or S.
+pub fn read_any(
+    path: &Path,
+    ode: Ode,
+    options: ObservationOptions,
+    reading: &OutbreakOptions,
+) -> Result<Observed, Error> {
+    if is_by_component(path)? {
+        return read(path, ode, options);
+    }
+    let outbreak = outbreak::read(path, reading)?;
+    let refused = |line: Option<usize>, what: String, remedy: &str| {
+        let line = line.map(|line| format!(":{line}")).unwrap_or_default();
+        Error::Usage(format!("{}{line}: {what}; {remedy}", path.display()))
+    };
+    let (at_times, in_intervals): (Vec<&Series>, Vec<&Series>) =
+        outbreak.series.iter().partition(|series| component(ode, series.observable).is_some());
+    let mut remarks = outbreak.remarks.clone();
+    for series in &in_intervals {
+        let (column, what) = (&series.column, series.observable);
+        if at_times.is_empty() {
+            let remedy = format!("give the table to `sirocco calibrate {} --out FIGURE`", path.display());
+            return Err(refused(None, format!("`{column}` counts {what}, which is not a part of the state"), &remedy));
+        }
+        remarks.push(format!("The column `{column}` ({what}) is not used: it is not a part of the state."));
+    }
+    let population = options.population.or(outbreak.population);
+    let unknown = || refused(None, "the population is not known".into(), "give --population");
+    let population = population.ok_or_else(unknown)?;
+    let options = ObservationOptions { population: Some(population), ..options };
+    let sigma = options.share_of_sigma().unwrap_or(1.0);
+    let mut observations = Vec::new();
+    for series in at_times {
+        let Some(component) = component(ode, series.observable) else { continue };
+        for point in &series.points {
+            let value = point.value / population;
+            if !(0.0..=1.0).contains(&value) {
+                let what = format!("{} is not a count of a population of {population}", point.value);
+                return Err(refused(Some(point.line), what, "correct the line, or --population"));
+            }
+            observations.push(Observation { t: point.to, component, value, sigma });
+        }
+    }
+    Ok(Observed { observations, relative: options.sigma.is_none(), population: Some(population), remarks })
+}
+
+/// The component of the state that is counted; `None` for what is counted over an interval.
+fn component(ode: Ode, observable: Observable) -> Option<u8> {
+    let name = match observable {
+        Observable::Susceptible => "S",
+        Observable::Infected => "I",
+        Observable::Removed => "R",
+        Observable::NewCases | Observable::NewRemoved | Observable::Deaths => return None,
+    };
+    quantities::component(ode, name).ok()
 }
 
 /// The times of all rows.
@@ -316,6 +382,53 @@ mod tests {
             let error = written(text, population).unwrap_err().to_string();
             assert!(error.contains(refusal), "{text:?}: {error}");
         }
+    }
+
+    #[test]
+    fn people_at_a_time_in_a_table_of_an_outbreak_are_observations() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("outbreak.csv");
+        let read = |text: &str, population| {
+            std::fs::write(&path, text).unwrap();
+            let options = ObservationOptions { sigma: Some(2.0), population };
+            read_any(&path, Ode::Sir, options, &OutbreakOptions::default())
+        };
+        let seen = read("date,infected,recovered\n1978-01-22,3,0\n1978-01-24,8,3\n", Some(100.0)).unwrap();
+        assert!(!seen.relative && seen.population == Some(100.0));
+        let last = Observation { t: 2.0, component: 2, value: 0.03, sigma: 0.02 };
+        assert_eq!((seen.observations.len(), seen.observations[3]), (4, last));
+        assert_eq!(seen.observations[1], Observation { component: 1, value: 0.08, ..last });
+        assert!(seen.remarks.iter().any(|remark| remark.contains("time 0 is 1978-01-22")), "{:?}", seen.remarks);
+        let seen = read("date,infected,deaths\n1978-01-22,3,0\n1978-01-23,8,1\n", Some(100.0)).unwrap();
+        assert!(
+            seen.observations.len() == 2
+                && seen.remarks.iter().any(|remark| remark.contains("`deaths` (deaths) is not used"))
+        );
+        // A wide table says the population itself.
+        let seen = read("day,S,I,R\n0,7,1,0\n1,5,2,1\n", None).unwrap();
+        assert_eq!((seen.population, seen.observations.len()), (Some(8.0), 6));
+        for (text, population, refusal) in [
+            (
+                "date,cases\n1978-01-22,3\n1978-01-23,8\n",
+                Some(100.0),
+                "`cases` counts new cases, which is not a part of the state; give the table to `sirocco calibrate ",
+            ),
+            (
+                "date,infected\n1978-01-22,3\n1978-01-23,8\n",
+                None,
+                "outbreak.csv: the population is not known; give --population",
+            ),
+            (
+                "date,infected\n1978-01-22,3\n1978-01-23,8\n",
+                Some(5.0),
+                "outbreak.csv:3: 8 is not a count of a population of 5; correct",
+            ),
+        ] {
+            let error = read(text, population).unwrap_err().to_string();
+            assert!(error.contains(refusal), "{text:?}: {error}");
+        }
+        // A file of observations is read as ever.
+        assert_eq!(read("t,component,count\n3,I,50\n", Some(200.0)).unwrap().observations[0].value, 0.25);
     }
 
     #[test]

@@ -29,6 +29,9 @@ impl ProblemOptions {
         if let Some((name, _)) = known.iter().find(|(name, _)| !ode.quantity_names().any(|known| known == name)) {
             return Err(Error::Usage(format!("the system has no quantity `{name}`; it has {choices}")));
         }
+        for (name, value) in known {
+            quantities::not_a_reproduction_number(ode, name, *value)?;
+        }
         let open = ode.quantity_names().zip(domain).skip(1).filter(|(name, (lo, hi))| lo < hi && !is_known(name));
         let names: Vec<&str> = match self.free.as_slice() {
             [] => open.map(|(name, _)| name).collect(),
@@ -72,6 +75,7 @@ mod tests {
         let error = |free: &[&str], fix: &str| task(free, fix).unwrap_err().to_string();
         assert!(error(&["delta"], "").contains("delta"));
         assert!(error(&[], "delta=1").contains("`delta`"));
+        assert!(error(&["beta"], "I0=0.3,R0=3.7").contains("beta / gamma"));
         assert!(error(&["beta"], "R0=0.2").contains("`I0` is neither free nor known"));
     }
 }

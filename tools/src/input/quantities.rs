@@ -102,7 +102,8 @@ pub fn system(model: &ModelInfo) -> Result<(Ode, &Domain), Error> {
 pub fn query(ode: Ode, domain: &[(f32, f32)], named: &Named) -> Result<Query, Error> {
     let names: Vec<&str> = ode.quantity_names().collect();
     let list = names.join(", ");
-    for (position, (name, _)) in named.iter().enumerate() {
+    for (position, (name, value)) in named.iter().enumerate() {
+        not_a_reproduction_number(ode, name, *value)?;
         if !names.contains(&name.as_str()) {
             return Err(Error::Usage(format!("the model has no quantity `{name}`; it takes {list}")));
         }
@@ -119,6 +120,20 @@ pub fn query(ode: Ode, domain: &[(f32, f32)], named: &Named) -> Result<Query, Er
         values.push(given.or(fixed).ok_or_else(missing)?);
     }
     Ok(Query::from_quantities(ode, &values))
+}
+
+/// Refuses an R0 above 1: in these systems it is a share, and elsewhere often the name of the reproduction number.
+///
+/// # Errors
+/// [`Error::Usage`] that says so.
+pub fn not_a_reproduction_number(ode: Ode, name: &str, value: f32) -> Result<(), Error> {
+    if name == "R0" && value > 1.0 && ode.conserved() {
+        return Err(Error::Usage(format!(
+            "R0={value}: R0 is the share that is recovered at the start, at most 1; the reproduction number is beta / gamma, so give \
+             beta={value} times gamma"
+        )));
+    }
+    Ok(())
 }
 
 /// The query at which a trajectory begins: as [`query`], but `t` may be left out and is then 0.
@@ -195,6 +210,10 @@ mod tests {
         assert!(error("t=1,delta=2").contains("`delta`"));
         assert!(error("t=1,t=2").contains("twice"));
         assert!(error("t=1,I0=.3,R0=.2").contains("`beta` is missing"));
+        assert!(
+            error("t=1,R0=3.7")
+                .contains("R0=3.7: R0 is the share that is recovered at the start, at most 1; the reproduction number")
+        );
         assert!(parse("t").unwrap_err().contains("NAME=VALUE"));
         assert!(parse("t=ten").unwrap_err().contains("`ten`"));
     }
