@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{json, sirocco};
+use common::{json, root, sirocco};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rand_distr::{Distribution, Gamma, Poisson};
@@ -16,6 +16,7 @@ use sirocco_tools::estimate::Question;
 use sirocco_tools::estimate::interval::{Interval, Profile};
 use sirocco_tools::input::model_file::ModelFile;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The folder of outbreaks beside the repository, if it is there.
 fn outbreaks() -> Option<PathBuf> {
@@ -173,6 +174,46 @@ fn forecasts_are_judged_beside_persistence() {
         100.0 * counts.1 / counts.0,
         100.0 * counts.2 / counts.0
     );
+}
+
+/// The numbers of a text, and the text without them.
+fn numbers(text: &str) -> (Vec<f64>, String) {
+    let (mut all, mut words) = (Vec::new(), Vec::new());
+    for word in text.split_whitespace() {
+        let plain = word.trim_matches(|c: char| "(),;:.".contains(c)).replace(',', "");
+        match plain.parse() {
+            Ok(number) => all.push(number),
+            Err(_) => words.push(word),
+        }
+    }
+    (all, words.join(" "))
+}
+
+/// Runs the commands of the page on outbreaks in the order in which they stand there. Draws differ a little between machines, because
+/// their logarithms do.
+#[test]
+fn the_page_on_outbreaks_shows_what_the_commands_print() {
+    let page = std::fs::read_to_string(root().join("tools/docs/outbreaks.md")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_sirocco")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let (mut printed, mut compared) = (String::new(), 0);
+    for block in page.split("```").skip(1).step_by(2) {
+        if let Some(commands) = block.strip_prefix("sh\n") {
+            let mut shell = Command::new("sh");
+            let done = shell.args(["-e", "-c", commands]).current_dir(&folder).env("PATH", &path).output().unwrap();
+            assert!(done.status.success(), "{commands}: {}", String::from_utf8_lossy(&done.stderr));
+            printed = String::from_utf8(done.stdout).unwrap();
+        } else if let Some(shown) = block.strip_prefix("text\n") {
+            let ((there, said), (here, says)) = (numbers(shown), numbers(&printed));
+            assert_eq!((said, there.len()), (says, here.len()), "{printed}");
+            for (there, here) in there.iter().zip(&here) {
+                assert!((there - here).abs() <= 0.1 * here.abs(), "{there} for {here} in {printed}");
+            }
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 4);
 }
 
 /// How many epidemics are simulated: 200, or what SIROCCO_EPIDEMICS says.

@@ -178,6 +178,10 @@ fn print(report: &Report<'_>, plan: &Plan) {
 fn label(name: &str, plan: &Plan) -> String {
     let unit = plan.unit;
     let people = if plan.population.is_some() { "people" } else { "share" };
+    let flows = plan.setting.series.first().is_some_and(|series| series.observable.is_flow());
+    if name == "counted_in_the_end" && !flows {
+        return "infected in the end".to_owned();
+    }
     let unit = match name {
         "infectious_period" | "doubling_time" => format!(" ({unit}s)"),
         "growth_rate" => format!(" (per {unit})"),
