@@ -1,7 +1,8 @@
 //! The command line: parses it, runs the command, and turns an error into one line on stderr and an exit status.
 
+use crate::Error;
 use crate::cmd;
-use crate::output::Output;
+use crate::output::{self, Output};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -91,7 +92,7 @@ pub fn main() -> ExitCode {
         Command::Completions(arguments) => cmd::completions::run(&arguments, Cli::command(), output),
         Command::Man(arguments) => cmd::man::run(&arguments, Cli::command(), output),
     };
-    match result {
+    match result.and_then(|()| output::finish().map_or(Ok(()), |error| Err(Error::Stdout(error)))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

@@ -13,6 +13,9 @@ pub enum Error {
     /// A value on the command line or in a table that it names cannot be used; exit status 2.
     #[error("{0}")]
     Usage(String),
+    /// The result could not be printed.
+    #[error("stdout: {0}; the result is lost, write it elsewhere")]
+    Stdout(&'static std::io::Error),
     /// A file could not be read or written.
     #[error("{}: {source}; check the path and its permissions", path.display())]
     File {

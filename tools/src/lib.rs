@@ -6,6 +6,12 @@
 //! [`output`]. [`device`] builds, flashes and emulates firmware. [`reproduction`] estimates
 //! the reproduction number, [`score`] judges forecasts.
 
+/// As `println!`, without its panic where stdout cannot be written: see [`output::finish`].
+macro_rules! say {
+    () => { $crate::output::write(format_args!("\n")) };
+    ($($text:tt)+) => { $crate::output::write(format_args!("{}\n", format_args!($($text)+))) };
+}
+
 pub mod cli;
 pub mod client;
 pub mod cmd;

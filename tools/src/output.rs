@@ -3,7 +3,9 @@
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::cell::OnceCell;
-use std::io::{IsTerminal, Write};
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// How a command prints; the options that every command takes.
@@ -40,11 +42,30 @@ impl Output {
         if self.json {
             // Serialization cannot fail: results consist of strings, numbers, lists and maps with string keys.
             let line = serde_json::to_string(result).unwrap_or_else(|e| format!("{{\"error\":\"{e}\"}}"));
-            let _ = writeln!(std::io::stdout(), "{line}");
+            write(format_args!("{line}\n"));
         } else {
             text(result);
         }
     }
+}
+
+/// What kept a line from stdout, the first time.
+static FAILURE: OnceLock<io::Error> = OnceLock::new();
+
+/// Writes text to stdout. After a failure nothing more is written, and [`finish`] reports it.
+pub fn write(text: fmt::Arguments<'_>) {
+    let mut stdout = io::stdout().lock();
+    if FAILURE.get().is_none()
+        && let Err(error) = stdout.write_fmt(text).and_then(|()| stdout.flush())
+    {
+        // Set only if no other thread was faster.
+        let _ = FAILURE.set(error);
+    }
+}
+
+/// What kept output from stdout, if anything did. A reader that has closed the pipe has read what it wanted.
+pub fn finish() -> Option<&'static io::Error> {
+    FAILURE.get().filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
 }
 
 /// A progress bar on stderr. It appears only on a terminal, and only after two seconds of work.

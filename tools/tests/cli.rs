@@ -259,3 +259,24 @@ fn the_reproduction_number_is_printed_by_day_with_a_figure() {
     let wrong = failure(&sirocco(&["reproduction", file, "--serial-interval", "5,2", "--out", "r.jpg"]), 2);
     assert!(wrong.contains(".svg or .png"), "{wrong}");
 }
+
+/// A full disk behind stdout is a failure of one line, and a reader that stops early is none.
+#[cfg(target_os = "linux")]
+#[test]
+fn results_that_cannot_be_printed_are_said() {
+    use std::process::{Command, Stdio};
+    let file = common::built_in();
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    for options in
+        [&["inspect", file.to_str().unwrap()][..], &["inspect", file.to_str().unwrap(), "--json"], &["boards"]]
+    {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sirocco"));
+        let line = failure(&command.args(options).stdout(full()).output().unwrap(), 1);
+        assert!(line.contains("stdout: No space left"), "{line}");
+    }
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sirocco"));
+    let mut child = child.args(["data", "hagelloch"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -51,7 +51,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let report = count(model, BOARD, output)?;
     output.result(&report, |report| {
         for kernel in &report.kernels {
-            println!("{} kernel", kernel.kernel);
+            say!("{} kernel", kernel.kernel);
             for row in &kernel.layers {
                 show(row);
             }
@@ -70,10 +70,10 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
 fn show(row: &Row) {
     let Row { what, macs, instructions } = row;
     match macs {
-        0 => println!("  {what:<24} {:>10} {instructions:>12} instructions", ""),
+        0 => say!("  {what:<24} {:>10} {instructions:>12} instructions", ""),
         _ => {
             let each = *instructions as f64 / *macs as f64;
-            println!("  {what:<24} {macs:>10} MACs {instructions:>7} instructions, {each:.2} per MAC");
+            say!("  {what:<24} {macs:>10} MACs {instructions:>7} instructions, {each:.2} per MAC");
         }
     }
 }

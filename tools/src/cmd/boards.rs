@@ -48,13 +48,13 @@ pub fn run(_: &Arguments, output: Output) -> Result<(), Error> {
     output.result(&boards, |boards| {
         for board in &boards.boards {
             if output.quiet {
-                println!("{}", board.name);
+                say!("{}", board.name);
             } else {
-                println!("{}\n  {}\n  serial  {}", board.name, board.description, board.serial);
+                say!("{}\n  {}\n  serial  {}", board.name, board.description, board.serial);
                 let emulator = board.emulator.as_ref().map(|machine| format!("QEMU {machine}"));
                 let chip = board.chip.as_ref().map(|chip| format!("probe-rs {chip}"));
                 let runs: Vec<String> = emulator.into_iter().chain(chip).collect();
-                println!("  runs    {}, Rust target {}", runs.join(", "), board.target);
+                say!("  runs    {}, Rust target {}", runs.join(", "), board.target);
             }
         }
     });

@@ -42,7 +42,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         Some(cargo::build(&board, output)?)
     };
     output.result(&Built { board: board.name, elf }, |built| match &built.elf {
-        Some(elf) => println!("{}", elf.display()),
+        Some(elf) => say!("{}", elf.display()),
         None => output.progress("no warnings"),
     });
     Ok(())

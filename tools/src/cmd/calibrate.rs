@@ -310,7 +310,7 @@ fn correlated(report: &Report) -> Vec<(&str, &str, f32)> {
 
 fn print(report: &Report, question: &Question) {
     for remark in &question.observed.remarks {
-        println!("{remark}");
+        say!("{remark}");
     }
     let error = |e: Option<f32>| e.map_or_else(|| "unknown".to_owned(), shown);
     for (name, e) in &report.estimates {
@@ -319,30 +319,30 @@ fn print(report: &Report, question: &Question) {
             (false, _) => "   NOT IDENTIFIED by these data",
             _ => "",
         };
-        println!("{name:<16} {:>9} +- {}{note}", shown(e.value), error(e.standard_error));
+        say!("{name:<16} {:>9} +- {}{note}", shown(e.value), error(e.standard_error));
     }
     for (name, value) in &report.fixed {
-        println!("{name:<16} {:>9}    as given", shown(*value));
+        say!("{name:<16} {:>9}    as given", shown(*value));
     }
     let variance = report.residual_variance.map(|v| format!(", residual variance {v:.3e}")).unwrap_or_default();
-    println!("fit              chi-square {:.3e} of {} observations{variance}", report.chi_square, report.observations);
+    say!("fit              chi-square {:.3e} of {} observations{variance}", report.chi_square, report.observations);
     if let Some(times) = misfit(report) {
-        println!("does not fit     residuals are {times:.1} times as large as the standard deviations given");
+        say!("does not fit     residuals are {times:.1} times as large as the standard deviations given");
     }
     for (one, other, correlation) in correlated(report) {
-        println!("correlation      {one} and {other}: {correlation:.3}");
+        say!("correlation      {one} and {other}: {correlation:.3}");
     }
     if !report.converged {
-        println!("converged        NO: take these numbers as a first guess");
+        say!("converged        NO: take these numbers as a first guess");
     }
     let effective = if question.ode == Ode::Sir { format!(" (and R_t at {})", report.now) } else { String::new() };
-    println!("\nat t = {}{effective}, one standard error each", report.horizon);
+    say!("\nat t = {}{effective}, one standard error each", report.horizon);
     let states = question.ode.state_names();
     for ((name, derived), index) in report.forecast.iter().zip(0..) {
         let name = states.get(index).map_or_else(|| name.replace('_', " "), |state| (*state).to_owned());
         match derived {
-            Some(d) => println!("{name:<30} {:>9} +- {}", shown(d.value.unwrap_or(f32::NAN)), error(d.standard_error)),
-            None => println!("{name:<30} after the end of the model's domain"),
+            Some(d) => say!("{name:<30} {:>9} +- {}", shown(d.value.unwrap_or(f32::NAN)), error(d.standard_error)),
+            None => say!("{name:<30} after the end of the model's domain"),
         }
     }
 }

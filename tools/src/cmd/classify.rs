@@ -260,18 +260,18 @@ impl Report {
             for a in &self.answers {
                 let note = if a.abstained { ", WITHHELD" } else { "" };
                 let percent = 100.0 * a.probability;
-                println!("{}: {} ({percent:.1} %), entropy {:.3} nats{note}", a.image, a.class, a.entropy);
+                say!("{}: {} ({percent:.1} %), entropy {:.3} nats{note}", a.image, a.class, a.entropy);
             }
         }
-        println!("{} images, {} answers withheld", self.answers.len(), self.abstained);
+        say!("{} images, {} answers withheld", self.answers.len(), self.abstained);
         if let (Some(all), Some(answered)) = (self.accuracy, self.accuracy_answered) {
-            println!("accuracy {all:.2} %, {answered:.2} % of the answers that were not withheld");
+            say!("accuracy {all:.2} %, {answered:.2} % of the answers that were not withheld");
         }
         match self.drift_score {
-            Some(z) if self.drift_alarm => println!("DRIFT: the mean entropy is {z:.1} standard errors above usual"),
-            Some(z) => println!("no drift: the mean entropy is {z:.1} standard errors from usual"),
-            None => println!("drift unknown: fewer than 32 images, or no reference in the model's file"),
+            Some(z) if self.drift_alarm => say!("DRIFT: the mean entropy is {z:.1} standard errors above usual"),
+            Some(z) => say!("no drift: the mean entropy is {z:.1} standard errors from usual"),
+            None => say!("drift unknown: fewer than 32 images, or no reference in the model's file"),
         }
-        println!("{} images kept; `sirocco samples fetch` gets them", self.samples_kept);
+        say!("{} images kept; `sirocco samples fetch` gets them", self.samples_kept);
     }
 }

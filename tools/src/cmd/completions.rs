@@ -25,6 +25,6 @@ pub fn run(arguments: &Arguments, mut command: clap::Command, output: Output) ->
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut command, "sirocco", &mut script);
     let (shell, script) = (arguments.shell.to_string(), String::from_utf8_lossy(&script).into_owned());
-    output.result(&Script { shell, script }, |script| print!("{}", script.script));
+    output.result(&Script { shell, script }, |script| crate::output::write(format_args!("{}", script.script)));
     Ok(())
 }

@@ -54,8 +54,8 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         output.result(&Listing { outbreaks: BUILT_IN.iter().map(listed).collect() }, |listing| {
             for Listed { name, what, source } in &listing.outbreaks {
                 match output.quiet {
-                    true => println!("{name}"),
-                    false => println!("{name}\n  {what}\n  source  {source}"),
+                    true => say!("{name}"),
+                    false => say!("{name}\n  {what}\n  source  {source}"),
                 }
             }
         });
@@ -73,7 +73,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     output.result(&Written { name: outbreak.name, out: arguments.out.clone(), table }, |written| {
         match (&written.out, written.table) {
             (Some(out), _) => output.progress(format_args!("written to {}", out.display())),
-            (None, table) => print!("{}", table.unwrap_or_default()),
+            (None, table) => crate::output::write(format_args!("{}", table.unwrap_or_default())),
         }
     });
     Ok(())

@@ -80,7 +80,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         bridge(listener, device).map_err(refused)?;
         (emulator, format!("tcp:{address}"))
     };
-    output.result(&Running { board: board.name.clone(), port }, |running| println!("port: {}", running.port));
+    output.result(&Running { board: board.name.clone(), port }, |running| say!("port: {}", running.port));
     output.progress("press Ctrl-C to end");
     while !stop.load(Ordering::SeqCst) {
         if let Some(status) = emulator.ended() {

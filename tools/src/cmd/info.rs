@@ -92,29 +92,29 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let memory = client.ask(ask::Statistics)?.memory;
     output.result(&report(&info, image, memory)?, |report| {
         let model = &report.model;
-        println!("board      {}, firmware {}", report.board, report.firmware);
+        say!("board      {}, firmware {}", report.board, report.firmware);
         if let Some(error) = &report.slot_error {
-            println!("slot       refused: {error}");
+            say!("slot       refused: {error}");
         }
         let origin = if model.from_slot { "slot" } else { "firmware" };
-        println!("model      {} ({}, {}), from the {origin}", model.ode, model.form, model.scheme);
-        println!("file       {} bytes, crc32 {}", model.bytes, model.crc32);
-        println!("network    {} parameters, {} MACs", model.parameters, model.macs);
+        say!("model      {} ({}, {}), from the {origin}", model.ode, model.form, model.scheme);
+        say!("file       {} bytes, crc32 {}", model.bytes, model.crc32);
+        say!("network    {} parameters, {} MACs", model.parameters, model.macs);
         for (name, (lo, hi)) in &model.domain {
-            println!("domain     {name:<6} {lo} to {hi}");
+            say!("domain     {name:<6} {lo} to {hi}");
         }
         match model.max_error {
             _ if report.image.is_some() => {}
-            Some(error) => println!("error      at most {error:e} in the domain, as measured at export"),
-            None => println!("error      not stated"),
+            Some(error) => say!("error      at most {error:e} in the domain, as measured at export"),
+            None => say!("error      not stated"),
         }
-        println!("golden     {} queries or images", model.golden);
+        say!("golden     {} queries or images", model.golden);
         if let Some(image) = &report.image {
             image.print();
         }
         if let Some(ram) = &report.memory {
-            println!("RAM        {} bytes, {} for variables, {} for the stack", ram.ram, ram.statics, ram.stack);
-            println!("stack      {} bytes used at most since reset", ram.stack_high_water);
+            say!("RAM        {} bytes, {} for variables, {} for the stack", ram.ram, ram.statics, ram.stack);
+            say!("stack      {} bytes used at most since reset", ram.stack_high_water);
         }
     });
     Ok(())
@@ -142,15 +142,15 @@ impl Image {
     }
 
     fn print(&self) {
-        println!("images     {}x{}x{}, classes {}", self.height, self.width, self.channels, self.classes.join(", "));
-        println!("arena      {} of {} bytes", self.memory, self.memory_room);
+        say!("images     {}x{}x{}, classes {}", self.height, self.width, self.channels, self.classes.join(", "));
+        say!("arena      {} of {} bytes", self.memory, self.memory_room);
         match self.threshold {
-            Some(threshold) => println!("withholds  answers with an entropy above {threshold} nats"),
-            None => println!("withholds  no answers"),
+            Some(threshold) => say!("withholds  answers with an entropy above {threshold} nats"),
+            None => say!("withholds  no answers"),
         }
-        println!("seen       {} images, {} answers withheld", self.images, self.abstained);
-        println!("drift      {}", if self.drift_alarm { "ALARM" } else { "no alarm" });
-        println!("samples    {} of at most {} kept", self.samples, self.samples_room);
+        say!("seen       {} images, {} answers withheld", self.images, self.abstained);
+        say!("drift      {}", if self.drift_alarm { "ALARM" } else { "no alarm" });
+        say!("samples    {} of at most {} kept", self.samples, self.samples_room);
     }
 }
 

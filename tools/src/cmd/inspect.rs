@@ -90,22 +90,22 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let file = ModelFile::read(&arguments.file)?;
     let report = report(&file)?;
     output.result(&report, |report| {
-        println!("{}: {} bytes, crc32 {} verified", report.file.display(), report.bytes, report.crc32);
-        println!("flash  {} bytes, of which {} header\n", report.bytes, report.header_bytes);
+        say!("{}: {} bytes, crc32 {} verified", report.file.display(), report.bytes, report.crc32);
+        say!("flash  {} bytes, of which {} header\n", report.bytes, report.header_bytes);
         match &report.content {
             Content::Bundle(bundle) => show(bundle),
             Content::Image(image) => image::show(image),
         }
         if let Some((_, bound)) = report.metadata.iter().find(|(key, _)| key == Key::ProvenError.key()) {
-            println!("proven error at most {bound} for every problem and time, but for rounding");
+            say!("proven error at most {bound} for every problem and time, but for rounding");
         }
-        println!("\nmetadata");
+        say!("\nmetadata");
         for (key, value) in &report.metadata {
-            println!("  {key} = {value}");
+            say!("  {key} = {value}");
         }
-        println!("tensors");
+        say!("tensors");
         for tensor in &report.tensors {
-            println!("  {:<20} {:<4} {:?} {} bytes", tensor.name, tensor.dtype, tensor.shape, tensor.bytes);
+            say!("  {:<20} {:<4} {:?} {} bytes", tensor.name, tensor.dtype, tensor.shape, tensor.bytes);
         }
     });
     Ok(())
@@ -113,17 +113,17 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
 
 /// Prints a bundle and its costs.
 fn show(bundle: &BundleReport) {
-    println!("system {}, form {}, weights {}", bundle.ode, bundle.form, bundle.scheme);
+    say!("system {}, form {}, weights {}", bundle.ode, bundle.form, bundle.scheme);
     let layers: Vec<String> = bundle.layers.iter().map(ToString::to_string).collect();
-    println!("layers {}", layers.join(" - "));
+    say!("layers {}", layers.join(" - "));
     for (what, ranges) in [("domain", &bundle.domain), ("input", &bundle.inputs)] {
         for (name, (lo, hi)) in ranges {
-            println!("{what:<6} {name:<6} {lo} to {hi}");
+            say!("{what:<6} {name:<6} {lo} to {hi}");
         }
     }
-    println!("golden {} queries", bundle.golden);
-    println!("stack  {} bytes of buffers in an evaluation", bundle.memory.stack_bytes);
-    println!("work   {} MACs, {} parameters", bundle.memory.macs, bundle.memory.parameters);
+    say!("golden {} queries", bundle.golden);
+    say!("stack  {} bytes of buffers in an evaluation", bundle.memory.stack_bytes);
+    say!("work   {} MACs, {} parameters", bundle.memory.macs, bundle.memory.parameters);
 }
 
 fn report(file: &ModelFile) -> Result<Report, Error> {

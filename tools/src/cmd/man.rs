@@ -29,6 +29,6 @@ pub fn run(arguments: &Arguments, command: clap::Command, output: Output) -> Res
     let folder = &arguments.out;
     std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
     clap_mangen::generate_to(command, folder).map_err(Error::file(folder))?;
-    output.result(&Written { folder: folder.clone() }, |written| println!("{}", written.folder.display()));
+    output.result(&Written { folder: folder.clone() }, |written| say!("{}", written.folder.display()));
     Ok(())
 }

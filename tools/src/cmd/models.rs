@@ -83,14 +83,14 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let report = Report { running, slot_bytes: list.slot_bytes, slots: list.slots.iter().map(Slot::from).collect() };
     output.result(&report, |report| {
         let mark = |here: bool| if here { "*" } else { " " };
-        println!("{} built-in", mark(report.running.is_none()));
+        say!("{} built-in", mark(report.running.is_none()));
         for (number, slot) in (0u8..).zip(&report.slots) {
             let content = match (&slot.error, &slot.ode, &slot.crc32) {
                 (Some(error), ..) => format!("refused: {error}"),
                 (None, Some(ode), Some(crc32)) => format!("{ode}, crc32 {crc32}"),
                 _ => "empty".into(),
             };
-            println!("{} slot {number}   {content}", mark(report.running == Some(number)));
+            say!("{} slot {number}   {content}", mark(report.running == Some(number)));
         }
     });
     Ok(())

@@ -168,7 +168,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
 
 fn say(out: &Option<PathBuf>) {
     if let Some(path) = out {
-        println!("{}", path.display());
+        say!("{}", path.display());
     }
 }
 

@@ -99,7 +99,7 @@ fn row(port: &Port) -> Row {
 
 fn print(row: &Row, output: Output) {
     if output.quiet {
-        return println!("{}", row.port);
+        return say!("{}", row.port);
     }
     let name = row.usb.as_ref().and_then(|usb| usb.name.as_deref());
     let mut words = vec![row.kind.unwrap_or("not asked: unknown device").to_owned()];
@@ -107,5 +107,5 @@ fn print(row: &Row, output: Output) {
     words.extend(row.board.as_ref().map(|board| format!("board {board}")));
     words.extend(row.model.as_ref().map(|model| format!("model {model}")));
     words.extend(row.silent.clone());
-    println!("{:<20} {}", row.port, words.join(", "));
+    say!("{:<20} {}", row.port, words.join(", "));
 }

@@ -66,7 +66,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let pushed = Pushed { slot, bytes, crc32: format!("{crc32:08x}"), activated: !arguments.no_activate, seconds };
     output.result(&pushed, |pushed| {
         let state = if pushed.activated { "answers from now on" } else { "was checked, not activated" };
-        println!("model {} in slot {} {state}", pushed.crc32, pushed.slot);
+        say!("model {} in slot {} {state}", pushed.crc32, pushed.slot);
     });
     Ok(())
 }

@@ -110,21 +110,21 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let answer = arguments.ask(&mut client, ode, &query)?;
     output.result(&answer, |answer| {
         for (name, value) in ode.state_names().iter().zip(&answer.state).map(|(name, (_, value))| (name, value)) {
-            println!("{name:<10} {value}");
+            say!("{name:<10} {value}");
         }
         let worst = answer.residual.iter().fold(0.0f32, |worst, (_, r)| worst.max(r.abs()));
-        println!("residual   {worst:e} at most, per unit of time");
+        say!("residual   {worst:e} at most, per unit of time");
         match (answer.error_estimate, answer.error_bound) {
-            (Some(estimate), Some(bound)) => println!("error      about {estimate:e}, at most {bound:e}"),
-            (Some(estimate), None) => println!("error      about {estimate:e}, no bound"),
+            (Some(estimate), Some(bound)) => say!("error      about {estimate:e}, at most {bound:e}"),
+            (Some(estimate), None) => say!("error      about {estimate:e}, no bound"),
             _ => {}
         }
         if answer.trusted == Some(false) {
-            println!("trusted    NO: the error is too large to be estimated well");
+            say!("trusted    NO: the error is too large to be estimated well");
         }
-        println!("domain     {}", if answer.in_domain { "inside" } else { "OUTSIDE what the model was trained on" });
+        say!("domain     {}", if answer.in_domain { "inside" } else { "OUTSIDE what the model was trained on" });
         if !answer.plausible {
-            println!("plausible  NO: no solution passes through this state");
+            say!("plausible  NO: no solution passes through this state");
         }
     });
     Ok(())
@@ -143,7 +143,7 @@ fn many(client: &mut Client, ode: Ode, queries: &[Query], by: &Arguments, output
         let states = ode.state_names().iter().copied();
         let columns = ode.quantity_names().chain(states).chain(CSV_COLUMNS).map(str::to_owned).collect();
         let lines = rows.answers.iter().map(|row| fields(ode, row));
-        print!("{}", table::text(std::iter::once(columns).chain(lines)));
+        crate::output::write(format_args!("{}", table::text(std::iter::once(columns).chain(lines))));
     });
     Ok(())
 }

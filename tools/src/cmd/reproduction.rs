@@ -122,7 +122,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
             let time = day.date.map_or_else(|| day.t.to_string(), |date| date.to_string());
             lines.push([time, day.cases.to_string()].into_iter().chain(numbers).collect());
         }
-        print!("{}", table::text(lines));
+        crate::output::write(format_args!("{}", table::text(lines)));
     });
     Ok(())
 }

@@ -119,16 +119,16 @@ impl Report {
     fn print(&self) {
         let Report { samples, room, images, .. } = self;
         if self.cleared {
-            println!("{} samples removed", samples.len());
+            say!("{} samples removed", samples.len());
             return;
         }
-        println!("{} of at most {room} samples kept, of {images} images", samples.len());
+        say!("{} of at most {room} samples kept, of {images} images", samples.len());
         for Row { number, class, entropy, abstained } in samples {
             let note = if *abstained { ", withheld" } else { "" };
-            println!("image {number:>6}  {class:<12} entropy {entropy:.3} nats{note}");
+            say!("image {number:>6}  {class:<12} entropy {entropy:.3} nats{note}");
         }
         if let Some(out) = &self.out {
-            println!("written to {}; fill in the column `label` of samples.csv", out.display());
+            say!("written to {}; fill in the column `label` of samples.csv", out.display());
         }
     }
 }

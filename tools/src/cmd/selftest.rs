@@ -72,11 +72,11 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     }
     let report = check(&mut client, file.as_ref(), arguments.queries, arguments.seed)?;
     output.result(&report, |report| {
-        println!("golden   {:>6} queries evaluated by the device", report.golden);
-        println!("random   {:>6} queries compared with this machine", report.queries);
-        println!("differ   {:>6}", report.mismatches);
+        say!("golden   {:>6} queries evaluated by the device", report.golden);
+        say!("random   {:>6} queries compared with this machine", report.queries);
+        say!("differ   {:>6}", report.mismatches);
         if let Some(first) = &report.first_mismatch {
-            println!("first    {first}");
+            say!("first    {first}");
         }
     });
     match report.mismatches {

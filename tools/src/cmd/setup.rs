@@ -59,8 +59,8 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let report = Report { targets, emulator: qemu::version(qemu::PROGRAM), ran };
     output.result(&report, |report| {
         if !output.quiet {
-            println!("targets   {}", report.targets.iter().cloned().collect::<Vec<_>>().join(", "));
-            println!("emulator  {}", report.emulator.as_deref().unwrap_or("not needed"));
+            say!("targets   {}", report.targets.iter().cloned().collect::<Vec<_>>().join(", "));
+            say!("emulator  {}", report.emulator.as_deref().unwrap_or("not needed"));
         }
     });
     Ok(())

@@ -42,10 +42,10 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     }
     let boards = Board::all()?.into_iter().map(|board| measure(board, output)).collect::<Result<_, _>>()?;
     output.result(&Reports { boards }, |Reports { boards }| {
-        println!("{:<16} {:>8} {:>10} {:>8} {:>10}", "board", "flash", "of", "RAM", "of, bytes");
+        say!("{:<16} {:>8} {:>10} {:>8} {:>10}", "board", "flash", "of", "RAM", "of, bytes");
         for Report { board, sizes } in boards {
             let Sizes { flash, flash_capacity, ram, ram_capacity, .. } = sizes;
-            println!("{board:<16} {flash:>8} {flash_capacity:>10} {ram:>8} {ram_capacity:>10}");
+            say!("{board:<16} {flash:>8} {flash_capacity:>10} {ram:>8} {ram_capacity:>10}");
         }
     });
     Ok(())
@@ -59,11 +59,11 @@ fn measure(board: Board, output: Output) -> Result<Report, Error> {
 }
 
 fn print(Report { sizes, .. }: &Report, output: Output) {
-    println!("flash {:>8} of {:>8} bytes", sizes.flash, sizes.flash_capacity);
-    println!("RAM   {:>8} of {:>8} bytes, {} left for the stack", sizes.ram, sizes.ram_capacity, sizes.stack);
+    say!("flash {:>8} of {:>8} bytes", sizes.flash, sizes.flash_capacity);
+    say!("RAM   {:>8} of {:>8} bytes, {} left for the stack", sizes.ram, sizes.ram_capacity, sizes.stack);
     if !output.quiet {
         for section in &sizes.sections {
-            println!("  {:<16} {:#010x} {:>8}", section.name, section.address, section.bytes);
+            say!("  {:<16} {:#010x} {:>8}", section.name, section.address, section.bytes);
         }
     }
 }

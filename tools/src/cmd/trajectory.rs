@@ -69,7 +69,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
             let numbers = std::iter::once(t).chain(state.iter().map(|(_, value)| value)).map(f32::to_string);
             lines.push(numbers.chain([in_domain, plausible].map(bool::to_string)).collect());
         }
-        print!("{}", table::text(lines));
+        crate::output::write(format_args!("{}", table::text(lines)));
     });
     Ok(())
 }

@@ -22,6 +22,19 @@ fn bad(path: &Path, what: impl Into<String>) -> Error {
     Error::Picture { path: path.to_owned(), what: what.into() }
 }
 
+/// What a file is that is no image of a known format, by its first bytes.
+fn format_of(file: &[u8]) -> &'static str {
+    match file {
+        [0xFF, 0xD8, 0xFF, ..] => "a JPEG file",
+        [b'B', b'M', ..] => "a BMP file",
+        [b'G', b'I', b'F', b'8', ..] => "a GIF file",
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "a WebP file",
+        [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => "a TIFF file",
+        [] => "empty",
+        _ => "no image",
+    }
+}
+
 impl Picture {
     /// Reads a PNG, PGM (P5) or PPM (P6) file.
     ///
@@ -35,7 +48,7 @@ impl Picture {
             _ if file.starts_with(b"\x89PNG") => {
                 png(&file).map_err(|e| bad(path, format!("is not a valid PNG file: {e}")))
             }
-            _ => Err(bad(path, "is neither PNG nor PGM nor PPM")),
+            _ => Err(bad(path, format!("is {}; PNG, PGM and PPM are read", format_of(&file)))),
         }
     }
 
@@ -72,17 +85,43 @@ impl Picture {
     }
 }
 
-/// Decodes a PNG file. Alpha is dropped, indices into a palette become colors.
+/// The most pixels an image may have: no network takes as many, and a file of a kilobyte can claim billions.
+const MOST_PIXELS: u64 = 1 << 24;
+/// The most bytes that a packed file of images may unpack to: ten times MNIST.
+const MOST_UNPACKED: u64 = 1 << 29;
+
+/// Decodes a PNG file. What is transparent is laid over the opposite of its ink: dark ink over white, light ink over black.
+/// Indices into a palette become colors.
 fn png(file: &[u8]) -> Result<Picture, png::DecodingError> {
     let mut decoder = png::Decoder::new(Cursor::new(file));
     decoder.set_transformations(png::Transformations::normalize_to_color8());
+    decoder.set_limits(png::Limits { bytes: 8 * MOST_PIXELS as usize });
+    let (width, height) = decoder.read_header_info()?.size();
+    if u64::from(width) * u64::from(height) > MOST_PIXELS {
+        return Err(png::DecodingError::LimitsExceeded);
+    }
     let mut reader = decoder.read_info()?;
     let mut bytes = vec![0; reader.output_buffer_size().unwrap_or_default()];
     let info = reader.next_frame(&mut bytes)?;
     bytes.truncate(info.buffer_size());
     let (height, width, samples) = (info.height as usize, info.width as usize, info.color_type.samples());
     let channels = if samples < 3 { 1 } else { 3 };
-    let bytes = bytes.chunks_exact(samples).flat_map(|pixel| pixel.iter().take(channels).copied()).collect();
+    // Two or four samples: the last one is the opacity.
+    let opacity =
+        |pixel: &[u8]| if samples == channels { 255 } else { u32::from(pixel.last().copied().unwrap_or(255)) };
+    let (mut ink, mut opaque) = (0u64, 0u64);
+    for pixel in bytes.chunks_exact(samples) {
+        let alpha = u64::from(opacity(pixel));
+        opaque += alpha * channels as u64;
+        ink += alpha * pixel.iter().take(channels).map(|value| u64::from(*value)).sum::<u64>();
+    }
+    let ground = if ink < 128 * opaque { 255 } else { 0 };
+    let laid = |pixel: &[u8]| -> Vec<u8> {
+        let alpha = opacity(pixel);
+        let over = |value: &u8| ((u32::from(*value) * alpha + ground * (255 - alpha) + 127) / 255) as u8;
+        pixel.iter().take(channels).map(over).collect()
+    };
+    let bytes = bytes.chunks_exact(samples).flat_map(laid).collect();
     Ok(Picture { height, width, channels, bytes })
 }
 
@@ -115,8 +154,12 @@ fn unpacked(path: &Path) -> Result<Vec<u8>, Error> {
         return Ok(file);
     }
     let mut content = Vec::new();
-    let decoded = flate2::read::MultiGzDecoder::new(file.as_slice()).read_to_end(&mut content);
-    decoded.map_err(|e| bad(path, format!("is not a complete gzip file: {e}")))?;
+    let unpacking =
+        flate2::read::MultiGzDecoder::new(file.as_slice()).take(MOST_UNPACKED + 1).read_to_end(&mut content);
+    let bytes = unpacking.map_err(|e| bad(path, format!("is not a complete gzip file: {e}")))?;
+    if bytes as u64 > MOST_UNPACKED {
+        return Err(bad(path, format!("unpacks to more than {MOST_UNPACKED} bytes")));
+    }
     Ok(content)
 }
 
@@ -186,6 +229,33 @@ mod tests {
             let (_folder, path) = written("a.png", &picture.png().unwrap());
             assert_eq!(Picture::read(&path).unwrap(), picture);
         }
+    }
+
+    #[test]
+    fn transparent_ink_is_laid_over_its_opposite() {
+        for (ink, ground) in [(0u8, 255u8), (250, 0)] {
+            let mut file = Vec::new();
+            let mut encoder = png::Encoder::new(&mut file, 2, 1);
+            encoder.set_color(png::ColorType::GrayscaleAlpha);
+            let mut writer = encoder.write_header().unwrap();
+            writer.write_image_data(&[ink, 255, ink, 0]).unwrap();
+            writer.finish().unwrap();
+            let (_folder, path) = written("ink.png", &file);
+            assert_eq!(Picture::read(&path).unwrap().bytes, [ink, ground]);
+        }
+    }
+
+    #[test]
+    fn files_that_claim_too_much_are_refused_before_they_are_unpacked() {
+        let mut file = Picture { height: 1, width: 1, channels: 1, bytes: vec![0] }.png().unwrap();
+        // The width and the height of the header, with its checksum.
+        file[16..24].copy_from_slice(&[0, 1, 0x86, 0xA0, 0, 1, 0x86, 0xA0]);
+        let mut crc = flate2::Crc::new();
+        crc.update(&file[12..29]);
+        file[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+        let (_folder, path) = written("bomb.png", &file);
+        let error = Picture::read(&path).unwrap_err().to_string();
+        assert!(error.contains("bomb.png") && error.contains("imit"), "{error}");
     }
 
     #[test]

@@ -14,6 +14,9 @@ pub enum Error {
     /// Ctrl-C ended the work early; exit status 130. Whatever could be kept is written and printed by then.
     #[error("interrupted")]
     Interrupted,
+    /// The result could not be printed.
+    #[error("stdout: {0}; the result is lost, write it elsewhere")]
+    Stdout(&'static std::io::Error),
     /// The threads cannot be started.
     #[error("cannot start {threads} threads: {source}; ask for fewer with --threads")]
     Threads { threads: usize, source: rayon::ThreadPoolBuildError },

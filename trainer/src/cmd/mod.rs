@@ -1,5 +1,11 @@
 //! The command line: one file per subcommand, each with `Arguments` and `run`. ARCHITECTURE.md states the convention.
 
+/// As `println!`, without its panic where stdout cannot be written: see [`output::finish`].
+macro_rules! say {
+    () => { $crate::cmd::output::write(format_args!("\n")) };
+    ($($text:tt)+) => { $crate::cmd::output::write(format_args!("{}\n", format_args!($($text)+))) };
+}
+
 pub mod bundle;
 pub mod data;
 pub mod demo;
@@ -58,7 +64,8 @@ pub fn main() -> ExitCode {
         Command::Data(arguments) => data::run(arguments, output),
         Command::Image(arguments) => image::run(arguments, output),
     };
-    let Err(error) = result else { return ExitCode::SUCCESS };
+    let printed = || output::finish().map_or(Ok(()), |error| Err(Error::Stdout(error)));
+    let Err(error) = result.and_then(|()| printed()) else { return ExitCode::SUCCESS };
     // Who pressed Ctrl-C has read already what becomes of the work.
     if !matches!(error, Error::Interrupted) {
         eprintln!("error: {}", error.to_string().replace('\n', " "));

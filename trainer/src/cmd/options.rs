@@ -10,7 +10,7 @@ use crate::host::progress::Progress;
 use crate::host::session::{Saver, Session};
 use candle_core::Device;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The folder of the data sets, as an option.
 #[derive(Debug, clap::Args)]
@@ -61,11 +61,15 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// A session of the run `identity`.
+    /// A session of the run `identity`, whose result goes to `out`.
     ///
     /// # Errors
-    /// If Ctrl-C cannot be listened for, or if the checkpoint's folder does not exist.
-    pub fn session(&self, progress: Progress, identity: Identity) -> Result<Session, Error> {
+    /// [`Error::Usage`] if the checkpoint would be overwritten by the result; if Ctrl-C cannot be listened for, or if the checkpoint's folder does not exist.
+    pub fn session(&self, progress: Progress, identity: Identity, out: &Path) -> Result<Session, Error> {
+        if self.checkpoint.as_deref() == Some(out) {
+            let message = format!("--checkpoint and --out both name `{}`; name two files", out.display());
+            return Err(Error::Usage(message));
+        }
         let saver = Saver::new(self.checkpoint.as_deref(), self.resume, identity)?;
         let interrupt = Interrupt::on_ctrl_c("stopping after this iteration; the weights so far are kept")?;
         Ok(Session { progress, interrupt, saver })

@@ -3,7 +3,9 @@
 use crate::host::budget::Budget;
 use crate::host::progress::{Progress, Verbosity};
 use serde::Serialize;
-use std::io::Write;
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::OnceLock;
 
 /// The two options that every command takes.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
@@ -32,10 +34,28 @@ impl Output {
         if self.json {
             // A result consists of strings, numbers and lists, all of which JSON can express.
             let line = serde_json::to_string(result).unwrap_or_else(|e| format!("{{\"error\":\"{e}\"}}"));
-            // The reader may have closed the pipe; that is no failure of the command.
-            _ = writeln!(std::io::stdout(), "{line}");
+            write(format_args!("{line}\n"));
         } else {
             text(result);
         }
     }
+}
+
+/// What kept a line from stdout, the first time.
+static FAILURE: OnceLock<io::Error> = OnceLock::new();
+
+/// Writes text to stdout. After a failure nothing more is written, and [`finish`] reports it.
+pub fn write(text: fmt::Arguments<'_>) {
+    let mut stdout = io::stdout().lock();
+    if FAILURE.get().is_none()
+        && let Err(error) = stdout.write_fmt(text).and_then(|()| stdout.flush())
+    {
+        // Set only if no other thread was faster.
+        let _ = FAILURE.set(error);
+    }
+}
+
+/// What kept output from stdout, if anything did. A reader that has closed the pipe has read what it wanted.
+pub fn finish() -> Option<&'static io::Error> {
+    FAILURE.get().filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
 }

@@ -2,6 +2,7 @@
 //!
 //! The bytes are written to a temporary file in the same directory and forced to disk. One rename then gives it the
 //! target's name, and the directory entry is forced to disk as well. If any of this fails, the old file is unchanged.
+//! Symbolic links are followed. What is no regular file, such as `/dev/null` or a named pipe, is written through.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -72,7 +73,18 @@ pub fn write(file: &Path, bytes: &[u8]) -> Result<(), WriteError> {
 /// As [`write()`]; an error that `content` returns is treated as one of the disk.
 pub fn write_with(file: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), WriteError> {
     check(file)?;
+    let target = target_of(file);
+    let file = target.as_path();
     let directory = directory_of(file);
+    if is_special(file) {
+        // A device or a pipe has no old content to keep, and would be gone if a file took its name.
+        let write = || {
+            let mut out = io::BufWriter::new(File::options().write(true).open(file)?);
+            content(&mut out)?;
+            out.flush()
+        };
+        return write().map_err(|source| WriteError::new(file, directory, source));
+    }
     let attempt = || -> io::Result<()> {
         let mut temporary = temporary_in(directory)?;
         let mut buffered = io::BufWriter::new(temporary.as_file_mut());
@@ -100,6 +112,22 @@ pub fn check(file: &Path) -> Result<(), WriteError> {
         return Err(WriteError::NoDirectory { file: file.into(), directory: directory.into() });
     }
     Ok(())
+}
+
+/// The file that a chain of symbolic links leads to, so that the file is replaced and not a link.
+fn target_of(file: &Path) -> PathBuf {
+    let mut target = file.to_owned();
+    // As many links as Linux follows.
+    for _ in 0..40 {
+        let Ok(link) = fs::read_link(&target) else { break };
+        target = directory_of(&target).join(link);
+    }
+    target
+}
+
+/// Whether there is something other than a regular file: a device, a pipe, a socket.
+fn is_special(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
 fn directory_of(file: &Path) -> &Path {
@@ -207,6 +235,27 @@ mod tests {
         assert!(matches!(&error, WriteError::NoDirectory { directory, .. } if *directory == missing), "{error:?}");
         assert!(!missing.exists());
         assert!(matches!(write(directory.path(), b"").unwrap_err(), WriteError::NotAFile(_)));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_and_devices_written_through() {
+        use std::os::unix::fs::{FileTypeExt, symlink};
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::write(at("model"), b"old").unwrap();
+        symlink("model", at("link")).unwrap();
+        symlink("link", at("chain")).unwrap();
+        write(&at("chain"), b"new").unwrap();
+        assert_eq!(fs::read(at("model")).unwrap(), b"new");
+        assert!(fs::symlink_metadata(at("link")).unwrap().is_symlink());
+        symlink("not-there-yet", at("dangling")).unwrap();
+        write(&at("dangling"), b"x").unwrap();
+        assert_eq!(fs::read(at("not-there-yet")).unwrap(), b"x");
+        symlink("/dev/null", at("null")).unwrap();
+        write(&at("null"), b"gone").unwrap();
+        assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+        assert_eq!(entries(directory.path()), ["chain", "dangling", "link", "model", "not-there-yet", "null"]);
     }
 
     #[cfg(unix)]

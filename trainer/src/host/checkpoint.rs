@@ -34,6 +34,9 @@ pub enum CheckpointError {
     /// The file does not exist.
     #[error("there is no checkpoint `{}`; leave out --resume to start afresh", .0.display())]
     Missing(PathBuf),
+    /// A fresh run would overwrite the file.
+    #[error("`{}` exists; give --resume to go on from a checkpoint, or move the file away to start afresh", .0.display())]
+    Exists(PathBuf),
     /// The file cannot be read.
     #[error("cannot read the checkpoint `{}`: {source}; check its permissions", .path.display())]
     Read {

@@ -68,8 +68,12 @@ impl Saver {
     ///
     /// # Errors
     /// [`CheckpointError::Write`] if the folder of `path` does not exist: better now than after the first iterations.
+    /// [`CheckpointError::Exists`] if there is a file that a fresh run would overwrite.
     pub fn new(path: Option<&Path>, resume: bool, identity: Identity) -> Result<Self, CheckpointError> {
         path.map_or(Ok(()), atomic::check)?;
+        if let Some(path) = path.filter(|path| path.is_file() && !resume) {
+            return Err(CheckpointError::Exists(path.into()));
+        }
         let (path, last) = (path.map(Path::to_owned), Instant::now());
         Ok(Saver { path, resume, identity, every: EVERY, last, failure: None })
     }

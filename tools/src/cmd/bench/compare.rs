@@ -53,7 +53,7 @@ struct Comparison {
 pub fn run(models: &[PathBuf], output: Output) -> Result<(), Error> {
     let comparisons = models.iter().map(|model| compare(model, output)).collect::<Result<Vec<_>, _>>()?;
     output.result(&comparisons, |comparisons| {
-        println!("| one query, S, I and R | maximum error | Cortex-M4F | Cortex-M3 |\n| --- | --- | --- | --- |");
+        say!("| one query, S, I and R | maximum error | Cortex-M4F | Cortex-M3 |\n| --- | --- | --- | --- |");
         for Comparison { file, network, runge_kutta } in comparisons {
             let name = file.file_stem().unwrap_or_default().to_string_lossy();
             show(&format!("**{name}**, {}", network.method), network);
@@ -66,7 +66,7 @@ pub fn run(models: &[PathBuf], output: Output) -> Result<(), Error> {
 }
 
 fn show(what: &str, Answer { max_error, cortex_m4f, cortex_m3, .. }: &Answer) {
-    println!("| {what} | {max_error:.1e} | {cortex_m4f} | {cortex_m3} |");
+    say!("| {what} | {max_error:.1e} | {cortex_m4f} | {cortex_m3} |");
 }
 
 fn compare(path: &Path, output: Output) -> Result<Comparison, Error> {

@@ -128,25 +128,25 @@ fn observed(plan: &Plan) -> Vec<(String, Observed)> {
 
 fn print(report: &Report<'_>, plan: &Plan) {
     for remark in report.remarks {
-        println!("{remark}");
+        say!("{remark}");
     }
-    println!();
-    println!("{:<36} {:>12}   {:<22} 50 %", "", "estimate", "95 % interval");
+    say!();
+    say!("{:<36} {:>12}   {:<22} 50 %", "", "estimate", "95 % interval");
     for (name, estimate) in &report.answer.estimates {
-        println!("{}", row(&label(name, plan), estimate));
+        say!("{}", row(&label(name, plan), estimate));
     }
     for change in &report.answer.changes {
         let date = change.date.map(|date| format!(", {date}")).unwrap_or_default();
-        println!("{:<36} {:>12}{date}", "change", number(change.t));
+        say!("{:<36} {:>12}{date}", "change", number(change.t));
     }
-    println!();
+    say!();
     for (name, spread) in &report.answer.derived {
-        println!("{}", derived(&label(name, plan), spread.as_ref()));
+        say!("{}", derived(&label(name, plan), spread.as_ref()));
     }
     let fit = &report.answer.fit;
     let what = if fit.noise == "gaussian" { "standard deviation" } else { "dispersion" };
     let scatter = fit.dispersion.map(|k| format!(", {what} {}", number(k))).unwrap_or_default();
-    println!(
+    say!(
         "\nfit: {} counts, {} noise{scatter}, deviance {}, log-likelihood {}; answered by {}",
         fit.counts,
         fit.noise,
@@ -156,7 +156,7 @@ fn print(report: &Report<'_>, plan: &Plan) {
     );
     if let Some(judged) = report.answer.judged {
         for (name, scores) in [("forecast", judged.forecast), ("persistence", judged.persistence)] {
-            println!(
+            say!(
                 "{name:<12} weighted interval score {} over {} counts; inside the 50 % interval {:.0} %, the 95 % interval {:.0} %",
                 number(scores.weighted_interval_score as f32),
                 scores.count,
@@ -165,12 +165,12 @@ fn print(report: &Report<'_>, plan: &Plan) {
             );
         }
     }
-    println!();
+    say!();
     for sentence in &report.summary {
-        println!("{sentence}");
+        say!("{sentence}");
     }
     if let Some(path) = report.out {
-        println!("{}", path.display());
+        say!("{}", path.display());
     }
 }
 

@@ -90,19 +90,16 @@ pub fn report(file: &ModelFile, model: &Model<'_>) -> Result<Report, Error> {
 /// Prints the report.
 pub fn show(report: &Report) {
     let shape = |[height, width, channels]: [usize; 3]| format!("{height}x{width}x{channels}");
-    println!("image  {}, {} classes: {}", shape(report.image), report.classes.len(), report.classes.join(", "));
+    say!("image  {}, {} classes: {}", shape(report.image), report.classes.len(), report.classes.join(", "));
     for (index, node) in report.nodes.iter().enumerate() {
         let Node { operation, output, macs, instructions } = node;
         let output = shape(*output);
-        println!(
-            "node   {index:>2} {operation:<10} {output:<12} {macs:>10} MACs {:>11} instructions",
-            instructions.dsp
-        );
+        say!("node   {index:>2} {operation:<10} {output:<12} {macs:>10} MACs {:>11} instructions", instructions.dsp);
     }
-    println!("arena  {} bytes of working memory", report.arena_bytes);
+    say!("arena  {} bytes of working memory", report.arena_bytes);
     let Instructions { portable, dsp } = report.instructions;
-    println!("work   {} MACs, predicted {dsp} instructions on a Cortex-M4 with DSP, {portable} without", report.macs);
+    say!("work   {} MACs, predicted {dsp} instructions on a Cortex-M4 with DSP, {portable} without", report.macs);
     if let Some(abstain) = report.abstain {
-        println!("abstain above an entropy of {abstain} nats");
+        say!("abstain above an entropy of {abstain} nats");
     }
 }

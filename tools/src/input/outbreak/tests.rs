@@ -148,7 +148,7 @@ const PUBLISHED: [(&str, &str, &str); 26] = [
 fn published_tables_are_read() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/outbreaks");
     if !folder.is_dir() {
-        println!("skipped: no published tables in {}; the small ones of every kind are read", folder.display());
+        say!("skipped: no published tables in {}; the small ones of every kind are read", folder.display());
         return;
     }
     for (file, words, expected) in PUBLISHED {

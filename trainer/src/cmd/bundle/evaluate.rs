@@ -93,7 +93,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let outside = evaluate::coverage(&bundle, &own, arguments.queries, arguments.seed, arguments.beyond);
     let certificate = Certificates { inside, outside };
     let report = Report { measurement, hardest, certificate, seed: arguments.seed, file: &arguments.file };
-    output.result(&report, |report| println!("{}", report.text()));
+    output.result(&report, |report| say!("{}", report.text()));
     Ok(())
 }
 

@@ -86,7 +86,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     if let Some(html) = &arguments.html {
         page(&report, &proof, &loaded)?.write(html)?;
     }
-    output.result(&report, |report| println!("{}", report.text()));
+    output.result(&report, |report| say!("{}", report.text()));
     Ok(())
 }
 

@@ -119,7 +119,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         file: &arguments.out,
     };
     output.result(&report, |report| {
-        println!(
+        say!(
             "{} to {}: maximum error {:.2e} to {:.2e}, RMS {:.2e} to {:.2e}, {} to {} bytes\nwrote {}",
             loaded.scheme.name(),
             report.scheme,

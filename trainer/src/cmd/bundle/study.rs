@@ -128,7 +128,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         cpu_seconds: clock::cpu_seconds(),
         report,
     };
-    output.result(&report, |report| println!("{}", report.text()));
+    output.result(&report, |report| say!("{}", report.text()));
     Ok(())
 }
 

@@ -207,7 +207,7 @@ impl Job {
         let exported = self.export(&trained, options)?;
         exported.write(&options.out)?;
         let report = self.report(&trained, &exported, options);
-        output.result(&report, |report| println!("{}", report.text(&trained.mlp.widths)));
+        output.result(&report, |report| say!("{}", report.text(&trained.mlp.widths)));
         if trained.ending == Ending::Interrupted { Err(Error::Interrupted) } else { Ok(()) }
     }
 
@@ -244,7 +244,7 @@ impl Job {
         budget: Budget,
         identity: Identity,
     ) -> Result<Session, Error> {
-        options.checkpoints.session(Progress::new(self.preset.name, budget, output.verbosity()), identity)
+        options.checkpoints.session(Progress::new(self.preset.name, budget, output.verbosity()), identity, &options.out)
     }
 
     /// What a run must have in common with its checkpoint: everything but the budget.

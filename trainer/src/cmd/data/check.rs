@@ -46,7 +46,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     };
     let sets = sets.into_iter().map(|set| check(set, &folder)).collect::<Result<_, _>>()?;
     let checked = Checked { sets };
-    output.result(&checked, |checked| println!("{}", text(checked)));
+    output.result(&checked, |checked| say!("{}", text(checked)));
     Ok(())
 }
 

@@ -58,7 +58,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         }
     }
     let report = Report { folder: folder.path().display().to_string(), files };
-    output.result(&report, |report| println!("{}", text(report)));
+    output.result(&report, |report| say!("{}", text(report)));
     Ok(())
 }
 

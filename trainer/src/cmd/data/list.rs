@@ -41,7 +41,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let folder = arguments.place.folder();
     let sets = dataset::ALL.iter().map(|set| row(set, &folder)).collect();
     let listing = Listing { folder: folder.path().display().to_string(), sets };
-    output.result(&listing, |listing| println!("{}", text(listing)));
+    output.result(&listing, |listing| say!("{}", text(listing)));
     Ok(())
 }
 

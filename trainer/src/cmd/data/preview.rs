@@ -77,7 +77,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     Sheet { title: title.to_lowercase(), rows }.write(&arguments.out)?;
     let report = Report { file: arguments.out.clone(), rows: names, images: count };
     output.result(&report, |report| {
-        println!(
+        say!(
             "{count} images in {} rows: {}\nwrote {}",
             report.rows.len(),
             report.rows.join("; "),

@@ -86,7 +86,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let seconds = start.elapsed().as_secs_f64();
     let bundle = Bundles { trained: bundle.results, finetuned: moved.results };
     let results = Results { bundle, image: image.results, report, seconds };
-    output.result(&results, |results| println!("{}", results.text()));
+    output.result(&results, |results| say!("{}", results.text()));
     Ok(())
 }
 

@@ -73,7 +73,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let (test_images, evaluator) = (test.len(), "f32");
     let evaluation = Evaluation { report, evaluator, test_images, withheld: None, accuracy_answered: None };
     output.result(&evaluation, |evaluation| {
-        println!("test accuracy {:.2} % of {test_images} images in 32-bit floats", evaluation.report.accuracy);
+        say!("test accuracy {:.2} % of {test_images} images in 32-bit floats", evaluation.report.accuracy);
     });
     Ok(())
 }
@@ -117,7 +117,7 @@ impl Arguments {
             let withheld = withheld.zip(accuracy_answered).map_or(String::new(), |(withheld, right)| {
                 format!("; withholds {withheld:.1} %, {right:.2} % of the others right")
             });
-            println!(
+            say!(
                 "test accuracy {:.2} % of {test_images} images in 8-bit integers, by the device evaluator{withheld}",
                 accuracies[0]
             );

@@ -154,7 +154,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     provenance.extend(entries.map(|(k, v)| (k.to_string(), v)));
     ImageModel { network: adapted.network, classes: source.classes, provenance }.save(&arguments.out)?;
     let report = Report::new(&accuracies, &labels, arguments.steps, Some(&arguments.out), arguments.seed);
-    output.result(&report, |report| println!("{}", report.text()));
+    output.result(&report, |report| say!("{}", report.text()));
     Ok(())
 }
 
@@ -203,7 +203,7 @@ impl Arguments {
         ImageModel { network, classes: source.classes, provenance }.save(&self.out)?;
         let labels = [samples.images.len()];
         let report = Report::new(&accuracies, &labels, self.steps, Some(&self.out), self.seed);
-        output.result(&report, |report| println!("{}\n{} samples had no label", report.text(), samples.unlabeled));
+        output.result(&report, |report| say!("{}\n{} samples had no label", report.text(), samples.unlabeled));
         Ok(())
     }
 }

@@ -129,7 +129,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let labels = material.training.len() + material.validation.len();
     let report = Report::new(&accuracies, &[labels], steps, Some(&arguments.out), arguments.seed);
     let pretraining = Pretraining { report, early_stopping: ending };
-    output.result(&pretraining, |pretraining| println!("{}", pretraining.text()));
+    output.result(&pretraining, |pretraining| say!("{}", pretraining.text()));
     if interrupted { Err(Error::Interrupted) } else { Ok(()) }
 }
 
@@ -159,7 +159,7 @@ impl Arguments {
         let mut training = Training::new(network, &self.recipe.settings(self.seed))?;
         let mut early = self.patience.map(|patience| EarlyStopping::new(self.look_every, patience as usize));
         let bar = output.bar(&self.network, self.steps);
-        let mut session = self.checkpoints.session(bar, self.identity())?;
+        let mut session = self.checkpoints.session(bar, self.identity(), &self.out)?;
         if let Some((checkpoint, path)) = session.saver.load()? {
             training.restore(&checkpoint, path)?;
             if let Some(early) = &mut early {

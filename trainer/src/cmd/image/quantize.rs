@@ -201,7 +201,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         file: &arguments.out,
         cpu_seconds: crate::host::clock::cpu_seconds(),
     };
-    output.result(&report, |report| println!("{}", report.text()));
+    output.result(&report, |report| say!("{}", report.text()));
     Ok(())
 }
 

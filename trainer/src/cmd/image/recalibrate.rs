@@ -57,6 +57,6 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     model.provenance.insert("accuracy".into(), format!("{:.2}", accuracies[0]));
     model.save(&arguments.out)?;
     let report = Report::new(&accuracies, &[0], 0, Some(&arguments.out), 0);
-    output.result(&report, |report| println!("{}", report.text()));
+    output.result(&report, |report| say!("{}", report.text()));
     Ok(())
 }

@@ -150,7 +150,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     json::write(&arguments.out.join("findings.json"), &result)?;
     output.result(&result, |result| {
         let cpu = cpu_seconds.map_or(String::new(), |s| format!("{s:.0} CPU seconds; "));
-        println!("{}\n{cpu}open {}", findings.seen().join("\n"), result.report.display());
+        say!("{}\n{cpu}open {}", findings.seen().join("\n"), result.report.display());
     });
     Ok(())
 }
