@@ -78,6 +78,7 @@ fn requests() -> Vec<String> {
         row("Image Classify", Request::Image(ImageRequest::Classify)),
         row("Image Probabilities", Request::Image(ImageRequest::Probabilities { first: 0 })),
         row("Image Threshold", Request::Image(ImageRequest::Threshold(Threshold::Above(0.5)))),
+        row("Image Check", Request::Image(ImageRequest::Check)),
         row("Image Watch", Request::Image(ImageRequest::Watch(Some(Reference { mean: 0.1, deviation: 0.2 })))),
         row("Samples List", Request::Samples(SampleRequest::List { first: 0 })),
         row("Samples Fetch", Request::Samples(SampleRequest::Fetch { number: 12, offset: 256 })),

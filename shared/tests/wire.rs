@@ -153,6 +153,7 @@ fn image_request() -> impl Strategy<Value = ImageRequest> {
         (any::<u32>(), proptest::collection::vec(any::<u8>(), 0..=MAX_CHUNK))
             .prop_map(|(offset, bytes)| ImageRequest::Chunk { offset, bytes: bytes.into_iter().collect() }),
         Just(ImageRequest::Classify),
+        Just(ImageRequest::Check),
         any::<u8>().prop_map(|first| ImageRequest::Probabilities { first }),
         Just(ImageRequest::Threshold(Threshold::File)),
         Just(ImageRequest::Threshold(Threshold::Never)),

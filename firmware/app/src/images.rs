@@ -112,7 +112,8 @@ impl<'a> Images<'a> {
             ImageRequest::Describe => {}
             ImageRequest::Class(class) => return class_name(&image.network, *class),
             ImageRequest::Chunk { offset, bytes } => return self.chunk(&image.network, *offset, bytes),
-            ImageRequest::Classify => return self.classify(image, board).map(ImageAnswer::Classified),
+            ImageRequest::Classify => return self.classify(image, board, true).map(ImageAnswer::Classified),
+            ImageRequest::Check => return self.classify(image, board, false).map(ImageAnswer::Classified),
             ImageRequest::Probabilities { first } => return self.probabilities(*first),
             ImageRequest::Threshold(threshold) => {
                 self.threshold = match *threshold {
@@ -195,9 +196,10 @@ impl<'a> Images<'a> {
         Ok(ImageAnswer::Receiving { next: self.received as u32 })
     }
 
-    /// Classifies the received image. Asking again repeats the answer and counts nothing twice.
-    fn classify(&mut self, model: &Classifier<'_>, board: &Board) -> Result<Classified, ImageRefusal> {
-        if let Some(answer) = &self.answer {
+    /// Classifies the received image. Asking again repeats the answer and counts nothing twice. A test `counts` nothing at all, and
+    /// its image has the number 0.
+    fn classify(&mut self, model: &Classifier<'_>, board: &Board, counts: bool) -> Result<Classified, ImageRefusal> {
+        if let Some(answer) = self.answer.as_ref().filter(|answer| answer.classified.number > 0 || !counts) {
             return Ok(answer.classified);
         }
         let (image, arena) = model.network.workspace(self.work).ok_or(ImageRefusal::Memory)?;
@@ -208,11 +210,15 @@ impl<'a> Images<'a> {
         let logits = model.logits(image, arena).map_err(|_| ImageRefusal::Memory)?;
         let answer = logits.classify(self.threshold);
         let ticks = stopwatch.map(|ticks| ticks());
-        self.images = self.images.saturating_add(1);
-        self.abstained = self.abstained.saturating_add(answer.abstain.into());
-        self.drift.add(answer.entropy);
-        let (number, entropy, class, abstained) = (self.images, answer.entropy, answer.class as u8, answer.abstain);
-        let kept = self.retained.offer(Sample { number, entropy, class, abstained }, image);
+        let (entropy, class, abstained) = (answer.entropy, answer.class as u8, answer.abstain);
+        let (mut number, mut kept) = (0, false);
+        if counts {
+            self.images = self.images.saturating_add(1);
+            self.abstained = self.abstained.saturating_add(abstained.into());
+            self.drift.add(entropy);
+            number = self.images;
+            kept = self.retained.offer(Sample { number, entropy, class, abstained }, image);
+        }
         let (probability, drift) = (answer.probability, self.drift.state());
         let classified = Classified { number, class, probability, entropy, abstained, kept, drift, ticks };
         self.answer = Some(Answer { classified, probabilities: logits.probabilities() });

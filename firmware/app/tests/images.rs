@@ -108,6 +108,24 @@ fn expected(pixels: &[u8]) -> Classification {
 }
 
 #[test]
+fn a_test_counts_and_keeps_nothing() {
+    let mut app = digits();
+    let pixels = [37; 256];
+    let counted = classify(&mut app, &[200; 256]);
+    let before = image(&mut app, ImageRequest::Describe);
+    assert_eq!(chunk(&mut app, 0, &pixels), Ok(256));
+    let Ok(ImageAnswer::Classified(test)) = image(&mut app, ImageRequest::Check) else { panic!("no answer") };
+    assert_eq!((test.number, test.kept), (0, false));
+    assert_eq!(image(&mut app, ImageRequest::Describe), before);
+    // The same image in earnest is counted, once, and has the same answer.
+    for _ in 0..2 {
+        let Ok(ImageAnswer::Classified(answer)) = image(&mut app, ImageRequest::Classify) else { panic!("no answer") };
+        assert_eq!(answer.number, counted.number + 1);
+        assert_eq!((answer.class, answer.entropy.to_bits()), (test.class, test.entropy.to_bits()));
+    }
+}
+
+#[test]
 fn an_answer_has_the_evaluators_bits_and_comes_again_when_asked_again() {
     let mut app = digits();
     for number in 1..20 {

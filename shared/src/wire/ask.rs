@@ -101,6 +101,8 @@ asks! {
         [Response::Image(ImageAnswer::Receiving { next })] => next: u32;
     ImageClassify => Request::Image(ImageRequest::Classify),
         [Response::Image(ImageAnswer::Classified(classified))] => classified: image::Classified;
+    ImageCheck => Request::Image(ImageRequest::Check),
+        [Response::Image(ImageAnswer::Classified(classified))] => classified: image::Classified;
     ImageProbabilities(first: u8) => Request::Image(ImageRequest::Probabilities { first }),
         [Response::Image(ImageAnswer::Probabilities { first, values })] => (first, values): (u8, Vec<f32, PROBABILITIES>);
     ImageThreshold(threshold: image::Threshold) => Request::Image(ImageRequest::Threshold(threshold)),

@@ -39,6 +39,8 @@ pub enum ImageRequest {
     Threshold(Threshold),
     /// Empty the drift window, and compare it with this reference from now on, or with the file's if none is given.
     Watch(Option<Reference>),
+    /// Classify the image that was sent as a test: nothing is counted, watched or kept.
+    Check,
 }
 
 /// When answers are withheld.
@@ -65,7 +67,7 @@ pub enum ImageAnswer {
         /// The offset of the next chunk.
         next: u32,
     },
-    /// Answers [`ImageRequest::Classify`].
+    /// Answers [`ImageRequest::Classify`] and [`ImageRequest::Check`].
     Classified(Classified),
     /// Answers [`ImageRequest::Probabilities`].
     Probabilities {
@@ -110,7 +112,7 @@ pub struct Description {
 /// The answer about an image.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Classified {
-    /// The image's number; numbers start at 1 when a model is opened.
+    /// The image's number; numbers start at 1 when a model is opened. Zero if it was a test.
     pub number: u32,
     /// The most probable class.
     pub class: u8,

@@ -25,9 +25,26 @@ impl Client {
     /// As for [`Self::ask`]; an image of the wrong size is [`ImageRefusal::ChunkLength`] or
     /// [`ImageRefusal::Incomplete`].
     pub fn classify(&mut self, image: &[u8]) -> Result<Classified, ClientError> {
+        self.sent(image, |client| client.ask(ask::ImageClassify))
+    }
+
+    /// As [`Self::classify`], as a test: the device counts, watches and keeps nothing.
+    ///
+    /// # Errors
+    /// As for [`Self::classify`].
+    pub fn check(&mut self, image: &[u8]) -> Result<Classified, ClientError> {
+        self.sent(image, |client| client.ask(ask::ImageCheck))
+    }
+
+    /// Sends an image and asks about it.
+    fn sent(
+        &mut self,
+        image: &[u8],
+        question: impl Fn(&mut Self) -> Result<Classified, ClientError>,
+    ) -> Result<Classified, ClientError> {
         let mut restarts = 0;
         loop {
-            match self.send_and_classify(image) {
+            match self.send(image).and_then(|()| question(self)) {
                 // The device was reset and has forgotten the image.
                 Err(ClientError::Device { source: DeviceError::Image(ImageRefusal::Offset { next: 0 }), .. })
                     if restarts < RESTARTS =>
@@ -39,11 +56,11 @@ impl Client {
         }
     }
 
-    fn send_and_classify(&mut self, image: &[u8]) -> Result<Classified, ClientError> {
+    fn send(&mut self, image: &[u8]) -> Result<(), ClientError> {
         for (bytes, offset) in image.chunks(MAX_CHUNK).zip((0u32..).step_by(MAX_CHUNK)) {
             self.ask(ask::ImageChunk(offset, bytes.iter().copied().collect()))?;
         }
-        self.ask(ask::ImageClassify)
+        Ok(())
     }
 
     /// Asks for the probabilities of all `classes` in the last answer.

@@ -133,7 +133,7 @@ fn same_answer(client: &mut Client, image: &Classifier<'_>, seed: u64, number: u
     })
     .take(image.network.image().size())
     .collect();
-    let device = client.classify(&pixels)?;
+    let device = client.check(&pixels)?;
     let probabilities = client.probabilities(image.network.class_count())?;
     let Ok(logits) = image.network.logits::<Portable>(&pixels, &mut vec![0; image.network.arena()]) else {
         return Ok(false);
