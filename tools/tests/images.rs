@@ -75,6 +75,7 @@ fn every_board_classifies_with_the_evaluators_bits() {
             assert_eq!(answer.entropy.to_bits(), host.entropy.to_bits(), "{}", board.name);
             ticks = answer.ticks.unwrap_or_default();
         }
+        let before = client.ask(ask::ImageDescribe).unwrap();
         let report = selftest::check(&mut client, Some(&file), 10, 1).unwrap();
         assert!(report.passed && report.golden == 4, "{}: {report:?}", board.name);
         let description = client.ask(ask::ImageDescribe).unwrap();
