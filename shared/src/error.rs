@@ -1,5 +1,6 @@
 //! Typed errors for every way a model file can be bad.
 
+use crate::limits::MAX_WORK;
 use serde::{Deserialize, Serialize};
 
 /// Why a model file was refused. The reader reports the first defect it meets; nothing is ever read past it.
@@ -93,6 +94,12 @@ pub enum ModelError {
         needed: u32,
         /// Bytes there are.
         room: u32,
+    },
+    /// The network takes too long for one image.
+    #[error("the network looks at {thousands} thousand inputs for an image, more than {most} thousand", most = MAX_WORK / 1000)]
+    Work {
+        /// Inputs that all operations look at, in thousands.
+        thousands: u32,
     },
 }
 

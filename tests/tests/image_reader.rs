@@ -49,6 +49,20 @@ fn a_good_file_opens_and_replays() {
     assert_eq!(small, Err(ImageError::Arena { wanted, got: wanted - 1 }));
 }
 
+/// A file of a few bytes can ask for minutes of work, which counts as no multiplication.
+#[test]
+fn more_work_than_a_board_can_do_is_refused() {
+    let pooling = |windows: &str| {
+        rebuilt(|_, metadata| {
+            metadata.insert(Key::Image.key().into(), "256x256x1".into());
+            metadata.insert(Key::Nodes.key().into(), format!("{windows};logits from=1 out=4"));
+        })
+    };
+    // 177 x 177 windows of 80 x 80, and four sums over their maxima.
+    assert_eq!(pooling("max from=0 kernel=80x80 stride=1x1"), Err(ModelError::Work { thousands: 200_630 }));
+    assert!(matches!(pooling("max from=0 kernel=80x80 stride=80x80"), Err(ModelError::Arena { .. })));
+}
+
 #[test]
 fn every_truncation_and_every_flipped_bit_is_an_error() {
     for length in 0..FILE.len() {

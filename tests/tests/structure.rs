@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 /// The rooms of `shared/src`, from the ground up: a room may import from those before it.
 const SHARED: [&str; 25] = [
-    "error",
     "limits",
+    "error",
     "text",
     "math",
     "gamma",

@@ -192,6 +192,22 @@ impl Architecture {
         }
     }
 
+    /// Inputs that are looked at for one image, by all operations: multiplications, and what pooling and sums read.
+    pub fn work(&self) -> u64 {
+        let of = |step: &Step| {
+            let Geometry { input, output, window, .. } = step.geometry;
+            let taps = window.kernel.iter().fold(1, |product: u64, side| product.saturating_mul(*side as u64));
+            let each = match step.operation {
+                Operation::Conv | Operation::Winograd => taps.saturating_mul(input.channels as u64),
+                Operation::Depthwise | Operation::Max | Operation::Average => taps,
+                Operation::Dense | Operation::Logits => input.size() as u64,
+                Operation::Add => 2,
+            };
+            each.saturating_mul(output.size() as u64)
+        };
+        self.steps.iter().map(of).fold(0, u64::saturating_add)
+    }
+
     /// Classes: the width of the logits.
     pub fn classes(&self) -> usize {
         self.steps.last().map_or(0, |step| step.geometry.output.channels)

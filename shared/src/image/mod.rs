@@ -36,7 +36,7 @@ use crate::layer::kernel::Kernel;
 use crate::layer::pool::{AveragePool, MaxPool};
 use crate::layer::shape::Shape;
 use crate::layer::winograd::Winograd;
-use crate::limits::MAX_NODES;
+use crate::limits::{MAX_NODES, MAX_WORK};
 use crate::model::Model;
 use crate::summary::ModelKind;
 use crate::text::{number, split};
@@ -154,6 +154,10 @@ impl<'a> Network<'a> {
             Ok(architecture) => architecture,
             Err(defect) => return Err(*defect),
         };
+        let work = architecture.work();
+        if work > MAX_WORK {
+            return Err(ModelError::Work { thousands: u32::try_from(work / 1000).unwrap_or(u32::MAX) });
+        }
         let arena = Arena::new(architecture);
         let stated = model.require(Key::Arena)?.parse::<u32>().map_err(|_| ModelError::Metadata(Key::Arena))?;
         let needed = arena.bytes() as u32;
