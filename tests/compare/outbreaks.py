@@ -4,6 +4,7 @@ tests/compare/outbreaks."""
 import argparse
 import csv
 import json
+import resource
 import subprocess
 import time
 from datetime import date
@@ -76,14 +77,15 @@ def philadelphia(folder):
     return intervals("deaths", day, deaths, day[0] - 1), None
 
 
+# How the peer reads each one; and the file and the options that say the same to `sirocco calibrate`, with its time 0.
 OUTBREAKS = {
-    "boarding school 1978, in bed": boarding_school,
-    "Harbin 1911, weekly deaths": harbin,
-    "Bombay 1906, weekly deaths": bombay,
-    "Hagelloch 1861, new cases": hagelloch,
-    "New York school 2009, new cases": new_york,
-    "Baltimore 1918, new cases": baltimore,
-    "Philadelphia 1918, deaths": philadelphia,
+    "boarding school 1978, in bed": (boarding_school, "influenza_england_1978_school.csv", "--infected in_bed --population 763", 0),
+    "Harbin 1911, weekly deaths": (harbin, "plague_harbin_1911.csv", "", 1),
+    "Bombay 1906, weekly deaths": (bombay, "plague_bombay_1906.csv", "", 0),
+    "Hagelloch 1861, new cases": (hagelloch, "measles_hagelloch_1861_incidence.csv", "--population 188 --reporting 1", 0),
+    "New York school 2009, new cases": (new_york, "influenza_nyc_school_2009.csv", "--new I --start 2009-04-19", 0),
+    "Baltimore 1918, new cases": (baltimore, "influenza_baltimore_1918_incidence.csv", "", 0),
+    "Philadelphia 1918, deaths": (philadelphia, "influenza_philadelphia_1918.csv", "--deaths pim", 0),
 }
 
 
@@ -136,14 +138,47 @@ def peer(counts, scale, cut):
             f"{whole.dispersion:.3g}", f"{spent:.1f}", judge(forecasts, ahead.values)]
 
 
-def fits(folder):
+def ours(program, file, options, until):
+    """Cells of the table by `sirocco calibrate`: estimates from all counts, forecasts from those up to `until`."""
+
+    def ask(*more):
+        command = [program, "calibrate", file, "--json", "--quiet", *options.split(), *more]
+        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    begun = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    whole = ask()
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - begun
+    estimates = whole["estimates"]
+
+    def cells(name):
+        ends = estimates[name]["most"] or {"low": None, "high": None}
+        return [f"{estimates[name]['value']:.3g}", span((ends["low"], ends["high"]))]
+
+    if "population_times_fraction_counted" in estimates:
+        people = estimates["population_times_fraction_counted"]["value"]
+    else:
+        people = whole["population"] * estimates.get("fraction_counted", {"value": 1.0})["value"]
+    ahead = ask("--until", str(until))["forecast"]
+    spreads = [(f["counted"], f["seen"]) for f in ahead if f["seen"] is not None]
+    forecasts = [(*s["most"][:1], *s["half"][:1], s["median"], *s["half"][1:], *s["most"][1:]) for s, _ in spreads]
+    dispersion = whole["fit"]["dispersion"]
+    if whole["fit"]["noise"] == "gaussian":
+        k = f"none, deviation {dispersion:.3g}"
+    else:
+        k = "infinite" if dispersion is None else f"{dispersion:.3g}"
+    return [*cells("reproduction_number"), *cells("infectious_period"), f"{people:.4g}", k, f"{spent:.1f}",
+            judge(forecasts, [y for _, y in spreads])]
+
+
+def fits(folder, program):
     print("| outbreak | who | R | 95 % | 1/gamma | 95 % | rho N | k | CPU-s | score of the last third | in 50 % | in 95 % |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-    for name, load in OUTBREAKS.items():
+    for name, (load, file, options, zero) in OUTBREAKS.items():
         counts, scale = load(folder)
         cut = len(counts.values) - len(counts.values) // 3
         baseline = persistence(counts.values[:cut], len(counts.values) - cut)
         rows = {
+            "ours": ours(program, folder / file, options, zero + counts.end[cut - 1]),
             "scipy": peer(counts, scale, cut),
             "persistence": [""] * 7 + [judge(baseline, counts.values[cut:])],
         }
@@ -181,7 +216,7 @@ def main():
         reproduction(arguments.data, arguments.program)
         print()
     if arguments.only != "reproduction":
-        fits(arguments.data)
+        fits(arguments.data, arguments.program)
 
 
 if __name__ == "__main__":
