@@ -6,6 +6,7 @@
 mod common;
 
 use common::{json, root, sirocco};
+use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rand_distr::{Distribution, Gamma, Poisson};
@@ -13,10 +14,16 @@ use serde_json::Value;
 use sirocco::bundle::{Bundle, Range};
 use sirocco::outbreak::{Count, Noise, Observable, REPRODUCTION, Series, Setting, Starts, curve, fit};
 use sirocco_tools::estimate::Question;
+use sirocco_tools::estimate::answer::{Manner, answer, fitted};
 use sirocco_tools::estimate::interval::{Interval, Profile};
+use sirocco_tools::estimate::picture::picture;
+use sirocco_tools::estimate::question::{Knowledge, NoiseKind, Plan};
+use sirocco_tools::estimate::words::summary;
 use sirocco_tools::input::model_file::ModelFile;
+use sirocco_tools::input::outbreak::{Observable as Seen, Outbreak, Point, Series as Counted, Unit};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::str::FromStr;
 
 /// The folder of outbreaks beside the repository, if it is there.
 fn outbreaks() -> Option<PathBuf> {
@@ -174,6 +181,87 @@ fn forecasts_are_judged_beside_persistence() {
         100.0 * counts.1 / counts.0,
         100.0 * counts.2 / counts.0
     );
+}
+
+/// An epidemic of twelve days in a population of 500, as new cases or as people infected.
+fn small(observable: Seen) -> Outbreak {
+    let counts = [1.0, 2.0, 5.0, 11.0, 24.0, 40.0, 52.0, 44.0, 29.0, 15.0, 7.0, 3.0];
+    let points = (0u8..).zip(counts).map(|(day, value)| {
+        let (from, to) = (f32::from(day), f32::from(day + 1));
+        Point { line: usize::from(day) + 2, from: if observable.is_flow() { from } else { to }, to, value }
+    });
+    let series = vec![Counted { observable, column: "cases".into(), points: points.collect() }];
+    Outbreak { series, unit: Unit::Day, start: "2020-03-01".parse().ok(), population: None, remarks: Vec::new() }
+}
+
+/// Numbers as people give them, and now and then as they do not.
+fn numbers_about(usual: std::ops::Range<f32>) -> impl Strategy<Value = f32> {
+    prop_oneof![
+        16 => usual,
+        1 => (-14.0..6.0f32).prop_map(|ln| ln.exp()),
+        1 => prop::sample::select(vec![0.0, 1.0, -0.5, 1e-30, 1e30, f32::INFINITY, f32::NAN, f32::MAX, f32::MIN_POSITIVE]),
+    ]
+}
+
+/// A quantity that is known.
+fn known() -> impl Strategy<Value = (&'static str, f32)> {
+    let about = |name: &'static str, usual| numbers_about(usual).prop_map(move |value| (name, value));
+    prop_oneof![
+        about("I0", 1e-6..0.05),
+        about("R0", 0.0..0.5),
+        about("R", 0.5..8.0),
+        about("beta", 0.1..3.0),
+        about("gamma", 0.05..2.0),
+    ]
+}
+
+/// What the command line accepts of these texts.
+fn accepted<T: FromStr>(number: Option<f32>) -> Option<T> {
+    number.and_then(|number| number.to_string().parse().ok())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// There is an answer or an error for all that is said to be known of an outbreak, and no panic.
+    #[test]
+    fn whatever_is_said_to_be_known_there_is_an_answer_or_an_error(
+        flows in any::<bool>(),
+        fixed in prop::collection::vec(known(), 0..3),
+        reporting in prop::option::of(numbers_about(0.05..1.0)),
+        background in prop::option::of(numbers_about(0.0..5.0)),
+        noise in prop::option::of(prop::sample::select(vec![NoiseKind::Gaussian, NoiseKind::Poisson, NoiseKind::NegativeBinomial])),
+        changes in prop::collection::vec(numbers_about(0.5..11.5), 0..3),
+        until in prop::option::of(numbers_about(4.0..13.0)),
+        find_changes in prop::bool::weighted(0.1),
+        population in prop::option::of(numbers_about(300.0..1e6)),
+        sigma in prop::option::of(numbers_about(0.5..20.0)),
+        horizon in numbers_about(8.0..40.0),
+    ) {
+        let outbreak = small(if flows { Seen::NewCases } else { Seen::Infected });
+        let knowledge = Knowledge {
+            reporting: accepted(reporting),
+            noise,
+            background: accepted(background),
+            change: changes.iter().filter_map(|change| accepted(Some(*change))).collect(),
+            find_changes,
+            until: accepted(until),
+        };
+        let fixed: Vec<_> = fixed.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let positive = |number: Option<f32>| number.filter(|number| *number > 0.0 && number.is_finite());
+        if let Ok(plan) = Plan::new(&outbreak, &knowledge, &fixed, positive(population), positive(sigma)) {
+            let file = ModelFile::built_in();
+            let bundle = file.bundle().unwrap();
+            let question = Question { bundle: &bundle, counts: &plan.counts, setting: &plan.setting };
+            if let Ok((setting, found)) = fitted(question, find_changes, &mut |_| {}) {
+                let question = Question { setting: &setting, ..question };
+                if let Ok(answer) = answer(&plan, question, found, Manner { horizon, seed: 1 }, &mut |_| {}) {
+                    prop_assert!(!summary(&plan, &answer).is_empty());
+                    picture(&plan, &answer, "any", 400).svg();
+                }
+            }
+        }
+    }
 }
 
 /// The numbers of a text, and the text without them.

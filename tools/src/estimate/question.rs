@@ -358,7 +358,7 @@ impl Plan {
                     };
                     let what = if name == "R0" { "immune" } else { "infected" };
                     return Err(Error::Usage(format!(
-                        "{name}={value} is no share of people who are {what} at time 0{number}{share}"
+                        "{name}={value} is not a share of people who are {what} at time 0{number}{share}"
                     )));
                 }
                 "I0" | "R0" | "R" | "beta" | "gamma" if value.is_finite() && *value >= 0.0 => {}
