@@ -8,7 +8,7 @@ use crate::device::qemu::{Emulator, Image};
 use crate::input::model_file::ModelFile;
 use crate::output::Output;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,6 +76,11 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         let refused = |e: std::io::Error| Error::Port { port: arguments.listen.clone(), reason: e.to_string() };
         let listener = TcpListener::bind(&arguments.listen).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
+        if !address.ip().is_loopback() {
+            output.progress(format_args!(
+                "warning: everyone who reaches {address} over the network can talk to this board; --listen 127.0.0.1:0 keeps them out"
+            ));
+        }
         let (emulator, device) = Emulator::tcp(image, log)?;
         bridge(listener, device).map_err(refused)?;
         (emulator, format!("tcp:{address}"))
@@ -93,7 +98,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
 }
 
 /// Connects clients with the device, one at a time: a new one replaces the one before.
-fn bridge(listener: TcpListener, mut device: TcpStream) -> std::io::Result<()> {
+fn bridge(listener: TcpListener, device: TcpStream) -> std::io::Result<()> {
     let client: Arc<Mutex<Option<TcpStream>>> = Arc::default();
     let (to_client, mut from_device) = (Arc::clone(&client), device.try_clone()?);
     std::thread::spawn(move || {
@@ -107,13 +112,18 @@ fn bridge(listener: TcpListener, mut device: TcpStream) -> std::io::Result<()> {
     });
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            *client.lock().unwrap_or_else(PoisonError::into_inner) = stream.try_clone().ok();
-            let mut buffer = [0; 4096];
-            while let Ok(count @ 1..) = stream.read(&mut buffer) {
-                if device.write_all(buffer.get(..count).unwrap_or_default()).is_err() {
-                    return;
+            let (Ok(mirror), Ok(mut device)) = (stream.try_clone(), device.try_clone()) else { continue };
+            let before = client.lock().unwrap_or_else(PoisonError::into_inner).replace(mirror);
+            // One who is idle must not keep others out.
+            let _ = before.map(|before| before.shutdown(Shutdown::Both));
+            std::thread::spawn(move || {
+                let mut buffer = [0; 4096];
+                while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                    if device.write_all(buffer.get(..count).unwrap_or_default()).is_err() {
+                        return;
+                    }
                 }
-            }
+            });
         }
     });
     Ok(())

@@ -48,7 +48,7 @@ pub fn write(folder: &Path, fetched: &Fetched<'_>) -> Result<(), Error> {
     let mut rows = vec![COLUMNS.map(str::to_owned)];
     for (sample, image) in fetched.samples.iter().zip(fetched.images) {
         let file = format!("image-{:06}.png", sample.number);
-        let class = fetched.classes.get(usize::from(sample.class)).cloned().unwrap_or_default();
+        let class = fetched.classes.get(usize::from(sample.class)).map_or_else(String::new, |name| harmless(name));
         let picture = Picture { height, width, channels, bytes: image.clone() };
         let picture = picture.png().map_err(|e| std::io::Error::other(e.to_string()));
         save(&folder.join(&file), &picture.map_err(Error::file(folder.join(&file)))?)?;
@@ -86,6 +86,12 @@ fn tensors(fetched: &Fetched<'_>) -> std::io::Result<Vec<u8>> {
     safetensors::serialize(tensors, Some(metadata)).map_err(failed)
 }
 
+/// A name that a spreadsheet does not take for a formula.
+fn harmless(name: &str) -> String {
+    let formula = name.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if formula { format!("'{name}") } else { name.to_owned() }
+}
+
 /// Writes a file completely or not at all.
 fn save(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -111,7 +117,7 @@ mod tests {
         let (samples, images) = ([sample(3, 1), sample(12, 0)], [vec![1, 2, 3, 4, 5, 6], vec![6, 5, 4, 3, 2, 1]]);
         let fetched = Fetched {
             shape: [1, 2, 3],
-            classes: &["cat".into(), "dog, small".into()],
+            classes: &["=cmd|calc".into(), "dog, small".into()],
             samples: &samples,
             images: &images,
             board: "qemu-mps2-an386",
@@ -120,7 +126,7 @@ mod tests {
         write(&folder, &fetched).unwrap();
         let table = std::fs::read_to_string(folder.join(TABLE)).unwrap();
         let rows = "file,number,class,entropy,abstained,label\nimage-000003.png,3,\"dog, small\",0.5,true,\n\
-            image-000012.png,12,cat,0.5,true,\n";
+            image-000012.png,12,'=cmd|calc,0.5,true,\n";
         assert_eq!(table, rows);
         assert_eq!(Picture::read(&folder.join("image-000012.png")).unwrap().bytes, images[1]);
         let bytes = std::fs::read(folder.join(TENSORS)).unwrap();

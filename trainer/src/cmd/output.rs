@@ -44,11 +44,14 @@ impl Output {
 /// What kept a line from stdout, the first time.
 static FAILURE: OnceLock<io::Error> = OnceLock::new();
 
-/// Writes text to stdout. After a failure nothing more is written, and [`finish`] reports it.
+/// Writes text to stdout. After a failure nothing more is written, and [`finish`] reports it. Control characters, which a name in
+/// a file could carry to the terminal, are replaced.
 pub fn write(text: fmt::Arguments<'_>) {
+    let control = |c: char| c.is_control() && c != '\n' && c != '\t';
+    let text = text.to_string().replace(control, "\u{fffd}");
     let mut stdout = io::stdout().lock();
     if FAILURE.get().is_none()
-        && let Err(error) = stdout.write_fmt(text).and_then(|()| stdout.flush())
+        && let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
     {
         // Set only if no other thread was faster.
         let _ = FAILURE.set(error);

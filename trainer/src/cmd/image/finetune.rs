@@ -1,6 +1,6 @@
 //! `image finetune`
 
-use super::options::{Data, Recipe, Report};
+use super::options::{Data, Recipe, Report, steps};
 use crate::cmd::error::Error;
 use crate::cmd::image::shifting::{self, Shifting};
 use crate::cmd::options::Compute;
@@ -56,7 +56,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1000)]
     validation: usize,
     /// Training steps, each on one batch, in all rounds together
-    #[arg(long, value_name = "N", default_value_t = 800)]
+    #[arg(long, value_name = "N", default_value_t = 800, value_parser = steps)]
     steps: usize,
     #[command(flatten)]
     recipe: Recipe,

@@ -120,6 +120,9 @@ impl<'a> Report<'a> {
         let spread = if self.accuracies.len() > 1 { format!(" +/- {:.2}", self.accuracy_std) } else { String::new() };
         let cpu = self.cpu_seconds.map_or(String::new(), |s| format!(", {s:.1} CPU seconds"));
         let file = self.file.map_or(String::new(), |f| format!("\nwrote {}", f.display()));
+        if self.accuracies.is_empty() {
+            return format!("no test accuracy, as no --target was given; {} steps{cpu}{file}", self.steps);
+        }
         format!(
             "test accuracy {:.2} %{spread} over {} seed(s) from {}; {} steps, {:.0} labels seen{cpu}{file}",
             self.accuracy,
@@ -129,4 +132,12 @@ impl<'a> Report<'a> {
             self.labels_seen
         )
     }
+}
+
+/// Parses a number of training steps.
+///
+/// # Errors
+/// A message for the user: a network that is not trained is no result.
+pub fn steps(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|steps| *steps > 0).ok_or_else(|| "give a number of at least 1".into())
 }

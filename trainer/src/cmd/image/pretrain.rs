@@ -1,6 +1,6 @@
 //! `image pretrain`
 
-use super::options::{Data, Recipe, Report};
+use super::options::{Data, Recipe, Report, steps};
 use crate::cmd::error::Error;
 use crate::cmd::image::shifting::{self, Shifting};
 use crate::cmd::options::{Checkpoints, Compute};
@@ -34,7 +34,7 @@ pub struct Arguments {
     #[command(flatten)]
     shifting: Shifting,
     /// Training steps, each on one batch
-    #[arg(long, value_name = "N", default_value_t = 1875)]
+    #[arg(long, value_name = "N", default_value_t = 1875, value_parser = steps)]
     steps: usize,
     #[command(flatten)]
     recipe: Recipe,

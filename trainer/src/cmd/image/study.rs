@@ -1,6 +1,6 @@
 //! `image study`
 
-use super::options::Data;
+use super::options::{Data, steps};
 use crate::cmd::error::Error;
 use crate::cmd::image::shifting::{self, Shifting};
 use crate::cmd::options::Compute;
@@ -50,7 +50,7 @@ pub struct Arguments {
     #[arg(long, default_value = "lenet16")]
     network: String,
     /// Training steps of every arm on the target
-    #[arg(long, value_name = "N", default_value_t = 800)]
+    #[arg(long, value_name = "N", default_value_t = 800, value_parser = steps)]
     steps: usize,
     /// Training steps on the source
     #[arg(long, value_name = "N", default_value_t = 1875)]
@@ -166,6 +166,13 @@ impl Arguments {
             return Err(Error::Usage(why));
         }
         if let Some(only) = &self.only {
+            if !arms.iter().any(|arm| arm.name().contains(only)) {
+                let names: BTreeSet<String> = arms.iter().map(Arm::name).collect();
+                let names = names.into_iter().collect::<Vec<_>>().join("`, `");
+                return Err(Error::Usage(format!(
+                    "no arm's name contains `{only}`; --only takes a part of one of `{names}`"
+                )));
+            }
             arms.retain(|arm| arm.name().contains(only) || reference(arm));
         }
         let shares: Vec<String> = arms.iter().map(|arm| arm.fraction.to_string()).collect();
