@@ -300,6 +300,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_far_tail_has_derivatives() {
+        for k in 0..4000u16 {
+            let t = f32::from(k) * 0.25;
+            for (i0, gamma, big) in [(1.17e-6, 0.1468, 3.922), (1e-4, 0.5, 1.3), (1e-2, 0.2, 15.0)] {
+                let values = [i0, gamma, 1.0, 0.0, big, 0.0, 0.0, 0.0, 0.0];
+                let mean = count(&setting(&[]), &values, Observable::Infected, (0.0, t));
+                assert!(mean.value.is_finite() && mean.slopes.iter().all(|slope| slope.is_finite()), "{t} {values:?}");
+            }
+        }
+    }
+
     /// Runge-Kutta in f64 with ln I in place of I, and C in place of S, so that few infected keep their digits.
     fn truth(i0: f64, beta: f64, gamma: f64, t: f64) -> [f64; 2] {
         let rhs = |[c, ln_i, _]: [f64; 3]| {

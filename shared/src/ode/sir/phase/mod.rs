@@ -399,8 +399,8 @@ impl<R: Real> Guess<R> {
     /// below that.
     fn ln_x(&self, phase: R) -> R {
         let one = R::one();
-        // Above 80, the exponential is as good as infinite, but a derivative can still be taken.
-        let fall = (self.steepness * (phase - self.middle)).min(R::constant(80.0)).exp();
+        // Above 40, the exponential is as good as infinite, but its square and a derivative can still be taken.
+        let fall = (self.steepness * (phase - self.middle)).min(R::constant(40.0)).exp();
         let v = phase + self.height / (one + fall);
         let w = (-(v.abs())).exp();
         let ln = w * polynomial!(w; 0.999_606_35, -0.486_407_91, 0.254_011_23, -0.074_334_5);
