@@ -119,7 +119,7 @@ impl Sample {
     pub fn new(bundle: &Bundle<'_>, query: Query) -> Result<Self, BundleError> {
         let state = bundle.state(&query).map_err(|source| BundleError::Unanswered { query, source })?;
         let reference = solve(bundle, &query);
-        let error = state.iter().zip(reference).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, reference::largest);
+        let error = distance(&state, &reference);
         Ok(Sample { query, state, reference, error })
     }
 }
@@ -171,9 +171,6 @@ pub fn coverage(bundle: &Bundle<'_>, domain: &[(f64, f64)], count: usize, seed: 
     let query =
         |i| if beyond == 0.0 { space.query(&space.uniform(seed, i)) } else { draw(ode, domain, seed, i, beyond) };
     let queries: Vec<Query> = (0..).map(query).filter(wanted).take(count).collect();
-    let distance = |state: &State<f32>, truth: &State<f64>| {
-        state.iter().zip(truth).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max)
-    };
     let certificates: Vec<_> = queries.par_iter().filter_map(|q| bundle.certify(q).ok().map(|c| (q, c))).collect();
     let trusted: Vec<[f64; 4]> = certificates
         .par_iter()
@@ -207,6 +204,11 @@ pub fn coverage(bundle: &Bundle<'_>, domain: &[(f64, f64)], count: usize, seed: 
     }
 }
 
+/// Largest absolute difference of the components; NaN if one of them is.
+pub fn distance(state: &State<f32>, truth: &State<f64>) -> f64 {
+    state.iter().zip(truth).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, reference::largest)
+}
+
 /// The reference solution of a query, whose numbers are f32 as the bundle reads them.
 pub fn solve(bundle: &Bundle<'_>, query: &Query) -> State<f64> {
     let initial: State<f64> = query.initial.map(f64::from);
@@ -220,6 +222,16 @@ pub fn solve(bundle: &Bundle<'_>, query: &Query) -> State<f64> {
 fn squared_error(sample: &Sample, components: usize) -> f64 {
     let pairs = sample.state.iter().zip(sample.reference).take(components);
     pairs.map(|(a, b)| (f64::from(*a) - b).powi(2)).sum()
+}
+
+/// A domain with `share` of each range added at both ends, t >= 0.
+pub fn stretched(domain: &[(f64, f64)], share: f64) -> Vec<(f64, f64)> {
+    let wider = |&(lo, hi): &(f64, f64)| (lo - share * (hi - lo), hi + share * (hi - lo));
+    let mut wide: Vec<_> = domain.iter().map(wider).collect();
+    if let Some(times) = wide.first_mut() {
+        times.0 = times.0.max(0.0);
+    }
+    wide
 }
 
 /// Query number `index` of a seed: uniform in the box stretched by `beyond` of each range on both sides, t >= 0.

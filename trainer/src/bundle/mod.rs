@@ -4,7 +4,7 @@
 //! [`sample`] draws collocation points. [`residual`] and [`loss`] measure by how much a network violates the equations
 //! there ([`mod@phase`] does in the form by phase), [`equations`] is what [`optimize`] sees of that when it minimizes it without
 //! ever using a solution. [`quantize`] and [`export`] turn the network into a file. [`evaluate`] measures the file with the
-//! device's evaluator against [`mod@reference`], and [`supremum`] looks for its largest error. [`load`] reads it back, to train
+//! device's evaluator against [`mod@reference`], and [`supremum`] looks for its largest error, [`adversarial`] for a certificate that does not hold. [`load`] reads it back, to train
 //! on or to quantize, and [`transfer`] takes the network to another domain. [`prove`] bounds the error of a phase network over
 //! all epidemics.
 //!
@@ -16,6 +16,7 @@
 //! | [`tangent`] | f32, candle tensors | Adam, on the CPU or a GPU: gradients by automatic differentiation |
 //! | `sirocco::network` | the file's f32 or integers | the device, and every figure that is reported |
 
+pub mod adversarial;
 pub mod equations;
 pub mod error;
 pub mod evaluate;

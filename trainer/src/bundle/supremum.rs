@@ -47,8 +47,31 @@ impl Space {
     }
 
     /// The coordinates that move the query.
-    fn free(&self) -> Vec<usize> {
+    pub fn free(&self) -> Vec<usize> {
         (0..self.domain.len()).filter(|q| self.phase || self.domain[*q].0 < self.domain[*q].1).collect()
+    }
+
+    /// A random point of a random face: each coordinate lies at one of its ends with a chance of one half, one at least.
+    fn face(&self, random: &mut Random) -> Point {
+        let (free, mut point) = (self.free(), [0.0; MAX_QUANTITIES]);
+        point.iter_mut().for_each(|u| *u = random.uniform());
+        let certain = free.get((random.uniform() * free.len() as f64) as usize).copied();
+        for q in free {
+            if random.uniform() < 0.5 || Some(q) == certain {
+                point[q] = point[q].round();
+            }
+        }
+        point
+    }
+
+    /// A random point, on a face with a chance of one half.
+    pub fn anywhere(&self, random: &mut Random) -> Point {
+        if random.uniform() < 0.5 {
+            return self.face(random);
+        }
+        let mut point = [0.0; MAX_QUANTITIES];
+        point[..self.domain.len()].iter_mut().for_each(|u| *u = random.uniform());
+        point
     }
 
     /// The query of a point: linear in the box. In the form by phase with every order of magnitude alike: gamma t from 1e-3
@@ -122,21 +145,10 @@ fn climb<E>(
     Ok(worst)
 }
 
-/// Random points of random faces: each coordinate lies at one of its ends with a chance of one half, one at least.
+/// Random points of random faces.
 fn faces(space: &Space, count: usize, seed: u64) -> impl Iterator<Item = Point> {
-    let free = space.free();
-    (0..if free.is_empty() { 0 } else { count }).map(move |index| {
-        let mut random = Random::new(seed, Purpose::Search, (1 << 32) + index as u64);
-        let mut point = [0.0; MAX_QUANTITIES];
-        point.iter_mut().for_each(|u| *u = random.uniform());
-        let certain = free[(random.uniform() * free.len() as f64) as usize % free.len()];
-        for q in &free {
-            if random.uniform() < 0.5 || *q == certain {
-                point[*q] = point[*q].round();
-            }
-        }
-        point
-    })
+    let count = if space.free().is_empty() { 0 } else { count };
+    (0..count).map(move |index| space.face(&mut Random::new(seed, Purpose::Search, (1 << 32) + index as u64)))
 }
 
 /// The vertices, all of them if there are not too many.

@@ -61,6 +61,8 @@ pub enum Purpose {
     Rounding = 7,
     /// Faces and steps of the search for the largest error.
     Search = 8,
+    /// Queries and moves of the search for a broken certificate.
+    Attack = 9,
     /// Which images are held out.
     Split = 20,
     /// Noise added to images; the round is the image.
