@@ -1,5 +1,5 @@
-//! Executed instructions on an emulated Cortex-M4F, against the committed table `instructions.csv` and against goals that
-//! were set by what other engines need. A count that is more than 2 % above the table fails, and so does one that is more
+//! Executed instructions on an emulated Cortex-M4F, and of the form by phase on a Cortex-M3 too (`sir-m3`), against the
+//! committed table `instructions.csv` and against goals that were set by what other engines need. A count that is more than 2 % above the table fails, and so does one that is more
 //! than 2 % below, so that every gain is recorded. After an intended change, SIROCCO_BLESS=1 writes the table anew.
 
 use sirocco::network::Scheme;
@@ -100,9 +100,12 @@ fn instructions_are_those_of_the_table() {
     let (calibration, dense) = (of(&built_in, "calibrate"), of(&built_in, "dense-i8-32x32"));
     assert!(calibration <= CALIBRATION_GOAL, "{calibration}, the goal is {CALIBRATION_GOAL}");
     assert!(dense <= DENSE_GOAL, "{dense}, the goal is {DENSE_GOAL}");
-    let phase = count("sir", &repository::firmware().unwrap().join("app/assets/sir.safetensors"));
+    let file = repository::firmware().unwrap().join("app/assets/sir.safetensors");
+    let phase = count("sir", &file);
     let (state, further) = (of(&phase, "state"), of(&phase, "further"));
     assert!(state <= PHASE_GOAL.0 && further <= PHASE_GOAL.1, "{state}, {further}, the goals are {PHASE_GOAL:?}");
+    // Without a floating-point unit: what the form by phase costs where every number is software.
+    let small = bench::count(&file, bench::SMALL_BOARD, Output { json: false, quiet: true }).unwrap();
     for name in ["sir-full-i16", "sir-full-i8i16", "sir-quick", "sir-quick-i16"] {
         count(name, &program::root().join("tests/data").join(name).with_extension("safetensors"));
     }
@@ -118,6 +121,7 @@ fn instructions_are_those_of_the_table() {
         let network = of(&report, "network");
         assert!(network <= goal, "{}: {network} instructions, the goal is {goal}", scheme.name());
     }
+    rows("sir-m3", &small, &mut counted);
     let text: String = counted.iter().map(|(name, (macs, n))| format!("{name},{macs},{n}\n")).collect();
     let text = format!("network,kernel,layer,macs,instructions\n{text}");
     if std::env::var_os("SIROCCO_BLESS").is_some() {

@@ -1,7 +1,7 @@
 //! Instructions of a bundle's answers in the middle of its domain, and of Runge-Kutta for the same problem.
 
 use crate::count::Counter;
-use crate::{Inner, calibration};
+use crate::{Inner, calibration, outbreak};
 use core::hint::black_box;
 use semihosting::println;
 use sirocco::bundle::{Bundle, Form};
@@ -34,6 +34,11 @@ pub fn count(bundle: &Bundle<'_>, counter: &Counter) {
     println!("bundle certify {} {}", 66 * macs, counter.mean(|| bundle.certify(black_box(&query))));
     if let Some(instructions) = calibration::median(bundle, counter) {
         println!("bundle calibrate 0 {instructions}");
+    }
+    if bundle.form() == Form::Phase
+        && let Some(instructions) = outbreak::fit(bundle, counter)
+    {
+        println!("bundle outbreak 0 {instructions}");
     }
     // The system is a constant here, so the compiler can specialize the code: the best case for Runge-Kutta.
     if bundle.ode() == Ode::Sir {

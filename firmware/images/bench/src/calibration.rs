@@ -19,7 +19,9 @@ pub fn median(bundle: &Bundle<'_>, counter: &Counter) -> Option<u32> {
     let free = Free::of(bundle.ode(), names)?;
     let mut random = Random(0x9e37_79b9);
     let mut counts = [0; PROBLEMS];
-    let inside = bundle.probes(1).filter(|query| bundle.in_domain(query));
+    // Inside the box that the file states: by phase, a query far outside is a problem in the domain as well.
+    let within = |query: &Query| bundle.domain().iter().zip(query.quantities(bundle.ode())).all(|(r, v)| r.contains(v));
+    let inside = bundle.probes(1).filter(within);
     for (count, fixed) in counts.iter_mut().zip(inside) {
         let mut seen = [Observation { t: 0.0, component: 0, value: 0.0, sigma: SIGMA }; OBSERVATIONS as usize];
         for (k, observation) in (1..=OBSERVATIONS).zip(&mut seen) {

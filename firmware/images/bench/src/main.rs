@@ -14,6 +14,7 @@ mod agree;
 mod bundles;
 mod calibration;
 mod count;
+mod outbreak;
 mod random;
 
 use core::cell::RefCell;
