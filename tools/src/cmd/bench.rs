@@ -1,6 +1,7 @@
 //! `sirocco bench`: counts instructions.
 
 mod compare;
+mod largest;
 
 use crate::Error;
 use crate::device::bench::{BOARD, Rk4, Row, count};
@@ -15,7 +16,8 @@ use std::path::PathBuf;
 ///
 /// With --compare, compares bundles of epidemics (SIR) with the Runge-Kutta method of order four in single precision,
 /// in fixed point and in double precision, on a Cortex-M4F and a Cortex-M3. Each takes the fewest steps whose error is
-/// not larger than the network's.
+/// not larger than the network's. An error is the largest that a search of the domain finds, the same for both: inside, on
+/// faces and vertices, and uphill from the worst.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

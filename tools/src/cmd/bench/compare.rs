@@ -1,5 +1,6 @@
 //! `sirocco bench --compare`: the cost of networks and of the Runge-Kutta method of order four at equal error.
 
+use super::largest::Search;
 use crate::Error;
 use crate::device::bench::{BOARD, Report, SMALL_BOARD, count};
 use crate::input::model_file::ModelFile;
@@ -12,10 +13,9 @@ use sirocco::rk4;
 use sirocco::scalar::Scalar;
 use std::path::{Path, PathBuf};
 
-/// Number of random queries inside the domain at which errors are measured.
-const QUERIES: usize = 2000;
-/// Steps of the reference, which is Runge-Kutta in double precision: its own error is below 1e-12.
-const REFERENCE_STEPS: u32 = 2000;
+/// Fewest steps of the reference, which is Runge-Kutta in double precision, and steps per unit of t (beta + gamma): its own
+/// error is below 1e-9.
+const REFERENCE_STEPS: (f32, f32) = (2000.0, 70.0);
 /// The largest number of steps to try: with more, rounding errors dominate.
 const MOST_STEPS: u32 = 400;
 
@@ -26,7 +26,7 @@ struct Answer {
     method: String,
     /// Steps of Runge-Kutta; null for a network.
     steps: Option<u32>,
-    /// Largest absolute error of any component.
+    /// Largest absolute error of any component that a search of the domain found.
     max_error: f64,
     /// Executed instructions on a Cortex-M4F.
     cortex_m4f: u64,
@@ -75,34 +75,31 @@ fn compare(path: &Path, output: Output) -> Result<Comparison, Error> {
     if bundle.ode() != Ode::Sir {
         return Err(Error::Usage(format!("{}: only epidemics (sir) are compared", path.display())));
     }
-    let queries: Vec<Query> = bundle.probes(1).filter(|query| bundle.in_domain(query)).take(QUERIES).collect();
-    let reference: Vec<State<f64>> =
-        queries.iter().map(|query| runge_kutta(query, f64::from, |v| v, REFERENCE_STEPS)).collect();
-    let error = |answer: &dyn Fn(&Query) -> State<f64>| {
-        let each = queries
-            .iter()
-            .zip(&reference)
-            .flat_map(|(query, exact)| answer(query).into_iter().zip(*exact).map(|(a, b)| (a - b).abs()));
-        each.fold(0.0, f64::max)
+    let reference = |query: &Query| {
+        let [beta, gamma, ..] = query.rates;
+        let (fewest, per_unit) = REFERENCE_STEPS;
+        runge_kutta(query, f64::from, |v| v, (per_unit * query.t * (beta + gamma)).max(fewest) as u32)
     };
+    let search = Search::new(&bundle, &reference);
     let state = |query: &Query| bundle.state(query).map_or([f64::INFINITY; 4], |state| state.map(f64::from));
     let [large, small] = [count(path, BOARD, output)?, count(path, SMALL_BOARD, output)?];
     let of_state = |report: &Report| report.bundle.iter().find(|row| row.what == "state").map_or(0, |r| r.instructions);
     let network = Answer {
         method: bundle.network().scheme().name().into(),
         steps: None,
-        max_error: error(&state),
+        max_error: search.largest(&state, f64::INFINITY),
         cortex_m4f: of_state(&large),
         cortex_m3: of_state(&small),
     };
     let mut rivals = Vec::new();
     for (name, numbers) in [("f32", "f32"), ("fixed point", "fixed"), ("f64", "f64")] {
         let at = |steps: u32| {
-            error(&|query| match numbers {
+            let answer = |query: &Query| match numbers {
                 "f32" => runge_kutta(query, |v| v, f64::from, steps),
                 "fixed" => runge_kutta(query, Fixed::from_f32, |v| v.to_f32().into(), steps),
                 _ => runge_kutta(query, f64::from, |v| v, steps),
-            })
+            };
+            search.largest(&answer, network.max_error)
         };
         let Some((steps, max_error)) =
             (1..=MOST_STEPS).map(|steps| (steps, at(steps))).find(|(_, error)| *error <= network.max_error)
