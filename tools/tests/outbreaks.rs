@@ -16,8 +16,9 @@ use sirocco::outbreak::{Count, Noise, Observable, REPRODUCTION, Series, Setting,
 use sirocco_tools::estimate::Question;
 use sirocco_tools::estimate::answer::{Manner, answer, fitted};
 use sirocco_tools::estimate::interval::{Interval, Profile};
+use sirocco_tools::estimate::knowledge::{Knowledge, NoiseKind};
 use sirocco_tools::estimate::picture::picture;
-use sirocco_tools::estimate::question::{Knowledge, NoiseKind, Plan};
+use sirocco_tools::estimate::question::Plan;
 use sirocco_tools::estimate::words::summary;
 use sirocco_tools::input::model_file::ModelFile;
 use sirocco_tools::input::outbreak::{Observable as Seen, Outbreak, Point, Series as Counted, Unit};

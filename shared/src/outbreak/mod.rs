@@ -21,6 +21,7 @@ pub mod dispersion;
 mod epidemic;
 mod fit;
 mod noise;
+mod shape;
 
 pub use check::Check;
 pub use epidemic::{curve, expected};

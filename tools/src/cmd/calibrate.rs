@@ -4,7 +4,7 @@
 mod outbreak;
 
 use crate::Error;
-use crate::estimate::question::Knowledge;
+use crate::estimate::knowledge::Knowledge;
 use crate::input::observations::{self, ObservationOptions, Observed};
 use crate::input::outbreak::OutbreakOptions;
 use crate::input::problem::ProblemOptions;

@@ -3,8 +3,10 @@
 
 pub mod answer;
 pub mod changes;
+pub mod curves;
 pub mod draws;
 pub mod interval;
+pub mod knowledge;
 pub mod picture;
 pub mod question;
 pub mod words;

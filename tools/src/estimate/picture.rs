@@ -32,7 +32,7 @@ pub fn picture(plan: &Plan, answer: &Answer, title: &str, width: u32) -> Figure 
         residuals.push(Line { name: column.clone(), points: off.collect(), color: series, stroke: Stroke::Dots });
     }
     if !answer.forecast.is_empty() {
-        let points = |ends: fn(&super::answer::Forecast) -> (f32, f32)| {
+        let points = |ends: fn(&super::curves::Forecast) -> (f32, f32)| {
             answer
                 .forecast
                 .iter()
