@@ -115,6 +115,7 @@ impl Candidate<'_> {
         let widths: Vec<_> = self.mlp.widths.iter().map(usize::to_string).collect();
         let mut metadata = self.provenance.clone();
         metadata.remove(Key::ProvenError.key());
+        metadata.remove(Key::TimeBounds.key());
         let mut set = |key: Key, value: String| metadata.insert(key.key().into(), value);
         set(Key::Format, FORMAT_VERSION.to_string());
         set(Key::Kind, ModelKind::Bundle.name().into());

@@ -36,6 +36,7 @@ pub mod residual;
 pub mod strip;
 #[cfg(test)]
 mod tests;
+pub mod timing;
 
 use crate::bundle::mlp::Mlp;
 use rayon::prelude::*;

@@ -1,7 +1,7 @@
 //! `bundle prove`
 
 use crate::bundle::load::{self, Loaded};
-use crate::bundle::prove::{self, Band, LARGEST_EXTENT, Proof};
+use crate::bundle::prove::{self, Band, LARGEST_EXTENT, Proof, timing};
 use crate::cmd::error::Error;
 use crate::cmd::options::Threads;
 use crate::cmd::output::Output;
@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 ///
 /// Computes with intervals that are rounded outwards: the bound holds for every epidemic with k (S0 + I0) <= 20 and for
 /// the network's formula in real numbers, not only for a sample. The rounding of f32 comes on top, and is measured.
-/// Writes the bound into the file, where `sirocco inspect` shows it, and prints it by the extent Y of the epidemic's
-/// orbit. Takes about two minutes of CPU time.
+/// Writes the bound into the file, where `sirocco inspect` shows it, and bounds of the error in time, from which a device
+/// computes the bound of a single answer. Prints the bound by the extent Y of the epidemic's orbit. Takes about two minutes of CPU time.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -72,7 +72,8 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let progress = output.bar("proving", prove::first_strips());
     let proof = prove::prove(&loaded.mlp, || progress.step("strips of orbits"))?;
     progress.finish();
-    atomic::write(&arguments.file, &stated(&loaded, upwards(proof.error()))?)?;
+    let times = timing::bounds(&proof, &loaded.mlp, &loaded.bundle()?).unwrap_or_default();
+    atomic::write(&arguments.file, &stated(&loaded, upwards(proof.error()), &times)?)?;
     let stated = |key: Key| loaded.metadata.get(key.key()).and_then(|text| text.parse().ok());
     let report = Report {
         proven_error: upwards(proof.error()),
@@ -90,10 +91,15 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     Ok(())
 }
 
-/// The file with the bound in its metadata.
-fn stated(loaded: &Loaded, bound: f64) -> Result<ModelBytes, ModelFileError> {
+/// The file with the bound in its metadata, and those that a certificate takes.
+fn stated(loaded: &Loaded, bound: f64, times: &[(f64, f64)]) -> Result<ModelBytes, ModelFileError> {
     let mut metadata = loaded.metadata.clone();
     metadata.insert(Key::ProvenError.key().into(), format!("{bound:e}"));
+    metadata.remove(Key::TimeBounds.key());
+    if !times.is_empty() {
+        let times: Vec<_> = times.iter().map(|(from, time)| format!("{from}={:e}", upwards(*time))).collect();
+        metadata.insert(Key::TimeBounds.key().into(), times.join(","));
+    }
     model_file::assemble(&model_file::tensors_of(&loaded.bytes)?, &metadata)
 }
 

@@ -50,6 +50,16 @@ pub enum Course<R> {
     Orbit(Passage<R>),
 }
 
+impl<R: Real> Course<R> {
+    /// The extent Y of its orbit; zero where the solution is a closed form without network.
+    pub fn extent(&self) -> R {
+        match self {
+            Course::Orbit(passage) => passage.orbit.extent,
+            Course::Still | Course::Logistic(_) | Course::Decay(_) => R::zero(),
+        }
+    }
+}
+
 /// gamma = 0: I' = beta I (N - I).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Logistic<R> {
