@@ -25,7 +25,7 @@ const DECAY: f32 = 0.1;
 /// An unknown closer to the end of its range than this, in half ranges, is at the bound.
 const BOUND: f32 = 1e-5;
 
-/// What is minimized.
+/// A function of the scaled unknowns that a descent minimizes: chi^2, or the deviance of counts.
 pub trait Loss {
     /// Number of unknowns.
     fn unknowns(&self) -> usize;
@@ -54,7 +54,7 @@ pub struct Point {
     pub information: Matrix,
     /// J^T r: half the steepest descent of the loss.
     pub gradient: Vector,
-    /// Whether the last step was negligible.
+    /// True if the descent ended because a further step would gain next to nothing, and not at the limit of evaluations.
     pub converged: bool,
 }
 
@@ -94,7 +94,7 @@ impl Point {
     }
 }
 
-/// Whether a scaled unknown lies at an end of its range.
+/// True for a scaled unknown at an end of its range, -1 or 1: the data may fit better beyond.
 pub fn at_bound(u: f32) -> bool {
     abs(u) >= 1.0 - BOUND
 }

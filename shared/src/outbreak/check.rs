@@ -1,4 +1,4 @@
-//! Whether a fit meets its counts.
+//! Residuals of a fit, summed up, so that a model that does not fit its counts can be recognized.
 
 use crate::math::{abs, sqrt};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ const EXPECTED: f32 = 1.0;
 /// Runs that are this many standard deviations fewer than chance would make: one fit in 700 that is right has as few.
 const FEW: f32 = -3.0;
 
-/// How well the counts of a fit are met.
+/// Residuals of a fit: their size, and how long they stay on one side.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Check {
     /// The sum of squared residuals, each in units of its standard deviation.

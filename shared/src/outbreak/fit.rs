@@ -92,6 +92,8 @@ struct Task<'m, 'a, 'c> {
     ranges: [Range; MAX_PARAMETERS],
     places: Places,
     unknowns: usize,
+    /// Half the width of each unknown's range of logarithms.
+    halves: Vector,
     /// Number of counts that are numbers.
     counted: u16,
 }
@@ -104,7 +106,7 @@ impl<'m, 'a, 'c> Task<'m, 'a, 'c> {
         }
         let ranges = setting.ranges();
         let mut places: Places = [None; MAX_PARAMETERS];
-        let mut unknowns = 0;
+        let (mut unknowns, mut halves) = (0, [0.0; MAX_UNKNOWNS]);
         for (k, (range, place)) in ranges.iter().zip(&mut places).enumerate().take(setting.parameters()) {
             let nothing = k == BACKGROUND && range.lo == 0.0 && range.hi == 0.0;
             let sound = range.lo > 0.0 && range.hi.is_finite() && range.lo <= range.hi;
@@ -113,6 +115,9 @@ impl<'m, 'a, 'c> Task<'m, 'a, 'c> {
             }
             if range.lo < range.hi {
                 *place = Some(unknowns);
+                if let Some(half) = halves.get_mut(unknowns) {
+                    *half = middle_and_half(range).1;
+                }
                 unknowns += 1;
             }
         }
@@ -149,7 +154,7 @@ impl<'m, 'a, 'c> Task<'m, 'a, 'c> {
             return Err(OutbreakError::TooFew { have: counted, need });
         }
         let scatter = Scatter::first(setting.noise);
-        Ok(Task { bundle, counts, setting, scatter, ranges, places, unknowns, counted })
+        Ok(Task { bundle, counts, setting, scatter, ranges, places, unknowns, halves, counted })
     }
 
     /// The end of the best descent.
@@ -276,13 +281,7 @@ impl<'m, 'a, 'c> Task<'m, 'a, 'c> {
     #[inline(never)]
     fn conclude(&self, point: &Point, evaluations: u16) -> Result<Fit, OutbreakError> {
         let variance = self.variance(point.loss);
-        let mut halves = [0.0; MAX_UNKNOWNS];
-        for (range, place) in self.ranges.iter().zip(&self.places) {
-            if let Some(half) = place.and_then(|place| halves.get_mut(place)) {
-                *half = middle_and_half(range).1;
-            }
-        }
-        let reading = covariance::read(point.information, &halves, self.unknowns, variance);
+        let reading = covariance::read(point.information, &self.halves, self.unknowns, variance);
         let Reading { covariance, determined, .. } = reading.ok_or(OutbreakError::Singular)?;
         let values = self.values(&point.u);
         let scatter = match self.scatter {
@@ -375,15 +374,9 @@ impl Loss for Task<'_, '_, '_> {
 
     fn evaluate(&self, u: &Vector) -> Result<Point, QueryError> {
         let mut point = Point::new(u);
-        let mut halves = [0.0; MAX_UNKNOWNS];
-        for (range, place) in self.ranges.iter().zip(&self.places) {
-            if let Some(half) = place.and_then(|place| halves.get_mut(place)) {
-                *half = middle_and_half(range).1;
-            }
-        }
         self.visit(&self.values(u), &mut |_, count, mean, slopes| {
             let mut row = *slopes;
-            row.iter_mut().zip(&halves).for_each(|(slope, half)| *slope *= half);
+            row.iter_mut().zip(&self.halves).for_each(|(slope, half)| *slope *= half);
             let (part, weight) = self.scatter.of(count, mean);
             point.loss += part;
             point.add(self.unknowns, &row, count - mean, weight);
