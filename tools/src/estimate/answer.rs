@@ -98,9 +98,6 @@ pub struct Answer {
     pub forecast: Vec<Forecast>,
     /// How good the forecast was, where the table knows what was counted later.
     pub judged: Option<Judged>,
-    /// The fit itself.
-    #[serde(skip)]
-    pub raw: Fit,
     /// The question of the fit, with the changes that were found.
     #[serde(skip)]
     pub setting: Setting,
@@ -197,7 +194,6 @@ pub fn answer(
         fitted: series.fitted(&draws),
         judged: series.judged(&forecast),
         forecast,
-        raw: fit,
         setting: question.setting.clone(),
     })
 }
@@ -236,14 +232,10 @@ fn estimate(plan: &Plan, fit: &Fit, k: usize, intervals: Option<[Interval; 2]>) 
 
 /// The share that is still susceptible at time `t`.
 fn susceptible(question: Question<'_, '_>, values: &Parameters, t: f32) -> Option<f32> {
-    people(question, values, Observable::Susceptible, t)
-}
-
-fn people(question: Question<'_, '_>, values: &Parameters, observable: Observable, t: f32) -> Option<f32> {
     let mut unit = *values;
     *unit.get_mut(SCALE)? = 1.0;
     let mut share = None;
-    curve(question.bundle, question.setting, &unit, observable, t, [t], |mean| share = Some(mean)).ok()?;
+    curve(question.bundle, question.setting, &unit, Observable::Susceptible, t, [t], |mean| share = Some(mean)).ok()?;
     share
 }
 

@@ -24,8 +24,6 @@ pub struct Found {
     pub setting: Setting,
     /// Its fit.
     pub fit: Fit,
-    /// Bayes' information criterion without any change, and after each that was added.
-    pub criteria: Vec<f32>,
 }
 
 /// The criterion of a fit: the smaller the better. The time of a change is unknown, too.
@@ -42,7 +40,7 @@ pub fn find(question: Question<'_, '_>, most: usize, mut done: impl FnMut(usize)
     let Question { bundle, counts, setting } = question;
     let counted = counts.iter().filter(|count| !count.value.is_nan()).count() as f32;
     let mut best = (setting.clone(), fit(bundle, counts, setting, Starts::Guessed)?);
-    let mut criteria = vec![criterion(&best.0, &best.1, counted)];
+    let mut least = criterion(&best.0, &best.1, counted);
     let mut times: Vec<f32> = counts.iter().map(|count| count.t).collect();
     times.sort_unstable_by(f32::total_cmp);
     times.dedup();
@@ -79,13 +77,13 @@ pub fn find(question: Question<'_, '_>, most: usize, mut done: impl FnMut(usize)
         }
         let Some((_, setting, fit)) = found else { break };
         let next = criterion(&setting, &fit, counted);
-        if criteria.last().is_some_and(|last| next >= *last) {
+        if next >= least {
             break;
         }
-        criteria.push(next);
+        least = next;
         best = (setting, fit);
     }
-    Ok(Found { setting: best.0, fit: best.1, criteria })
+    Ok(Found { setting: best.0, fit: best.1 })
 }
 
 /// The setting with one more change, and the fit's values with the piece there split in two.
