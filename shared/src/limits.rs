@@ -22,8 +22,11 @@ pub const COUNTS_PER_FRAME: usize = 48;
 pub const MAX_SERIES: usize = 3;
 /// Times at which the reproduction number of an outbreak may change.
 pub const MAX_CHANGES: usize = 4;
-/// Parameters of an outbreak: start, recovery, scale, background, and a reproduction number before and after each change.
-pub const MAX_PARAMETERS: usize = 5 + MAX_CHANGES;
+/// Times from which on another fraction of an outbreak's cases is reported.
+pub const MAX_REPORTING_CHANGES: usize = 2;
+/// Parameters of an outbreak: start, recovery, scale, background, a reproduction number before and after each change, and a ratio
+/// for each change of what is reported.
+pub const MAX_PARAMETERS: usize = 5 + MAX_CHANGES + MAX_REPORTING_CHANGES;
 /// Dense layers of a bundle network. Four are used; six leave room to experiment.
 pub const MAX_LAYERS: usize = 6;
 /// Widest dense layer of a bundle network: value and tangent buffers are 4 x 64 x 4 B = 1 KiB of stack.

@@ -2,8 +2,8 @@
 
 use sirocco::bundle::{Bundle, Range};
 use sirocco::outbreak::{
-    Count, Fit, INFECTED, Noise, Observable, OutbreakError, Parameters, RECOVERY, REPRODUCTION, SCALE, Series, Setting,
-    Starts, expected, fit,
+    Count, Fit, INFECTED, Noise, Observable, OutbreakError, Parameters, RECOVERY, REPRODUCTION, ReportingChange, SCALE,
+    Series, Setting, Starts, expected, fit,
 };
 
 #[repr(C, align(8))]
@@ -30,6 +30,7 @@ fn setting(scale: f32, changes: &[f32]) -> Setting {
         reproduction: (0..=changes.len()).map(|_| range(0.2, 19.9)).collect(),
         changes: heapless::Vec::from_slice(changes).unwrap(),
         removed: 0.0,
+        reporting: Default::default(),
     }
 }
 
@@ -58,7 +59,7 @@ fn exact(setting: &Setting, values: Parameters, observable: Observable, days: u1
 
 #[test]
 fn exact_counts_give_the_exact_epidemic() {
-    let values = [2e-4, 0.25, 30_000.0, 0.0, 2.4, 0.0, 0.0, 0.0, 0.0];
+    let values = [2e-4, 0.25, 30_000.0, 0.0, 2.4, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
     for observable in [
         Observable::NewCases,
         Observable::NewRemovals,
@@ -83,7 +84,7 @@ fn exact_counts_give_the_exact_epidemic() {
 
 #[test]
 fn a_change_of_the_reproduction_number_is_found_with_reporting_unknown() {
-    let values = [1e-4, 0.3, 8_000.0, 0.0, 3.0, 1.1, 0.0, 0.0, 0.0];
+    let values = [1e-4, 0.3, 8_000.0, 0.0, 3.0, 1.1, 0.0, 0.0, 0.0, 0.0, 0.0];
     let mut setting = setting(8_000.0, &[9.0]);
     let (mut counts, series) = exact(&setting, values, Observable::NewCases, 80);
     // Days on which nobody counted do not matter.
@@ -104,9 +105,27 @@ fn a_change_of_the_reproduction_number_is_found_with_reporting_unknown() {
 }
 
 #[test]
+fn a_change_of_what_is_reported_is_told_from_a_change_of_the_epidemic() {
+    let values = [1e-4, 0.3, 8_000.0, 0.0, 2.5, 0.4, 0.0, 0.0, 0.0, 0.0, 0.0];
+    let change = ReportingChange { from: 30.0, ratio: range(0.01, 100.0) };
+    let mut setting = Setting { reporting: [change].into_iter().collect(), ..setting(8_000.0, &[]) };
+    let (counts, series) = exact(&setting, values, Observable::NewCases, 80);
+    setting.series.push(series).unwrap();
+    let found = fit(&bundle(), &counts, &setting, Starts::Guessed).unwrap();
+    for k in [INFECTED, RECOVERY, REPRODUCTION, setting.reporting_place()] {
+        assert!((found.values[k] / values[k] - 1.0).abs() < 0.02, "{k}: {found:?}");
+    }
+    assert!(found.converged && found.deviance < 0.1, "{found:?}");
+    // Who does not know of it is misled.
+    setting.reporting.clear();
+    let misled = fit(&bundle(), &counts, &setting, Starts::Guessed).unwrap();
+    assert!((misled.values[REPRODUCTION] / values[REPRODUCTION] - 1.0).abs() > 0.1, "{misled:?}");
+}
+
+#[test]
 fn what_counts_leave_open_is_said() {
     // Early growth alone tells beta - gamma, and nothing about either, nor about the scale.
-    let values = [1e-5, 0.3, 1e5, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0];
+    let values = [1e-5, 0.3, 1e5, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
     let mut setting = setting(1e5, &[]);
     let (counts, series) = exact(&setting, values, Observable::NewCases, 14);
     setting.series.push(series).unwrap();
@@ -123,7 +142,8 @@ fn what_counts_leave_open_is_said() {
 #[test]
 fn every_wrong_question_has_its_error() {
     let mut good = setting(1000.0, &[]);
-    let (counts, series) = exact(&good, [1e-2, 0.3, 1000.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0], Observable::NewCases, 30);
+    let (counts, series) =
+        exact(&good, [1e-2, 0.3, 1000.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], Observable::NewCases, 30);
     good.series.push(series).unwrap();
     let ask = |counts: &[Count], change: &dyn Fn(&mut Setting)| {
         let mut setting = good.clone();
@@ -153,6 +173,12 @@ fn every_wrong_question_has_its_error() {
         assert_eq!(ask(&counts, change), OutbreakError::Range(k as u8));
     }
     assert_eq!(ask(&counts, &|s| s.changes.push(5.0).unwrap()), OutbreakError::Changes);
+    for times in [&[0.0][..], &[9.0, 9.0], &[f32::NAN], &[5.0, f32::INFINITY]] {
+        let wrong = |s: &mut Setting| {
+            s.reporting = times.iter().map(|from| ReportingChange { from: *from, ratio: range(0.5, 2.0) }).collect();
+        };
+        assert_eq!(ask(&counts, &wrong), OutbreakError::Changes, "{times:?}");
+    }
     assert_eq!(ask(&counts, &|s| s.noise = Noise::Gaussian { sigma: Some(0.0) }), OutbreakError::Noise);
     let nothing = |s: &mut Setting| {
         (s.infected, s.recovery) = (range(0.1, 0.1), range(0.1, 0.1));

@@ -43,6 +43,7 @@ fn setting() -> Setting {
         reproduction: [range(0.5, 16.0)].into_iter().collect(),
         changes: heapless::Vec::new(),
         removed: 0.0,
+        reporting: Default::default(),
     }
 }
 

@@ -9,10 +9,10 @@ use sirocco::drift::{Reference, State};
 use sirocco::error::{Key, ModelError, TensorKind};
 use sirocco::layer::shape::Shape;
 use sirocco::limits::{
-    COUNTS_PER_FRAME, MAX_CHANGES, MAX_CHUNK, MAX_FRAME, MAX_PARAMETERS, MAX_QUANTITIES, MAX_SERIES, MAX_UNKNOWNS,
-    PROBABILITIES, SAMPLES_PER_FRAME, TRAJECTORY_POINTS,
+    COUNTS_PER_FRAME, MAX_CHANGES, MAX_CHUNK, MAX_FRAME, MAX_PARAMETERS, MAX_QUANTITIES, MAX_REPORTING_CHANGES,
+    MAX_SERIES, MAX_UNKNOWNS, PROBABILITIES, SAMPLES_PER_FRAME, TRAJECTORY_POINTS,
 };
-use sirocco::outbreak::{Check, Count, Fit, Noise, Observable, OutbreakError, Series, Setting};
+use sirocco::outbreak::{Check, Count, Fit, Noise, Observable, OutbreakError, ReportingChange, Series, Setting};
 use sirocco::query::{Prediction, Query, QueryError};
 use sirocco::retain::Sample;
 use sirocco::summary::{BundleInfo, Content, ModelInfo, ModelKind, Name, SelfTest};
@@ -98,23 +98,28 @@ fn outbreak_request() -> impl Strategy<Value = OutbreakRequest> {
         start,
         counts,
     });
+    let change = (any::<f32>(), range()).prop_map(|(from, ratio)| ReportingChange { from, ratio });
     let lists = (
         proptest::collection::vec(series, 0..=MAX_SERIES),
         proptest::collection::vec(range(), 0..=MAX_CHANGES + 1),
         proptest::collection::vec(any::<f32>(), 0..=MAX_CHANGES),
+        proptest::collection::vec(change, 0..=MAX_REPORTING_CHANGES),
     );
     let ranges = (range(), range(), range(), range());
     let setting = (lists, noise(), ranges, any::<f32>()).prop_map(
-        |((series, reproduction, changes), noise, (infected, recovery, scale, background), removed)| Setting {
-            series: series.into_iter().collect(),
-            noise,
-            infected,
-            recovery,
-            scale,
-            background,
-            reproduction: reproduction.into_iter().collect(),
-            changes: changes.into_iter().collect(),
-            removed,
+        |((series, reproduction, changes, reporting), noise, (infected, recovery, scale, background), removed)| {
+            Setting {
+                series: series.into_iter().collect(),
+                noise,
+                infected,
+                recovery,
+                scale,
+                background,
+                reproduction: reproduction.into_iter().collect(),
+                changes: changes.into_iter().collect(),
+                removed,
+                reporting: reporting.into_iter().collect(),
+            }
         },
     );
     let counts = proptest::collection::vec(any::<(f32, f32)>(), 0..=COUNTS_PER_FRAME);
@@ -274,6 +279,7 @@ fn the_longest_messages_about_an_outbreak_fit_one_frame_and_survive_the_journey(
         reproduction: [range; MAX_CHANGES + 1].into_iter().collect(),
         changes: [1.0; MAX_CHANGES].into_iter().collect(),
         removed: 1.0,
+        reporting: [ReportingChange { from: 1.0, ratio: range }; MAX_REPORTING_CHANGES].into_iter().collect(),
     });
     for request in [add, setting] {
         assert!(frame_of(u16::MAX, Request::Outbreak(request)).len() <= MAX_FRAME);

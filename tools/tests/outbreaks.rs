@@ -5,18 +5,18 @@
 
 mod common;
 
-use common::{json, root, sirocco};
+use common::{failure, json, root, sirocco};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rand_distr::{Distribution, Gamma, Poisson};
 use serde_json::Value;
 use sirocco::bundle::{Bundle, Range};
-use sirocco::outbreak::{Count, Noise, Observable, REPRODUCTION, Series, Setting, Starts, curve, fit};
+use sirocco::outbreak::{Count, Noise, Observable, REPRODUCTION, ReportingChange, Series, Setting, Starts, curve, fit};
 use sirocco_tools::estimate::Question;
 use sirocco_tools::estimate::answer::{Manner, answer, fitted};
 use sirocco_tools::estimate::interval::{Interval, Profile};
-use sirocco_tools::estimate::knowledge::{Knowledge, NoiseKind};
+use sirocco_tools::estimate::knowledge::{Knowledge, NoiseKind, ReportingChange as KnownChange};
 use sirocco_tools::estimate::picture::picture;
 use sirocco_tools::estimate::question::Plan;
 use sirocco_tools::estimate::words::summary;
@@ -144,6 +144,55 @@ fn outbreaks_with_published_figures_are_met_or_left_open() {
 
 /// Fits to the first two thirds of every outbreak; forecasts of the rest, beside persistence.
 #[test]
+fn another_fraction_reported_from_a_day_on_is_known_or_estimated() {
+    let file = ModelFile::built_in();
+    let bundle = file.bundle().unwrap();
+    let change = ReportingChange { from: 21.0, ratio: Range { lo: 0.25, hi: 0.25 } };
+    let question = Setting {
+        reporting: [change].into_iter().collect(),
+        ..epidemic(&bundle, &mut StdRng::seed_from_u64(1), true).setting
+    };
+    let mut rows = String::from("date,new cases\n");
+    let (mut day, values) = (
+        "2021-03-01".parse::<jiff::civil::Date>().unwrap(),
+        [1e-4, 0.25, 16_000.0, 0.0, 2.5, 0.25, 0.0, 0.0, 0.0, 0.0, 0.0],
+    );
+    curve(&bundle, &question, &values, Observable::NewCases, 0.0, (1..=60u8).map(f32::from), |mean| {
+        rows += &format!("{day},{:.0}\n", mean);
+        day = day.tomorrow().unwrap();
+    })
+    .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("cases.csv");
+    std::fs::write(&table, rows).unwrap();
+    let found = calibrate(&table, "--population 40000 --reporting 0.4 --reporting-change 2021-03-22 --noise poisson");
+    assert!(said(&found, "From 2021-03-22 on, 0.25"), "{found}");
+    near(&found, "reporting_ratio", 0.25, 0.01);
+    near(&found, "reproduction_number", 2.5, 0.1);
+    let known =
+        calibrate(&table, "--population 40000 --reporting 0.4 --reporting-change 2021-03-22=0.1 --noise poisson");
+    assert_eq!(known["estimates"]["reporting_ratio"]["known"], true);
+    near(&known, "reproduction_number", 2.5, 0.1);
+    // All who are counted in the end: 40 % of those infected before that day, and 10 % of the others.
+    let sum: f64 = known["fitted"].as_array().unwrap().iter().map(|day| day["seen"].as_f64().unwrap()).sum();
+    let end = known["derived"]["counted_in_the_end"]["median"].as_f64().unwrap();
+    assert!((end / sum - 1.0).abs() < 0.03, "{end} {sum}");
+    let misled = calibrate(&table, "--population 40000 --reporting 0.4 --noise poisson");
+    assert!((value(&misled, "reproduction_number") - 2.5).abs() > 0.3 && said(&misled, "DOES NOT FIT"));
+    for (options, words) in [
+        ("--reporting-change 2021-03-22=0.1", "needs the one before; give --reporting FRACTION"),
+        ("--reporting-change 2021-06-22", "lies outside the counts"),
+        ("--reporting-change 5 --reporting-change 5", "at 2 different times"),
+    ] {
+        let options: Vec<&str> = options.split(' ').collect();
+        let line = failure(&sirocco(&[&["calibrate", table.to_str().unwrap()][..], &options].concat()), 2);
+        assert!(line.contains(words), "{line}");
+    }
+    assert!("5=2".parse::<KnownChange>().unwrap_err().contains("give a fraction above 0 and up to 1"));
+    assert!("x=0.2".parse::<KnownChange>().unwrap_err().contains("`x` is neither a time nor a date"));
+}
+
+#[test]
 fn forecasts_are_judged_beside_persistence() {
     let Some(folder) = outbreaks() else { return };
     let mut counts = (0.0, 0.0, 0.0);
@@ -233,6 +282,7 @@ proptest! {
         background in prop::option::of(numbers_about(0.0..5.0)),
         noise in prop::option::of(prop::sample::select(vec![NoiseKind::Gaussian, NoiseKind::Poisson, NoiseKind::NegativeBinomial])),
         changes in prop::collection::vec(numbers_about(0.5..11.5), 0..3),
+        reporting_changes in prop::collection::vec((numbers_about(0.5..11.5), prop::option::of(numbers_about(0.05..1.0))), 0..3),
         until in prop::option::of(numbers_about(4.0..13.0)),
         find_changes in prop::bool::weighted(0.1),
         population in prop::option::of(numbers_about(300.0..1e6)),
@@ -242,6 +292,13 @@ proptest! {
         let outbreak = small(if flows { Seen::NewCases } else { Seen::Infected });
         let knowledge = Knowledge {
             reporting: accepted(reporting),
+            reporting_change: reporting_changes
+                .iter()
+                .filter_map(|(from, fraction)| match fraction {
+                    Some(fraction) => format!("{from}={fraction}").parse().ok(),
+                    None => accepted(Some(*from)),
+                })
+                .collect(),
             noise,
             background: accepted(background),
             change: changes.iter().filter_map(|change| accepted(Some(*change))).collect(),
@@ -337,8 +394,9 @@ fn epidemic(bundle: &Bundle<'_>, rng: &mut StdRng, reporting_known: bool) -> Epi
             reproduction: [Range { lo: 0.2, hi: 19.9 }].into_iter().collect(),
             changes: Default::default(),
             removed: 0.0,
+            reporting: Default::default(),
         };
-        let values = [infected, recovery, scale, 0.0, reproduction, 0.0, 0.0, 0.0, 0.0];
+        let values = [infected, recovery, scale, 0.0, reproduction, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
         let mut means = Vec::new();
         let ends = (1..=days).map(f32::from);
         curve(bundle, &setting, &values, Observable::NewCases, 0.0, ends, |mean| means.push(f64::from(mean))).unwrap();

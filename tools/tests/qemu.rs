@@ -259,6 +259,7 @@ fn outbreaks() -> Vec<(&'static str, Vec<Count>, Setting)> {
         reproduction: (0..=changes.len()).map(|_| range(0.2, 19.9)).collect(),
         changes: changes.iter().copied().collect(),
         removed: 0.0,
+        reporting: Default::default(),
     };
     // Reproducible noise: every count is off by up to a third of itself.
     let rough = |day: u16, mean: f32| (mean * (0.67 + 0.66 * f32::from(day * 37 % 101) / 100.0)).round();
@@ -338,8 +339,12 @@ fn the_command_line_calibrates_here_and_there_alike() {
     let file = built_in();
     let model = ModelFile::read(&file).unwrap();
     let (problem, seen) = trial(&model.bundle().unwrap(), 3);
-    let rows =
-        seen.iter().map(|o| format!("{},{},{},{}\n", o.t, ["S", "I", "R"][usize::from(o.component)], o.value, o.sigma));
+    // Scatter carries some shares below zero, which a table may not hold.
+    let row = |o: &Observation| {
+        let value = o.value.clamp(0.0, 1.0);
+        format!("{},{},{value},{}\n", o.t, ["S", "I", "R"][usize::from(o.component)], o.sigma)
+    };
+    let rows = seen.iter().map(row);
     std::fs::write(&path, format!("t,component,value,sigma\n{}", rows.collect::<String>())).unwrap();
     let fix = format!("I0={},R0={}", problem.initial[0], problem.initial[1]);
     let common =

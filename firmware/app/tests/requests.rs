@@ -137,6 +137,7 @@ fn counts_are_kept_and_an_epidemic_is_fitted_to_them() {
         reproduction: [range(0.2, 19.0)].into_iter().collect(),
         changes: heapless::Vec::new(),
         removed: 0.0,
+        reporting: Default::default(),
     };
     let outbreak = |request| Request::Outbreak(request);
     let expect = || outbreak(OutbreakRequest::Expect { observable: Observable::NewCases, from: 15.0, to: 16.0 });

@@ -4,7 +4,7 @@ use super::{BACKGROUND, Fit, INFECTED, Observable, Parameters, RECOVERY, REPRODU
 use crate::bundle::sensitivity::Linearization;
 use crate::bundle::{Bundle, Free, Gradient};
 use crate::calibrate::Uncertain;
-use crate::limits::{MAX_CHANGES, MAX_PARAMETERS, MAX_UNKNOWNS};
+use crate::limits::{MAX_CHANGES, MAX_PARAMETERS, MAX_REPORTING_CHANGES, MAX_UNKNOWNS};
 use crate::network::Tape;
 use crate::query::{Query, QueryError};
 use heapless::Vec;
@@ -72,6 +72,8 @@ pub(super) struct Epidemic<'b, 'a> {
     removed: f32,
     scale: (f32, Option<usize>),
     background: (f32, Option<usize>),
+    /// From these times on, this ratio of what is reported, with its place.
+    reporting: Vec<(f32, f32, Option<usize>), MAX_REPORTING_CHANGES>,
     tape: Tape,
 }
 
@@ -91,6 +93,7 @@ impl<'b, 'a> Epidemic<'b, 'a> {
             removed: 0.0,
             scale: (0.0, None),
             background: (0.0, None),
+            reporting: Vec::new(),
             tape: Tape::default(),
         }
     }
@@ -104,6 +107,11 @@ impl<'b, 'a> Epidemic<'b, 'a> {
         let of = |k: usize| (entry(values, k), entry(places, k));
         (self.infected, self.removed) = (Mean::power(of(INFECTED).0, of(INFECTED).1), setting.removed);
         (self.scale, self.background) = (of(SCALE), of(BACKGROUND));
+        for (k, change) in setting.reporting.iter().enumerate() {
+            let (ratio, along) = of(setting.reporting_place() + k);
+            // There is as much room as in the setting.
+            let _ = self.reporting.push((change.from, ratio, along));
+        }
         let (gamma, along_gamma) = of(RECOVERY);
         let begins = core::iter::once(0.0).chain(setting.changes.iter().copied());
         for (k, begin) in begins.enumerate() {
@@ -149,9 +157,9 @@ impl<'b, 'a> Epidemic<'b, 'a> {
         Ok(Moved { infected: through(infected, &before.infected), removed: through(removed, &before.removed) })
     }
 
-    /// The expected count at a time, or in an interval that begins with `from`, ends with `to` and is this long.
+    /// The expected count at the end of an interval, or in it. It begins with `from` and ends with `to`.
     #[inline(never)]
-    pub fn count(&self, observable: Observable, from: &Moved, to: &Moved, length: f32) -> Mean {
+    pub fn count(&self, observable: Observable, from: &Moved, to: &Moved, (begin, end): (f32, f32)) -> Mean {
         let share = match observable {
             Observable::NewCases => to.infected.plus(-1.0, &from.infected),
             Observable::NewRemovals => to.removed.plus(-1.0, &from.removed),
@@ -161,13 +169,18 @@ impl<'b, 'a> Epidemic<'b, 'a> {
                 Mean::fixed(1.0 - self.removed).plus(-1.0, &self.infected).plus(-1.0, &to.infected)
             }
         };
-        let (scale, along_scale) = self.scale;
+        let (mut scale, along_scale) = self.scale;
+        let changed = self.reporting.iter().rfind(|(from, ..)| *from < end);
+        if let Some((_, ratio, _)) = changed {
+            scale *= ratio;
+        }
         let value = scale * share.value;
         let mut mean = Mean { value, slopes: share.slopes.map(|slope| slope * scale) };
         mean.bend(along_scale, value);
+        mean.bend(changed.and_then(|(.., along)| *along), value);
         if observable.is_flow() {
             let (background, along) = self.background;
-            mean = mean.plus(length, &Mean::power(background, along));
+            mean = mean.plus(end - begin, &Mean::power(background, along));
         }
         mean
     }
@@ -190,7 +203,7 @@ pub fn expected(
     let mut epidemic = Epidemic::of(bundle);
     epidemic.begin(setting, &fit.values, &places)?;
     let (begin, end) = (epidemic.moved(from)?, epidemic.moved(to)?);
-    let mean = epidemic.count(observable, &begin, &end, to - from);
+    let mean = epidemic.count(observable, &begin, &end, (from, to));
     Ok(Uncertain { value: mean.value, standard_error: fit.covariance.propagate(&mean.slopes) })
 }
 
@@ -213,7 +226,7 @@ pub fn curve(
     let mut from = (start, epidemic.moved(start)?);
     for to in ends {
         let now = epidemic.moved(to)?;
-        sink(epidemic.count(observable, &from.1, &now, to - from.0).value);
+        sink(epidemic.count(observable, &from.1, &now, (from.0, to)).value);
         from = (to, now);
     }
     Ok(())
@@ -224,13 +237,13 @@ pub fn curve(
 mod tests {
     use super::*;
     use crate::bundle::Range;
-    use crate::outbreak::Noise;
+    use crate::outbreak::{Noise, ReportingChange};
 
     #[repr(C, align(8))]
     struct Aligned<B: ?Sized>(B);
     static FILE: &Aligned<[u8]> = &Aligned(*include_bytes!("../../../firmware/app/assets/sir.safetensors"));
 
-    const PLACES: Places = [Some(0), Some(1), Some(2), Some(3), Some(4), Some(5), Some(6), None, None];
+    const PLACES: Places = [Some(0), Some(1), Some(2), Some(3), Some(4), Some(5), Some(6), Some(7), None, None, None];
 
     fn setting(changes: &[f32]) -> Setting {
         let any = Range { lo: 1e-9, hi: 10.0 };
@@ -244,6 +257,7 @@ mod tests {
             reproduction: (0..=changes.len()).map(|_| any).collect(),
             changes: Vec::from_slice(changes).unwrap(),
             removed: 0.0,
+            reporting: Vec::new(),
         }
     }
 
@@ -260,13 +274,15 @@ mod tests {
         let mut epidemic = Epidemic::of(&bundle);
         epidemic.begin(setting, values, &PLACES).unwrap();
         let (begin, end) = (epidemic.moved(from).unwrap(), epidemic.moved(to).unwrap());
-        epidemic.count(observable, &begin, &end, to - from)
+        epidemic.count(observable, &begin, &end, (from, to))
     }
 
     #[test]
     fn slopes_are_derivatives_through_all_pieces() {
-        let setting = setting(&[12.0, 30.0]);
-        let values = [1e-4, 0.15, 5000.0, 0.7, 3.0, 1.2, 2.2, 0.0, 0.0];
+        let mut setting = setting(&[12.0, 30.0]);
+        let ratio = Range { lo: 0.1, hi: 10.0 };
+        setting.reporting = [ReportingChange { from: 25.0, ratio }].into_iter().collect();
+        let values = [1e-4, 0.15, 5000.0, 0.7, 3.0, 1.2, 2.2, 2.5, 0.0, 0.0, 0.0];
         for observable in ALL_KINDS {
             for interval in [(4.0, 5.0), (11.5, 12.5), (20.0, 27.0), (40.0, 41.0)] {
                 let mean = count(&setting, &values, observable, interval);
@@ -290,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_change_to_the_same_number_changes_nothing() {
-        let values = [1e-6, 0.3, 1e6, 0.0, 2.5, 2.5, 2.5, 0.0, 0.0];
+        let values = [1e-6, 0.3, 1e6, 0.0, 2.5, 2.5, 2.5, 0.0, 0.0, 0.0, 0.0];
         for observable in ALL_KINDS {
             for interval in [(3.0, 4.0), (19.0, 22.0), (39.0, 40.0), (60.0, 61.0)] {
                 let whole = count(&setting(&[]), &values, observable, interval).value;
@@ -301,11 +317,29 @@ mod tests {
     }
 
     #[test]
+    fn a_change_of_what_is_reported_multiplies_the_counts_that_end_later() {
+        let (plain, values) = (setting(&[]), [1e-4, 0.15, 5000.0, 7.0, 3.0, 1.0, 0.25, 0.0, 0.0, 0.0, 0.0]);
+        let mut changed = plain.clone();
+        let ratio = Range { lo: 0.01, hi: 10.0 };
+        changed.reporting = [5.0, 30.0].map(|from| ReportingChange { from, ratio }).into_iter().collect();
+        for observable in ALL_KINDS {
+            for (interval, ratio) in [((4.0, 5.0), 1.0), ((5.0, 6.0), 1.0), ((29.5, 30.5), 0.25), ((40.0, 41.0), 0.25)]
+            {
+                let background = if observable.is_flow() { 7.0 } else { 0.0 };
+                let (before, after) = [&plain, &changed]
+                    .map(|setting| count(setting, &values, observable, interval).value - background)
+                    .into();
+                assert!((after - ratio * before).abs() <= 1e-5 * before.abs(), "{observable:?} {interval:?}");
+            }
+        }
+    }
+
+    #[test]
     fn the_far_tail_has_derivatives() {
         for k in 0..4000u16 {
             let t = f32::from(k) * 0.25;
             for (i0, gamma, big) in [(1.17e-6, 0.1468, 3.922), (1e-4, 0.5, 1.3), (1e-2, 0.2, 15.0)] {
-                let values = [i0, gamma, 1.0, 0.0, big, 0.0, 0.0, 0.0, 0.0];
+                let values = [i0, gamma, 1.0, 0.0, big, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
                 let mean = count(&setting(&[]), &values, Observable::Infected, (0.0, t));
                 assert!(mean.value.is_finite() && mean.slopes.iter().all(|slope| slope.is_finite()), "{t} {values:?}");
             }
@@ -337,7 +371,7 @@ mod tests {
         for (i0, big, gamma) in
             [(1e-8f32, 2.0, 0.2), (1e-7, 1.2, 0.5), (3e-8, 8.0, 0.1), (1e-6, 3.0, 1.0), (1e-5, 0.8, 0.2)]
         {
-            let values = [i0, gamma, 1.0, 0.0, big, 0.0, 0.0, 0.0, 0.0];
+            let values = [i0, gamma, 1.0, 0.0, big, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
             for t in [0.01f32, 0.5, 3.0, 10.0, 20.0, 40.0] {
                 let right = truth(i0.into(), f64::from(big * gamma), gamma.into(), t.into());
                 for (observable, right) in [Observable::NewCases, Observable::NewRemovals].into_iter().zip(right) {

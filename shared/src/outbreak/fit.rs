@@ -5,7 +5,7 @@ use super::epidemic::{Epidemic, Moved, Places};
 use super::noise::{LEAST, Scatter, missing};
 use super::shape::Shape;
 use super::{
-    BACKGROUND, Count, Fit, INFECTED, Noise, OutbreakError, Parameters, RECOVERY, REPRODUCTION, SCALE, Series, Setting,
+    BACKGROUND, Count, Fit, INFECTED, Noise, OutbreakError, Parameters, RECOVERY, REPRODUCTION, SCALE, Setting,
     dispersion,
 };
 use crate::bundle::{Bundle, Range};
@@ -130,12 +130,14 @@ impl<'m, 'a, 'c> Task<'m, 'a, 'c> {
         if setting.reproduction.len() != setting.changes.len() + 1 {
             return Err(OutbreakError::Changes);
         }
-        let mut last = 0.0;
-        for &change in &setting.changes {
-            if !(change > last && change.is_finite()) {
-                return Err(OutbreakError::Changes);
-            }
-            last = change;
+        let ascending = |mut times: &mut dyn Iterator<Item = f32>| {
+            let mut last = 0.0;
+            (&mut times).all(|time| core::mem::replace(&mut last, time) < time && time.is_finite())
+        };
+        if !ascending(&mut setting.changes.iter().copied())
+            || !ascending(&mut setting.reporting.iter().map(|change| change.from))
+        {
+            return Err(OutbreakError::Changes);
         }
         let given = match setting.noise {
             Noise::Gaussian { sigma } => sigma,
@@ -220,8 +222,9 @@ impl<'m, 'a, 'c> Task<'m, 'a, 'c> {
         let infected = within(INFECTED, peak * exp(-(growth * shape.middle).min(60.0)));
         let mut values = [0.0; MAX_PARAMETERS];
         let first = [infected, recovery, within(SCALE, 1.0), within(BACKGROUND, shape.least)];
-        let pieces = core::iter::repeat(reproduction);
-        values.iter_mut().zip(first.into_iter().chain(pieces)).for_each(|(to, from)| *to = from);
+        let pieces = self.setting.reproduction.iter().map(|_| reproduction);
+        let ratios = (self.setting.reporting_place()..).map(|k| within(k, 1.0));
+        values.iter_mut().zip(first.into_iter().chain(pieces).chain(ratios)).for_each(|(to, from)| *to = from);
         // The scale that brings what is expected to what was counted.
         let (mut seen, mut expected) = (0.0, 0.0);
         let scaled = self.scaled(&values);
@@ -241,13 +244,9 @@ impl<'m, 'a, 'c> Task<'m, 'a, 'c> {
     fn visit(&self, values: &Parameters, sink: &mut dyn FnMut(u16, f32, f32, &Vector)) -> Result<(), QueryError> {
         let mut epidemic = Epidemic::of(self.bundle);
         epidemic.begin(self.setting, values, &self.places)?;
-        let mut next = 0;
-        for series in &self.setting.series {
-            let Series { observable, start, counts } = *series;
-            let mut from: (f32, Option<Moved>) = (start, None);
-            let range = next..next + usize::from(counts);
-            next = range.end;
-            for (index, count) in range.clone().zip(self.counts.get(range).unwrap_or_default()) {
+        for (series, first, counts) in self.setting.parts(self.counts) {
+            let mut from: (f32, Option<Moved>) = (series.start, None);
+            for (index, count) in (first..).zip(counts) {
                 if count.value.is_nan() {
                     from = (count.t, None);
                     continue;
@@ -257,7 +256,7 @@ impl<'m, 'a, 'c> Task<'m, 'a, 'c> {
                     None => epidemic.moved(from.0)?,
                 };
                 let now = epidemic.moved(count.t)?;
-                let mean = epidemic.count(observable, &before, &now, count.t - from.0);
+                let mean = epidemic.count(series.observable, &before, &now, (from.0, count.t));
                 sink(index as u16, count.value, mean.value, &mean.slopes);
                 from = (count.t, Some(now));
             }
@@ -338,15 +337,13 @@ fn sound_counts(counts: &[Count], setting: &Setting) -> Result<u16, OutbreakErro
     if named != counts.len() || named > MAX_COUNTS {
         return Err(OutbreakError::Series { named: named as u16, have: counts.len() as u16 });
     }
-    let (mut next, mut counted) = (0, 0);
-    for series in &setting.series {
+    let mut counted = 0;
+    for (series, first, counts) in setting.parts(counts) {
         let mut last = series.start;
         let flow = series.observable.is_flow();
-        let range = next..next + usize::from(series.counts);
-        next = range.end;
-        for (index, count) in range.clone().zip(counts.get(range.clone()).unwrap_or_default()) {
+        for (index, count) in (first..).zip(counts) {
             // Only the first state may be at the very beginning.
-            let later = count.t > last || !flow && index == range.start && count.t >= last;
+            let later = count.t > last || !flow && index == first && count.t >= last;
             let sound = count.value.is_nan() || count.value >= 0.0 && count.value.is_finite();
             if !(later && count.t.is_finite() && last >= 0.0 && sound) {
                 return Err(OutbreakError::Count(index as u16));

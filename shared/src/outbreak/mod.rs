@@ -8,7 +8,7 @@
 //! K (C(to) - C(from)) + b (to - from) for new cases, and alike for the others,
 //!
 //! where K is the number of people that a share of 1 would count (the population times the fraction that is reported) and b a
-//! background. Counts scatter around it ([`Noise`]) with a constant variance, with the mean as variance (Poisson), or with
+//! background. From given times on, K is multiplied by a ratio ([`ReportingChange`]), because more or fewer are tested. Counts scatter around it ([`Noise`]) with a constant variance, with the mean as variance (Poisson), or with
 //! mean + mean^2 / k (negative binomial, dispersion k).
 //!
 //! The estimates maximize the likelihood over the logarithms of the unknowns, by Fisher scoring: Gauss-Newton with the inverse
@@ -29,7 +29,7 @@ pub use fit::{Starts, fit, least_deviance};
 
 use crate::bundle::Range;
 use crate::calibrate::Covariance;
-use crate::limits::{MAX_CHANGES, MAX_COUNTS, MAX_PARAMETERS, MAX_SERIES, MAX_UNKNOWNS};
+use crate::limits::{MAX_CHANGES, MAX_COUNTS, MAX_PARAMETERS, MAX_REPORTING_CHANGES, MAX_SERIES, MAX_UNKNOWNS};
 use crate::query::QueryError;
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
@@ -96,6 +96,15 @@ pub enum Noise {
     },
 }
 
+/// From a time on, another fraction of cases is reported: testing began, or a laboratory was overwhelmed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ReportingChange {
+    /// The time. The counts whose intervals end later are concerned.
+    pub from: f32,
+    /// The fraction reported from then on, divided by that at the beginning.
+    pub ratio: Range,
+}
+
 /// What is asked about the counts. A parameter with a range of one value is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Setting {
@@ -117,9 +126,12 @@ pub struct Setting {
     pub changes: Vec<f32, MAX_CHANGES>,
     /// The share that is immune from the beginning.
     pub removed: f32,
+    /// The changes of what is reported, ascending.
+    pub reporting: Vec<ReportingChange, MAX_REPORTING_CHANGES>,
 }
 
-/// The parameters in the order of [`Fit::values`]; from [`REPRODUCTION`] on, the reproduction numbers of the pieces.
+/// The parameters in the order of [`Fit::values`]; from [`REPRODUCTION`] on, the reproduction numbers of the pieces, and then the
+/// ratios of what is reported.
 pub const INFECTED: usize = 0;
 /// The recovery rate.
 pub const RECOVERY: usize = 1;
@@ -139,13 +151,29 @@ impl Setting {
         let mut ranges = [Range { lo: 0.0, hi: 0.0 }; MAX_PARAMETERS];
         let first = [self.infected, self.recovery, self.scale, self.background];
         let pieces = self.reproduction.iter().copied();
-        ranges.iter_mut().zip(first.into_iter().chain(pieces)).for_each(|(to, from)| *to = from);
+        let ratios = self.reporting.iter().map(|change| change.ratio);
+        ranges.iter_mut().zip(first.into_iter().chain(pieces).chain(ratios)).for_each(|(to, from)| *to = from);
         ranges
+    }
+
+    /// The place of the first ratio of what is reported among the parameters.
+    pub fn reporting_place(&self) -> usize {
+        REPRODUCTION + self.reproduction.len()
     }
 
     /// Number of parameters.
     pub fn parameters(&self) -> usize {
-        REPRODUCTION + self.reproduction.len()
+        self.reporting_place() + self.reporting.len()
+    }
+
+    /// The series, each with the place of its first count and with its counts.
+    pub fn parts<'s>(&'s self, counts: &'s [Count]) -> impl Iterator<Item = (&'s Series, usize, &'s [Count])> {
+        let mut next = 0;
+        self.series.iter().map(move |series| {
+            let first = next;
+            next += usize::from(series.counts);
+            (series, first, counts.get(first..next).unwrap_or_default())
+        })
     }
 }
 
@@ -231,8 +259,8 @@ pub enum OutbreakError {
     /// A range is empty, not positive or not finite, or a share is above 1.
     #[error("the range of parameter {0} is empty or impossible")]
     Range(u8),
-    /// The changes are not ascending, or there is not one reproduction number more than changes.
-    #[error("the times of change are not ascending, or do not fit the reproduction numbers")]
+    /// Changes are not ascending from above 0, or there is not one reproduction number more than changes of it.
+    #[error("the times of change are not ascending from above 0, or do not fit the reproduction numbers")]
     Changes,
     /// A standard deviation or dispersion is not positive.
     #[error("the standard deviation or dispersion is not positive")]

@@ -70,7 +70,7 @@ pub struct Quality {
     pub evaluations: u16,
 }
 
-/// A change of the reproduction number.
+/// A change of the reproduction number, or of what is counted.
 #[derive(Debug, Clone, Serialize)]
 pub struct Change {
     /// Its time.
@@ -87,6 +87,8 @@ pub struct Answer {
     pub estimates: Vec<(String, Estimate)>,
     /// The times at which the reproduction number changes.
     pub changes: Vec<Change>,
+    /// The times from which on another fraction is counted.
+    pub reporting_changes: Vec<Change>,
     /// What follows from the parameters.
     #[serde(serialize_with = "map")]
     pub derived: Vec<(String, Option<Spread>)>,
@@ -134,6 +136,11 @@ pub fn names(plan: &Plan, setting: &Setting) -> Vec<(String, usize)> {
     names.push(("infected_at_start".to_owned(), INFECTED));
     let scale = if plan.population.is_some() { "fraction_counted" } else { "population_times_fraction_counted" };
     names.push((scale.to_owned(), SCALE));
+    let ratios = setting.reporting.len();
+    for change in 0..ratios {
+        let name = if ratios == 1 { "reporting_ratio".to_owned() } else { format!("reporting_ratio_{}", change + 1) };
+        names.push((name, setting.reporting_place() + change));
+    }
     if setting.background.hi > 0.0 {
         names.push(("background".to_owned(), BACKGROUND));
     }
@@ -185,10 +192,13 @@ pub fn answer(
     }
     let series = Curves::new(plan, question);
     let forecast = series.forecast(&draws, manner.horizon);
-    let changes = question.setting.changes.iter().map(|t| Change { t: *t, date: plan.date(*t) }).collect();
+    let change = |t: f32| Change { t, date: plan.date(t) };
+    let changes = question.setting.changes.iter().copied().map(change).collect();
+    let reporting_changes = question.setting.reporting.iter().map(|other| change(other.from)).collect();
     Ok(Answer {
         estimates,
         changes,
+        reporting_changes,
         derived: derived(question, &fit, &draws),
         fit: quality(plan, question, &fit),
         fitted: series.fitted(&draws),
@@ -232,11 +242,17 @@ fn estimate(plan: &Plan, fit: &Fit, k: usize, intervals: Option<[Interval; 2]>) 
 
 /// The share that is still susceptible at time `t`.
 fn susceptible(question: Question<'_, '_>, values: &Parameters, t: f32) -> Option<f32> {
+    let (unit, setting) = fully_counted(question, values)?;
+    let mut share = None;
+    curve(question.bundle, &setting, &unit, Observable::Susceptible, t, [t], |mean| share = Some(mean)).ok()?;
+    share
+}
+
+/// The same epidemic where everything is counted.
+fn fully_counted(question: Question<'_, '_>, values: &Parameters) -> Option<(Parameters, Setting)> {
     let mut unit = *values;
     *unit.get_mut(SCALE)? = 1.0;
-    let mut share = None;
-    curve(question.bundle, question.setting, &unit, Observable::Susceptible, t, [t], |mean| share = Some(mean)).ok()?;
-    share
+    Some((unit, Setting { reporting: Default::default(), ..question.setting.clone() }))
 }
 
 fn derived(question: Question<'_, '_>, fit: &Fit, draws: &Draws) -> Vec<(String, Option<Spread>)> {
@@ -255,9 +271,21 @@ fn derived(question: Question<'_, '_>, fit: &Fit, draws: &Draws) -> Vec<(String,
     // Long enough that nobody is infected any more.
     let end = last + 50.0 / fit.values.get(RECOVERY).copied().unwrap_or(1.0);
     let ever = |values: &Parameters| Some(1.0 - setting.removed - susceptible(question, values, end)?);
+    // Those infected before the first change of what is counted, then those until the next one, and so on.
+    let counted = |values: &Parameters| {
+        let (mut sum, mut before, mut ratio) = (0.0, 1.0 - setting.removed, 1.0);
+        let nexts =
+            setting.reporting.iter().enumerate().map(|(k, change)| (change.from, setting.reporting_place() + k));
+        for (until, next) in nexts.map(|(until, place)| (until, Some(place))).chain([(end, None)]) {
+            let left = susceptible(question, values, until)?;
+            sum += ratio * (before - left);
+            before = left;
+            ratio = next.and_then(|place| of(values, place)).unwrap_or(ratio);
+        }
+        Some(of(values, SCALE)? * sum)
+    };
     let peak = |values: &Parameters| {
-        let mut unit = *values;
-        *unit.get_mut(SCALE)? = 1.0;
+        let (unit, setting) = fully_counted(question, values)?;
         // Coarsely at first, then between the two points beside the highest.
         let (mut from, mut to, mut top) = (0.0, end, None);
         for _ in 0..3 {
@@ -266,7 +294,7 @@ fn derived(question: Question<'_, '_>, fit: &Fit, draws: &Draws) -> Vec<(String,
             let mut heights = Vec::new();
             let sink = |mean| heights.push(mean);
             // Where almost nobody is infected any more, the model may have no answer; the peak is long before.
-            let _ = curve(question.bundle, setting, &unit, Observable::Infected, from, times.iter().copied(), sink);
+            let _ = curve(question.bundle, &setting, &unit, Observable::Infected, from, times.iter().copied(), sink);
             top = times.into_iter().zip(heights).max_by(|a, b| a.1.total_cmp(&b.1));
             let (t, _) = top?;
             (from, to) = ((t - step).max(0.0), t + step);
@@ -281,7 +309,7 @@ fn derived(question: Question<'_, '_>, fit: &Fit, draws: &Draws) -> Vec<(String,
         named("peak_time", draws.spread(|values| peak(values).map(|(t, _)| t))),
         named("peak_infected_share", draws.spread(|values| peak(values).map(|(_, height)| height))),
         named("share_ever_infected", draws.spread(ever)),
-        named("counted_in_the_end", draws.spread(|values| Some(of(values, SCALE)? * ever(values)?))),
+        named("counted_in_the_end", draws.spread(counted)),
     ]
 }
 

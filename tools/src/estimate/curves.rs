@@ -77,11 +77,7 @@ impl<'p, 'q, 'a> Curves<'p, 'q, 'a> {
 
     pub fn fitted(&self, draws: &Draws) -> Vec<Fitted> {
         let mut all = Vec::new();
-        let mut first = 0;
-        for (number, series) in self.question.setting.series.iter().enumerate() {
-            let next = first + usize::from(series.counts);
-            let counts = self.question.counts.get(first..next).unwrap_or_default();
-            first = next;
+        for (number, (series, _, counts)) in self.question.setting.parts(self.question.counts).enumerate() {
             let ends: Vec<f32> = counts.iter().map(|count| count.t).collect();
             let mut from = series.start;
             for (count, means) in counts.iter().zip(self.means(draws, series.observable, series.start, &ends)) {

@@ -63,6 +63,10 @@ pub struct Knowledge {
     /// who are infected at a time, free for new cases and deaths
     #[arg(long, value_name = "FRACTION|free")]
     pub reporting: Option<Reporting>,
+    /// Time or date from which on another fraction is counted, as when testing began, and that fraction if it is known; may be
+    /// given twice. A count belongs to what holds at its end
+    #[arg(long, value_name = "TIME|DATE[=FRACTION]")]
+    pub reporting_change: Vec<ReportingChange>,
     /// How counts scatter. If left out: negative-binomial for what is counted in intervals, gaussian for people at a time
     #[arg(long, value_enum)]
     pub noise: Option<NoiseKind>,
@@ -84,6 +88,15 @@ pub struct Knowledge {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reporting(pub Option<f32>);
 
+/// From when on another fraction is counted, and which.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ReportingChange {
+    /// From when on.
+    pub from: Moment,
+    /// The fraction that is counted from then on.
+    pub fraction: Reporting,
+}
+
 /// What is counted without any outbreak; `None` if it is unknown.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Background(pub Option<f32>);
@@ -99,6 +112,15 @@ impl std::str::FromStr for Reporting {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let given = known_or_free(text, |fraction| fraction > 0.0 && fraction <= 1.0);
         given.map(Reporting).ok_or("give a fraction above 0 and up to 1, or `free`")
+    }
+}
+
+impl std::str::FromStr for ReportingChange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (from, fraction) = text.split_once('=').unwrap_or((text, "free"));
+        Ok(ReportingChange { from: from.parse()?, fraction: fraction.parse()? })
     }
 }
 

@@ -56,6 +56,10 @@ pub fn range_mut(setting: &mut Setting, k: usize) -> Option<&mut sirocco::bundle
         RECOVERY => Some(&mut setting.recovery),
         SCALE => Some(&mut setting.scale),
         BACKGROUND => Some(&mut setting.background),
-        piece => setting.reproduction.get_mut(piece - REPRODUCTION),
+        piece if piece < setting.reporting_place() => setting.reproduction.get_mut(piece - REPRODUCTION),
+        ratio => {
+            let place = ratio - setting.reporting_place();
+            setting.reporting.get_mut(place).map(|change| &mut change.ratio)
+        }
     }
 }

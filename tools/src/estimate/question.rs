@@ -5,8 +5,8 @@ use crate::Error;
 use crate::input::outbreak::{self as table, Outbreak, Unit};
 use jiff::civil::Date;
 use sirocco::bundle::Range;
-use sirocco::limits::{MAX_CHANGES, MAX_COUNTS};
-use sirocco::outbreak::{Count, Noise, Observable, Series, Setting};
+use sirocco::limits::{MAX_CHANGES, MAX_COUNTS, MAX_REPORTING_CHANGES};
+use sirocco::outbreak::{Count, Noise, Observable, ReportingChange, Series, Setting};
 
 /// Infectious periods that are thought possible, in days.
 const PERIOD: (f32, f32) = (0.2, 60.0);
@@ -14,6 +14,8 @@ const PERIOD: (f32, f32) = (0.2, 60.0);
 const REPRODUCTION: (f32, f32) = (0.1, 19.9);
 /// The smallest fraction of cases that is thought to be reported.
 const REPORTED: f32 = 1e-3;
+/// The factor by which reporting is thought to change at most, where nothing else limits it.
+const RATIO: f32 = 1000.0;
 /// The largest share that is thought to be infected at the beginning, and the smallest, in people.
 const INFECTED: (f32, f32) = (0.01, 0.5);
 
@@ -196,13 +198,14 @@ impl Plan {
         let (possible, removed) = (Range { lo: REPRODUCTION.0, hi: REPRODUCTION.1 }, self.removed_at_first());
         self.setting.removed = removed;
         self.setting.reproduction = std::iter::once(possible).collect();
+        self.know_reporting(outbreak, knowledge, reporting)?;
         self.fix(fixed)?;
         let mut changes = Vec::new();
         for moment in &knowledge.change {
             changes.push(moment.of(outbreak)?);
         }
         changes.sort_by(f32::total_cmp);
-        let last = self.counts.iter().fold(0.0f32, |last, count| last.max(count.t));
+        let last = self.last();
         if let Some(change) = changes.iter().find(|change| !(**change > 0.0 && **change < last)) {
             return Err(Error::Usage(format!(
                 "a change at {change} lies outside the counts, which end at {last}; give --change within them"
@@ -225,17 +228,57 @@ impl Plan {
         Ok(())
     }
 
+    /// Sets from when on which other fractions are counted. `reporting` is that at the beginning.
+    fn know_reporting(
+        &mut self,
+        outbreak: &Outbreak,
+        knowledge: &Knowledge,
+        reporting: Option<f32>,
+    ) -> Result<(), Error> {
+        let mut changes = Vec::new();
+        for change in &knowledge.reporting_change {
+            let from = change.from.of(outbreak)?;
+            if !(from > 0.0 && from < self.last()) {
+                return Err(Error::Usage(format!(
+                    "the reporting change at {from} lies outside the counts, which end at {}; give --reporting-change within them",
+                    self.last()
+                )));
+            }
+            let ratio = match (change.fraction.0, reporting) {
+                (Some(fraction), Some(reporting)) => known(fraction / reporting),
+                (Some(fraction), None) => {
+                    return Err(Error::Usage(format!(
+                        "the fraction {fraction} from {from} on needs the one before; give --reporting FRACTION, or                          --reporting-change {from} without a fraction"
+                    )));
+                }
+                (None, Some(reporting)) => Range { lo: REPORTED.min(1.0 / RATIO), hi: 1.0 / reporting },
+                (None, None) => Range { lo: 1.0 / RATIO, hi: RATIO },
+            };
+            changes.push(ReportingChange { from, ratio });
+        }
+        changes.sort_by(|a, b| a.from.total_cmp(&b.from));
+        if changes.len() > MAX_REPORTING_CHANGES
+            || changes.windows(2).any(|pair| matches!(pair, [a, b] if a.from == b.from))
+        {
+            return Err(Error::Usage(format!(
+                "the fraction that is counted may change at {MAX_REPORTING_CHANGES} different times; give fewer --reporting-change"
+            )));
+        }
+        self.setting.reporting = changes.into_iter().collect();
+        Ok(())
+    }
+
+    /// The time of the last count.
+    fn last(&self) -> f32 {
+        self.counts.iter().fold(0.0f32, |last, count| last.max(count.t))
+    }
+
     /// The share that is removed at time 0, if the table counts it from there.
     fn removed_at_first(&self) -> f32 {
-        let mut first = 0;
-        for series in &self.setting.series {
-            let count = self.counts.get(first).filter(|count| count.t == 0.0 && count.value > 0.0);
-            if let (Observable::Removed, Some(count)) = (series.observable, count) {
-                return (count.value / self.setting.scale.hi).min(0.9);
-            }
-            first += usize::from(series.counts);
-        }
-        0.0
+        let mut parts =
+            self.setting.parts(&self.counts).filter(|(series, ..)| series.observable == Observable::Removed);
+        let first = parts.find_map(|(.., counts)| counts.first().filter(|count| count.t == 0.0 && count.value > 0.0));
+        first.map_or(0.0, |count| (count.value / self.setting.scale.hi).min(0.9))
     }
 
     fn fix(&mut self, fixed: &[(String, f32)]) -> Result<(), Error> {
@@ -314,5 +357,6 @@ fn empty() -> Setting {
         reproduction: Default::default(),
         changes: Default::default(),
         removed: 0.0,
+        reporting: Default::default(),
     }
 }

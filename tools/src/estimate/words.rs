@@ -91,6 +91,15 @@ pub fn summary(plan: &Plan, answer: &Answer) -> Vec<String> {
             within(estimate)
         ));
     }
+    let ratios = answer.estimates.iter().filter(|(name, _)| name.starts_with("reporting_ratio"));
+    for (change, (_, estimate)) in answer.reporting_changes.iter().zip(ratios) {
+        sentences.push(format!(
+            "From {} on, {} times as many of the cases are counted as at first{}.",
+            at(change.t),
+            number(estimate.value),
+            within(estimate)
+        ));
+    }
     if let Some(period) = of(&answer.estimates, "infectious_period") {
         sentences.push(if period.identified {
             format!("People were infectious for {} {unit}s on average{}.", number(period.value), within(period))
@@ -109,7 +118,9 @@ pub fn summary(plan: &Plan, answer: &Answer) -> Vec<String> {
     let open: Vec<String> = answer
         .estimates
         .iter()
-        .filter(|(name, estimate)| !estimate.identified && !told.contains(&name.as_str()))
+        .filter(|(name, estimate)| {
+            !estimate.identified && !told.contains(&name.as_str()) && !name.starts_with("reporting_ratio")
+        })
         .map(|(name, _)| name.replace('_', " "))
         .collect();
     if !open.is_empty() {
@@ -148,7 +159,11 @@ pub fn summary(plan: &Plan, answer: &Answer) -> Vec<String> {
             "THIS MODEL DOES NOT FIT: the counts lie on one side of the curve for too long ({} standard deviations fewer runs than by \
              chance), so that the intervals are too narrow.{}",
             number(-answer.fit.runs),
-            if answer.changes.is_empty() { " Perhaps the reproduction number changed: try --find-changes." } else { "" }
+            if answer.changes.is_empty() && answer.reporting_changes.is_empty() {
+                " Perhaps the reproduction number changed: try --find-changes. Or another fraction was counted: --reporting-change."
+            } else {
+                ""
+            }
         ));
     }
     if answer.fit.worst_residual.abs() > 4.0 {

@@ -27,6 +27,7 @@ pub fn fit(bundle: &Bundle<'_>, counter: &Counter) -> Option<u32> {
         reproduction: [range(0.2, 19.9)].into_iter().collect(),
         changes: [].into_iter().collect(),
         removed: 0.0,
+        reporting: Default::default(),
     };
     let start = counter.now();
     let fit = core::hint::black_box(outbreak::fit(bundle, &counts, &setting, Starts::Guessed));

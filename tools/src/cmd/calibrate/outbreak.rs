@@ -14,6 +14,7 @@ use crate::input::outbreak;
 use crate::output::{Output, map};
 use jiff::civil::Date;
 use serde::Serialize;
+use sirocco::outbreak::Count;
 use std::path::Path;
 
 /// The result.
@@ -113,17 +114,13 @@ pub fn run(arguments: &Arguments, table: &Path, output: Output) -> Result<(), Er
 }
 
 fn observed(plan: &Plan) -> Vec<(String, Observed)> {
-    let mut first = 0;
-    let of = |(column, series): (&String, &sirocco::outbreak::Series)| {
-        let next = first + usize::from(series.counts);
-        let counts = plan.counts.get(first..next).unwrap_or_default();
-        first = next;
+    let of = |(column, (_, _, counts)): (&String, (&_, usize, &[Count]))| {
         let seen = || counts.iter().filter(|count| !count.value.is_nan());
         let total = seen().map(|count| count.value).sum();
         let (begin, end) = (seen().next().map(|count| count.t), seen().next_back().map(|count| count.t));
         (column.clone(), Observed { counts: seen().count(), total, first: begin, last: end })
     };
-    plan.columns.iter().zip(&plan.setting.series).map(of).collect()
+    plan.columns.iter().zip(plan.setting.parts(&plan.counts)).map(of).collect()
 }
 
 fn print(report: &Report<'_>, plan: &Plan) {
@@ -135,9 +132,11 @@ fn print(report: &Report<'_>, plan: &Plan) {
     for (name, estimate) in &report.answer.estimates {
         say!("{}", row(&label(name, plan), estimate));
     }
-    for change in &report.answer.changes {
+    let (changes, reporting) = (&report.answer.changes, &report.answer.reporting_changes);
+    for (what, change) in changes.iter().map(|c| ("change", c)).chain(reporting.iter().map(|c| ("reporting change", c)))
+    {
         let date = change.date.map(|date| format!(", {date}")).unwrap_or_default();
-        say!("{:<36} {:>12}{date}", "change", number(change.t));
+        say!("{what:<36} {:>12}{date}", number(change.t));
     }
     say!();
     for (name, spread) in &report.answer.derived {
