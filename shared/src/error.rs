@@ -101,6 +101,29 @@ pub enum ModelError {
         /// Inputs that all operations look at, in thousands.
         thousands: u32,
     },
+    /// The board takes only signed files, and this one has no signature.
+    #[error("the file is not signed, and the board takes signed files only")]
+    Unsigned,
+    /// The key that signed the file is not one of the board's.
+    #[error("the file is signed by key {key:016x}, which is not one of the board's")]
+    UnknownKey {
+        /// The key's fingerprint.
+        key: u64,
+    },
+    /// The signature is not that of the file: the file was changed, or the signature forged.
+    #[error("the signature is not key {key:016x}'s of this file")]
+    Forged {
+        /// The fingerprint of the key that should have signed.
+        key: u64,
+    },
+    /// The file is older than what the board takes.
+    #[error("the file's serial number is {serial}, and the board takes {lowest} or higher")]
+    Serial {
+        /// The file's serial number.
+        serial: u32,
+        /// The lowest one that the board takes.
+        lowest: u32,
+    },
 }
 
 /// What there can be too many of.
@@ -235,4 +258,10 @@ keys! {
     /// How early or late a certificate's corrected answers can be, in units of 1 / gamma, from these extents of an orbit on:
     /// `1=4.8e-6,5=8.2e-7`; optional, beside the former.
     TimeBounds = "time_bounds",
+    /// Serial number of a signed file; optional.
+    Serial = "sirocco.serial",
+    /// Fingerprint of the key that signed the file; optional.
+    SigningKey = "sirocco.key",
+    /// Signature of the file; optional.
+    Signature = "sirocco.signature",
 }

@@ -75,6 +75,9 @@ pub const MAX_SERIAL_INTERVAL: usize = 128;
 /// costs little.
 pub const MAX_CHUNK: usize = 256;
 
+/// Public keys that a firmware holds for one purpose: one in use, one to come, and one each for two people.
+pub const MAX_KEYS: usize = 4;
+
 /// As many items as fit: `collect` for vectors of fixed size, without its panic where there are more.
 pub fn collect<T, const N: usize>(items: impl IntoIterator<Item = T>) -> heapless::Vec<T, N> {
     let mut vector = heapless::Vec::new();

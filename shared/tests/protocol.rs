@@ -14,7 +14,8 @@ use sirocco::wire::image::{
     Classified, ImageAnswer, ImageRefusal, ImageRequest, SampleAnswer, SampleRequest, Threshold,
 };
 use sirocco::wire::outbreak::{OutbreakAnswer, OutbreakRequest};
-use sirocco::wire::store::{ModelAnswer, ModelRequest, Origin, StoreError};
+use sirocco::wire::store::{ModelAnswer, ModelRequest, Origin, StoreError, Wear};
+use sirocco::wire::trust::{self, Signed, TrustAnswer, TrustRefusal, TrustRequest};
 use sirocco::wire::{
     self, DeviceError, FrameError, Hello, Info, Memory, Message, PROTOCOL_VERSION, REQUESTS, Request, Response,
     Statistics,
@@ -47,6 +48,11 @@ fn setting() -> Setting {
     }
 }
 
+/// A signature of bytes that count up, by a key whose fingerprint is 1.
+fn signed() -> Signed {
+    Signed::new(1, core::array::from_fn(|k| k as u8 + 1))
+}
+
 /// The rows of all requests. A new request belongs here and in the document.
 fn requests() -> Vec<String> {
     let query = Query { t: 10.0, initial: [0.3, 0.2, 0.0, 0.0], rates: [0.6, 0.5, 0.0, 0.0] };
@@ -73,6 +79,7 @@ fn requests() -> Vec<String> {
         row("Model Commit", Request::Model(ModelRequest::Commit)),
         row("Model Activate", Request::Model(ModelRequest::Activate(Origin::Slot(1)))),
         row("Model Abort", Request::Model(ModelRequest::Abort)),
+        row("Model Wear", Request::Model(ModelRequest::Wear)),
         row("Image Describe", Request::Image(ImageRequest::Describe)),
         row("Image Class", Request::Image(ImageRequest::Class(7))),
         row("Image Chunk", Request::Image(ImageRequest::Chunk { offset: 256, bytes: [1, 2, 3].into_iter().collect() })),
@@ -91,6 +98,11 @@ fn requests() -> Vec<String> {
         row("Outbreak Clear", Request::Outbreak(OutbreakRequest::Clear)),
         row("Outbreak Fit", Request::Outbreak(OutbreakRequest::Fit(setting()))),
         row("Outbreak Expect", Request::Outbreak(OutbreakRequest::Expect { observable, from: 14.0, to: 15.0 })),
+        row("Trust State", Request::Trust(TrustRequest::State)),
+        row("Trust Challenge", Request::Trust(TrustRequest::Challenge)),
+        row("Trust Open", Request::Trust(TrustRequest::Open(signed()))),
+        row("Trust Lowest", Request::Trust(TrustRequest::Lowest { serial: 6, signed: signed() })),
+        row("Trust Close", Request::Trust(TrustRequest::Close)),
     ]
 }
 
@@ -146,6 +158,9 @@ fn answers() -> Vec<String> {
         drift,
         ticks: Some(520_000),
     };
+    let wear = Wear { begun: [3, 4], records: 17, begins_left: 32, activations_left: 31 };
+    let (models, operators) = ([1].into_iter().collect(), heapless::Vec::new());
+    let state = trust::State { models, operators, lowest: 6, open: true };
     let samples = [Sample { number, entropy, class, abstained: true }].into_iter().collect();
     vec![
         row("Info Bundle", info(bundle)),
@@ -164,6 +179,10 @@ fn answers() -> Vec<String> {
         row("Model Checked", Response::Model(ModelAnswer::Checked { slot: 1, model: image })),
         row("Model Activated", Response::Model(ModelAnswer::Activated(Origin::Slot(1)))),
         row("Model Aborted", Response::Model(ModelAnswer::Aborted)),
+        row("Model Wear", Response::Model(ModelAnswer::Wear(wear))),
+        row("Trust State", Response::Trust(TrustAnswer::State(state))),
+        row("Trust Challenge", Response::Trust(TrustAnswer::Challenge([7; 16]))),
+        row("Error Trust Closed", error(DeviceError::Trust(TrustRefusal::Closed))),
         row("Image Receiving", Response::Image(ImageAnswer::Receiving { next: 256 })),
         row("Image Classified", Response::Image(ImageAnswer::Classified(classified))),
         row("Samples List", Response::Samples(SampleAnswer::List { total: 1, first: 0, samples })),

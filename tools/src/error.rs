@@ -32,6 +32,26 @@ pub enum Error {
         /// The reason.
         source: ModelError,
     },
+    /// A file is not the file of a key.
+    #[error("{} is not the file of such a key; `sirocco keys new` makes keys, private ones in NAME.key, public ones in NAME.pub", .0.display())]
+    KeyFile(PathBuf),
+    /// A key's file exists already.
+    #[error("{} exists already, and keys are never overwritten; choose another name", .0.display())]
+    KeyExists(PathBuf),
+    /// The operating system has no random numbers for a key.
+    #[error("the operating system gives no random numbers ({0}); make the key on another machine")]
+    Random(String),
+    /// A model file is not signed as it should be.
+    #[error("{}: {source}; {}", path.display(), crate::client::model_remedy(source))]
+    Signature {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: ModelError,
+    },
+    /// The header of a model file is not written as the trainer writes it.
+    #[error("{}: its header cannot be edited; export the file again", .0.display())]
+    Header(PathBuf),
     /// A file of images is malformed.
     #[error("{} {what}; convert it or copy it again", path.display())]
     Picture {
@@ -163,8 +183,11 @@ pub enum Error {
     #[error(transparent)]
     Client(#[from] ClientError),
     /// The device refused the model in its slot.
-    #[error("the device refused the model in its slot: {0}; check the file with `sirocco inspect`")]
-    SlotRefused(ModelError),
+    #[error("the device refused the model in its slot: {source}; {}", crate::client::model_remedy(source))]
+    SlotRefused {
+        /// The reason.
+        source: ModelError,
+    },
     /// The device does not hold the model that its answers are to be compared with.
     #[error(
         "the device holds model {device:08x}, but the file is {file:08x}; name the file of its model, or push this one"

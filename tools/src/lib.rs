@@ -3,7 +3,7 @@
 //!
 //! [`cli`] parses the command line and calls one of the commands in [`cmd`]. They read their input with [`input`],
 //! reach a board with [`port`] and [`client`], or a model file on this machine with [`solver`], and print with
-//! [`output`]. [`device`] builds, flashes and emulates firmware. [`reproduction`] estimates
+//! [`output`]. [`device`] builds, flashes and emulates firmware, [`keys`] signs models and sessions. [`reproduction`] estimates
 //! the reproduction number, [`score`] judges forecasts.
 
 /// As `println!`, without its panic where stdout cannot be written: see [`output::finish`].
@@ -22,6 +22,7 @@ pub mod error;
 pub mod estimate;
 pub mod figure;
 pub mod input;
+pub mod keys;
 pub mod output;
 pub mod port;
 pub mod push;

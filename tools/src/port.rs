@@ -7,6 +7,7 @@ use crate::client::{Client, Patience};
 use crate::device::board::Board;
 use crate::device::qemu::Emulated;
 use crate::input::model_file::ModelFile;
+use crate::keys::PrivateKey;
 use crate::output::Output;
 use crate::solver::Solver;
 use sirocco::wire::{Info, ask};
@@ -43,6 +44,9 @@ pub struct PortArguments {
     /// How often to repeat a request that is not answered
     #[arg(long, default_value_t = 2)]
     pub retries: u32,
+    /// File of an operator's private key, for a device that only operators may change
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
 }
 
 /// The port of a device; without one, this machine answers from a model file.
@@ -81,7 +85,9 @@ impl SolverArguments {
     pub fn connect(&self, model: Option<&Path>, output: Output) -> Result<Option<(Client, Info)>, Error> {
         let Some(port) = self.port.clone() else { return Ok(None) };
         let model = model.map(Path::to_owned);
-        PortArguments { port, model, baud: self.baud, timeout: self.timeout, retries: 2 }.connect(output).map(Some)
+        PortArguments { port, model, baud: self.baud, timeout: self.timeout, retries: 2, key: None }
+            .connect(output)
+            .map(Some)
     }
 }
 
@@ -100,15 +106,19 @@ impl PortArguments {
     /// Opens the port and asks the device what it is.
     ///
     /// # Errors
-    /// [`Error::Port`] or [`Error::Missing`] if there is no device, [`Error::Client`] if it does not answer, those of
+    /// [`Error::KeyFile`] for the key, [`Error::Port`] or [`Error::Missing`] if there is no device, [`Error::Client`] if it does not answer, those of
     /// [`Emulated::start`], and [`Error::SlotRefused`] if a model was given and the device refused it.
     pub fn connect(&self, output: Output) -> Result<(Client, Info), Error> {
         let patience = Patience { timeout: Duration::from_millis(self.timeout), retries: self.retries };
+        let key = self.key.as_deref().map(PrivateKey::read).transpose()?;
         let (name, transport) = self.open(output)?;
         let mut client = Client::new(transport, name, patience);
+        if let Some(key) = key {
+            client.set_key(key.signer());
+        }
         let info = client.ask(ask::Info)?;
         match (&self.model, info.slot_error) {
-            (Some(_), Some(error)) => Err(Error::SlotRefused(error)),
+            (Some(_), Some(source)) => Err(Error::SlotRefused { source }),
             _ => Ok((client, info)),
         }
     }

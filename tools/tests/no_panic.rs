@@ -12,7 +12,7 @@ const PROOF: &str = "sirocco-no-panic";
 const CONTROL: &str = "sirocco-no-panic-control";
 
 /// Functions that must not reach a panic; the first is a control.
-const ENTRIES: [&str; 16] = [
+const ENTRIES: [&str; 17] = [
     "control_get",
     "evaluator_predict",
     "evaluator_certify",
@@ -29,6 +29,7 @@ const ENTRIES: [&str; 16] = [
     "model_handle",
     "boot",
     "model_activate",
+    "trust_handle",
 ];
 
 /// Whether the program links when it contains these functions and all that they call.

@@ -7,7 +7,9 @@
 //! | `request.rs` | the conversation as a state machine |
 //! | `images.rs` | requests about images: received, classified, kept |
 //! | `store.rs`, `records.rs` | which model answers after a reset |
-//! | `push.rs` | requests about models: received, checked, activated |
+//! | `push.rs` | requests about models and trust: received, checked, activated |
+//! | `trust.rs`, `keys.rs` | whose models are taken, and who may change the device |
+//! | `wear.rs` | how often models may be sent and activated |
 //! | `timing.rs` | how long requests take, for the log |
 //! | `flash.rs`, `board.rs` | what a board provides |
 //!
@@ -19,12 +21,16 @@ mod board;
 mod built_in;
 pub mod flash;
 mod images;
+#[cfg(feature = "signing")]
+mod keys;
 mod push;
 pub mod records;
 mod request;
 mod serve;
 mod store;
 mod timing;
+mod trust;
+mod wear;
 
 pub use board::{Board, Clock};
 pub use built_in::built_in;
@@ -33,3 +39,4 @@ pub use push::{Bench, Push};
 pub use request::{App, Conversation, Received, Reply};
 pub use serve::serve;
 pub use store::{Opened, Store};
+pub use trust::{PublicKey, Session, Trust};

@@ -1,30 +1,41 @@
-//! Activation records: a log in flash that says which model shall answer. The newest valid record counts.
+//! Records: a log in flash of what outlives a reset besides the models. The newest valid record counts.
 //!
 //! | bytes | what, little-endian |
 //! | --- | --- |
 //! | 0..4 | sequence number, one more than that of the record before |
-//! | 4..8 | 0 for the model that is part of the firmware, 1 + n for slot n |
-//! | 8..12 | bytes of the model file |
+//! | 4..8 | the model that shall answer: 0 for the one that is part of the firmware, 1 + n for slot n, 2^32 - 1 if none was ever activated |
+//! | 8..12 | bytes of its file |
 //! | 12..16 | its checksum |
-//! | 16..28 | zeros |
+//! | 16..20 | the lowest serial number of a model that is taken |
+//! | 20..28 | how often files were begun in slot 0, and in slot 1 |
 //! | 28..32 | CRC-32 (ISO-HDLC) of the 28 bytes before |
 //!
 //! A record is written with one write, at the first blank place of the newest record's page. If that page is full, the next
-//! one is erased first; it holds only older records. So whenever power fails, either the new record is whole and counts, or
-//! its checksum is wrong and the one before it counts.
+//! one is erased first; it holds only older records. The newest of those that name another model is copied into it, so that
+//! the model before is known however many records follow. So whenever power fails, either the new record is whole and
+//! counts, or its checksum is wrong and the one before it counts. Firmware of before serial numbers wrote zeros for them.
 
 use crate::flash::{Area, Failure};
 use sirocco::model::CRC32;
-use sirocco::wire::store::Origin;
+use sirocco::wire::store::{Origin, SLOTS};
 
 /// Bytes of a record: a multiple of every flash's word.
 pub const RECORD: usize = 32;
 
-/// Which model shall answer.
+/// What a record keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct State {
+    /// The model that shall answer, if one was ever activated.
+    pub active: Option<Active>,
+    /// The lowest serial number of a model that is taken.
+    pub lowest: u32,
+    /// How often files were begun in each slot: how often its first page was erased.
+    pub erased: [u32; SLOTS],
+}
+
+/// An activated model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Record {
-    /// Counts activations.
-    pub sequence: u32,
+pub struct Active {
     /// Where the model lies.
     pub origin: Origin,
     /// Bytes of its file.
@@ -33,15 +44,26 @@ pub struct Record {
     pub crc32: u32,
 }
 
+/// A record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record {
+    /// Counts records.
+    pub sequence: u32,
+    /// What it keeps.
+    pub state: State,
+}
+
 impl Record {
     /// The bytes of the record in flash.
     pub fn encode(&self) -> [u8; RECORD] {
-        let origin = match self.origin {
-            Origin::BuiltIn => 0,
-            Origin::Slot(n) => 1 + u32::from(n),
+        let State { active, lowest, erased: [first, second] } = self.state;
+        let (origin, bytes, crc32) = match active {
+            None => (u32::MAX, 0, 0),
+            Some(Active { origin: Origin::BuiltIn, bytes, crc32 }) => (0, bytes, crc32),
+            Some(Active { origin: Origin::Slot(n), bytes, crc32 }) => (1 + u32::from(n), bytes, crc32),
         };
         let mut record = [0; RECORD];
-        let words = [self.sequence, origin, self.bytes, self.crc32];
+        let words = [self.sequence, origin, bytes, crc32, lowest, first, second];
         for (to, word) in record.chunks_exact_mut(4).zip(words) {
             to.copy_from_slice(&word.to_le_bytes());
         }
@@ -60,39 +82,68 @@ impl Record {
         let mut words = body.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word));
         let (sequence, origin) = (words.next()?, words.next()?);
         let (bytes, crc32) = (words.next()?, words.next()?);
-        let origin = match origin.checked_sub(1) {
-            None => Origin::BuiltIn,
-            Some(slot) => Origin::Slot(u8::try_from(slot).ok()?),
+        let (lowest, erased) = (words.next()?, [words.next()?, words.next()?]);
+        let origin = match origin {
+            u32::MAX => None,
+            0 => Some(Origin::BuiltIn),
+            slot => Some(Origin::Slot(u8::try_from(slot - 1).ok()?)),
         };
-        Some(Record { sequence, origin, bytes, crc32 })
+        let active = origin.map(|origin| Active { origin, bytes, crc32 });
+        Some(Record { sequence, state: State { active, lowest, erased } })
     }
+}
+
+fn valid(area: &dyn Area) -> impl Iterator<Item = Record> {
+    area.bytes().chunks_exact(RECORD).filter_map(Record::decode)
 }
 
 /// The newest valid record; with `below`, the newest whose sequence number is less.
 pub fn newest(area: &dyn Area, below: Option<u32>) -> Option<Record> {
-    let records = area.bytes().chunks_exact(RECORD).filter_map(Record::decode);
-    records.filter(|r| below.is_none_or(|below| r.sequence < below)).max_by_key(|r| r.sequence)
+    valid(area).filter(|r| below.is_none_or(|below| r.sequence < below)).max_by_key(|r| r.sequence)
+}
+
+/// What the newest record keeps; the state of a new device if there is none.
+pub fn state(area: &dyn Area) -> State {
+    newest(area, None).map_or(State::default(), |record| record.state)
+}
+
+/// The number of the next record.
+pub fn next_sequence(area: &dyn Area) -> u32 {
+    newest(area, None).map_or(0, |r| r.sequence.saturating_add(1))
 }
 
 /// Adds a record with the next sequence number, and reads it back.
 ///
 /// # Errors
 /// If the flash fails: at which offset, and how.
-pub fn append(area: &mut dyn Area, origin: Origin, bytes: u32, crc32: u32) -> Result<Record, (u32, Failure)> {
-    let sequence = newest(area, None).map_or(0, |r| r.sequence.saturating_add(1));
-    let record = Record { sequence, origin, bytes, crc32 };
+pub fn append(area: &mut dyn Area, state: State) -> Result<Record, (u32, Failure)> {
+    let record = Record { sequence: next_sequence(area), state };
     let place = match blank_place(area) {
         Some(place) => place,
         None => {
+            // Read before its page may be erased.
+            let before = valid(area).filter(|r| r.state.active != state.active).max_by_key(|r| r.sequence);
             let (page, start) = next_page(area);
             area.erase(page).map_err(|failure| (start, failure))?;
-            start
+            match before {
+                // In a page of one place the new record has to do.
+                Some(before) if area.geometry().page as usize >= 2 * RECORD => {
+                    write(area, start, &before)?;
+                    start.saturating_add(RECORD as u32)
+                }
+                _ => start,
+            }
         }
     };
+    write(area, place, &record)?;
+    Ok(record)
+}
+
+fn write(area: &mut dyn Area, place: u32, record: &Record) -> Result<(), (u32, Failure)> {
     let encoded = record.encode();
     area.program(place, &encoded).map_err(|failure| (place, failure))?;
     let written = area.bytes().get(place as usize..).and_then(|rest| rest.get(..RECORD));
-    if written == Some(&encoded) { Ok(record) } else { Err((place, Failure::Failed)) }
+    if written == Some(&encoded) { Ok(()) } else { Err((place, Failure::Failed)) }
 }
 
 /// The page of the newest record, if there is a record.

@@ -4,6 +4,7 @@ use crate::board::Board;
 use crate::images::{Arena, Images};
 use crate::push::Bench;
 use crate::store::Opened;
+use crate::trust::Session;
 use sirocco::bundle::Bundle;
 use sirocco::calibrate::{Calibration, Observation, Observations, Task, calibrate, forecast};
 use sirocco::error::ModelError;
@@ -14,6 +15,7 @@ use sirocco::summary::{ModelInfo, ModelKind, SelfTest, name};
 use sirocco::trajectory::Trajectory;
 use sirocco::wire::outbreak::{OutbreakAnswer, OutbreakRequest};
 use sirocco::wire::store::{ModelRequest, Origin};
+use sirocco::wire::trust::{TrustRefusal, TrustRequest};
 use sirocco::wire::{
     self, Ask, DeviceError, FrameBuffer, FrameError, Hello, Info, Message, PROTOCOL_VERSION, REQUESTS, Request,
     Response, Statistics, ask,
@@ -27,6 +29,7 @@ pub struct Conversation {
     observations: Observations,
     counts: Counts,
     statistics: Statistics,
+    session: Session,
 }
 
 impl Default for Conversation {
@@ -44,6 +47,7 @@ impl Conversation {
             observations: Observations::new(),
             counts: Counts::new(),
             statistics: Statistics::default(),
+            session: Session::default(),
         }
     }
 }
@@ -81,6 +85,13 @@ pub enum Received<'f> {
         /// The question.
         request: ModelRequest,
     },
+    /// A question about trust, for [`Push::trust`](crate::Push::trust); its answer goes to [`App::answer`].
+    Trust {
+        /// The request's sequence number.
+        sequence: u16,
+        /// The question.
+        request: TrustRequest,
+    },
 }
 
 /// A frame to send.
@@ -108,7 +119,13 @@ impl<'a> App<'a> {
     /// The means to check a model. They include memory only if the request asks for a check; a received image is then dropped.
     pub fn bench(&mut self, request: &ModelRequest) -> Bench<'_> {
         let checks = matches!(request, ModelRequest::Commit | ModelRequest::Activate(_));
-        Bench { open: self.board.open, memory: if checks { self.images.take_memory() } else { &mut [] } }
+        let now = self.board.uptime.map(|uptime| uptime());
+        Bench { open: self.board.open, memory: if checks { self.images.take_memory() } else { &mut [] }, now }
+    }
+
+    /// The conversation with an operator.
+    pub fn session(&mut self) -> &mut Session {
+        &mut self.conversation.session
     }
 
     /// The model that answers.
@@ -127,7 +144,13 @@ impl<'a> App<'a> {
             Ok(Message { sequence, body, .. }) => {
                 self.streaming = None;
                 count(&mut self.conversation.statistics.requests);
+                let (ticks, now) = (self.board.clock.map(|clock| (clock.read)()), self.board.uptime.map(|now| now()));
+                self.conversation.session.note(ticks, now);
                 match body {
+                    body if self.conversation.session.refuses(&self.opened.trust, &body) => {
+                        (sequence, Err(DeviceError::Trust(TrustRefusal::Closed)))
+                    }
+                    Request::Trust(request) => return Some(Received::Trust { sequence, request }),
                     Request::Model(request) => return Some(Received::Model { sequence, request }),
                     body => (sequence, self.handle(sequence, body)),
                 }
@@ -228,7 +251,7 @@ impl<'a> App<'a> {
             }
             Request::Outbreak(request) => Response::Outbreak(self.outbreak(request)?),
             // `receive` passes these on and never calls this function with one.
-            Request::Model(_) => return Err(DeviceError::UnknownRequest { known: REQUESTS }),
+            Request::Model(_) | Request::Trust(_) => return Err(DeviceError::UnknownRequest { known: REQUESTS }),
         })
     }
 

@@ -136,6 +136,11 @@ fn answer<P: Read + Write>(
                     return Ok(());
                 }
             }
+            Some(Received::Trust { sequence, request }) => {
+                let result = push.trust(&request, app.session());
+                time(times, stopwatch);
+                line.send(app.answer(sequence, result.map(Response::Trust).map_err(DeviceError::Trust)))?;
+            }
         }
     }
 }

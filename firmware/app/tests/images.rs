@@ -15,7 +15,7 @@ use sirocco::wire::image::{
 use sirocco::wire::store::{ModelAnswer, ModelRequest, Origin, StoreError};
 use sirocco::wire::{self, DeviceError, Message, PROTOCOL_VERSION, Request, Response};
 use sirocco_firmware::flash::ReadOnly;
-use sirocco_firmware::{App, Arena, Bench, Board, Conversation, Opened, Received, Store, built_in};
+use sirocco_firmware::{App, Arena, Bench, Board, Conversation, Opened, Received, Store, Trust, built_in};
 
 #[repr(C, align(8))]
 struct Aligned<B: ?Sized>(B);
@@ -28,7 +28,7 @@ const WORDS: usize = 1500;
 
 fn app(file: &'static [u8], words: usize) -> App<'static> {
     let memory = Box::leak(vec![0; words].into_boxed_slice());
-    let opened = Opened { open: OPEN, area: file, origin: Origin::Slot(0), slot_error: None };
+    let opened = Opened { open: OPEN, area: file, origin: Origin::Slot(0), slot_error: None, trust: Trust::default() };
     let held = Box::leak(Box::new(opened.held().unwrap()));
     App::new(BOARD, opened, held, Box::leak(Box::new(Conversation::new())), Arena::new(memory))
 }
@@ -294,12 +294,12 @@ fn a_network_that_does_not_fit_the_boards_memory_is_refused_at_boot_and_when_pus
     {
         let (opened, mut push) = store.open(OPEN, built_in(), needed - 4);
         assert_eq!((opened.origin, opened.slot_error), (Origin::BuiltIn, Some(refused)));
-        let bench = Bench { open: OPEN, memory: &mut vec![0; needed as usize / 4 - 1] };
+        let bench = Bench { open: OPEN, memory: &mut vec![0; needed as usize / 4 - 1], now: None };
         let activate = ModelRequest::Activate(Origin::Slot(0));
         assert_eq!(push.handle(&activate, bench), Err(StoreError::Refused(refused)));
     }
     let (opened, mut push) = store.open(OPEN, built_in(), needed);
     assert_eq!((opened.origin, opened.slot_error), (Origin::Slot(0), None));
-    let bench = Bench { open: OPEN, memory: &mut [] };
+    let bench = Bench { open: OPEN, memory: &mut [], now: None };
     assert!(matches!(push.handle(&ModelRequest::List, bench), Ok(ModelAnswer::List(_))));
 }

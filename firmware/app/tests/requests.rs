@@ -35,7 +35,7 @@ fn send(app: &mut App<'_>, bytes: &[u8]) -> Vec<Message<Response>> {
     for &byte in bytes {
         let mut next = match app.receive(byte) {
             Some(Received::Reply(reply)) => Some(decoded(&reply)),
-            Some(Received::Model { .. }) => panic!("the conversation leaves models to others"),
+            Some(Received::Model { .. } | Received::Trust { .. }) => panic!("the conversation leaves models to others"),
             None => None,
         };
         while let Some(message) = next {

@@ -7,10 +7,12 @@
 //! | 8+n.. | tensor data, little-endian, at a multiple of 8, without holes or overlaps |
 //!
 //! The metadata entry `sirocco.crc32` holds eight hexadecimal digits: the CRC-32 (ISO-HDLC) of the whole file with
-//! these digits read as zeros. So it detects every flipped bit, in the header and in the data.
+//! these digits read as zeros. So it detects every flipped bit, in the header and in the data. [`signature`] is about files
+//! that are signed.
 
 mod header;
 mod json;
+pub mod signature;
 
 use crate::error::{Countable, Key, ModelError};
 use crate::limits::{MAX_HEADER, MAX_METADATA, MAX_RANK, MAX_TENSORS};

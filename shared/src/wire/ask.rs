@@ -12,6 +12,7 @@ use super::image::{self, ImageAnswer, ImageRequest, SampleAnswer, SampleRequest}
 use super::message::{self, Request, Response};
 use super::outbreak::{OutbreakAnswer, OutbreakRequest};
 use super::store::{self, ModelAnswer, ModelRequest, Origin};
+use super::trust::{self, Nonce, Signed, TrustAnswer, TrustRequest};
 use crate::bundle::Certificate;
 use crate::calibrate::{self, Calibration, Observation, Task, Uncertain};
 use crate::drift::Reference;
@@ -92,6 +93,7 @@ asks! {
     ModelActivate(origin: Origin) => Request::Model(ModelRequest::Activate(origin)),
         [Response::Model(ModelAnswer::Activated(origin))] => origin: Origin;
     ModelAbort => Request::Model(ModelRequest::Abort), [Response::Model(ModelAnswer::Aborted)] => (): ();
+    ModelWear => Request::Model(ModelRequest::Wear), [Response::Model(ModelAnswer::Wear(wear))] => wear: store::Wear;
 
     ImageDescribe => Request::Image(ImageRequest::Describe),
         [Response::Image(ImageAnswer::Description(description))] => description: image::Description;
@@ -125,4 +127,13 @@ asks! {
     OutbreakExpect(observable: Observable, from: f32, to: f32) =>
         Request::Outbreak(OutbreakRequest::Expect { observable, from, to }),
         [Response::Outbreak(OutbreakAnswer::Expected(expected))] => expected: Uncertain;
+
+    TrustState => Request::Trust(TrustRequest::State), [Response::Trust(TrustAnswer::State(state))] => state: trust::State;
+    TrustChallenge => Request::Trust(TrustRequest::Challenge),
+        [Response::Trust(TrustAnswer::Challenge(nonce))] => nonce: Nonce;
+    TrustOpen(signed: Signed) => Request::Trust(TrustRequest::Open(signed)),
+        [Response::Trust(TrustAnswer::State(state))] => state: trust::State;
+    TrustLowest(serial: u32, signed: Signed) => Request::Trust(TrustRequest::Lowest { serial, signed }),
+        [Response::Trust(TrustAnswer::State(state))] => state: trust::State;
+    TrustClose => Request::Trust(TrustRequest::Close), [Response::Trust(TrustAnswer::State(state))] => state: trust::State;
 }

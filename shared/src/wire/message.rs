@@ -5,6 +5,7 @@ use super::FrameError;
 use super::image::{ImageAnswer, ImageRefusal, ImageRequest, SampleAnswer, SampleRequest};
 use super::outbreak::{OutbreakAnswer, OutbreakRequest};
 use super::store::{ModelAnswer, ModelRequest, StoreError};
+use super::trust::{TrustAnswer, TrustRefusal, TrustRequest};
 use crate::bundle::Certificate;
 use crate::calibrate::{Calibration, CalibrationError, Forecast, Observation, Task};
 use crate::error::ModelError;
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 /// How many kinds of requests there are: one more than the last one's place.
 pub const REQUESTS: u8 = {
-    const LAST: &Request = &Request::Outbreak(OutbreakRequest::Clear);
+    const LAST: &Request = &Request::Trust(TrustRequest::State);
     LAST.kind() + 1
 };
 
@@ -70,6 +71,8 @@ pub enum Request {
     Samples(SampleRequest),
     /// A request about the counts of an outbreak.
     Outbreak(OutbreakRequest),
+    /// A request about keys, signatures and sessions.
+    Trust(TrustRequest),
 }
 
 impl Request {
@@ -91,6 +94,7 @@ impl Request {
             Request::Image(_) => 12,
             Request::Samples(_) => 13,
             Request::Outbreak(_) => 14,
+            Request::Trust(_) => 15,
         }
     }
 }
@@ -141,6 +145,8 @@ pub enum Response {
     Samples(SampleAnswer),
     /// Answers [`Request::Outbreak`].
     Outbreak(OutbreakAnswer),
+    /// Answers [`Request::Trust`].
+    Trust(TrustAnswer),
 }
 
 /// The abilities of a device. Its protocol version is that of the message around this.
@@ -275,4 +281,7 @@ pub enum DeviceError {
         /// How many counts the device keeps.
         kept: u16,
     },
+    /// A request about keys or sessions was refused, or one that takes a session.
+    #[error("{0}")]
+    Trust(#[from] TrustRefusal),
 }

@@ -25,6 +25,7 @@
 //! | [`Request::Image`] | [`Response::Image`]: images, sent in chunks and classified; see [`image`] |
 //! | [`Request::Samples`] | [`Response::Samples`]: the most entropic images, kept on the device |
 //! | [`Request::Outbreak`] | [`Response::Outbreak`]: counts of an outbreak, and the epidemic behind them; see [`outbreak`] |
+//! | [`Request::Trust`] | [`Response::Trust`]: whose models the device takes, and who may change it; see [`trust`] |
 //! | any | [`Response::Error`]: why the device refused the request |
 //!
 //! [`ask`] has the same table as types: what a question is called and what type its answer has.
@@ -45,6 +46,7 @@ pub mod image;
 mod message;
 pub mod outbreak;
 pub mod store;
+pub mod trust;
 
 pub use ask::Ask;
 pub use frame::{FrameBuffer, FrameError, decode, encode};

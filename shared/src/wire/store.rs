@@ -51,6 +51,8 @@ pub enum ModelRequest {
     Activate(Origin),
     /// Forget the file that was begun.
     Abort,
+    /// Tell how often the flash was written, and how often it may still be.
+    Wear,
 }
 
 /// An answer about models.
@@ -77,6 +79,21 @@ pub enum ModelAnswer {
     Activated(Origin),
     /// Answers [`ModelRequest::Abort`].
     Aborted,
+    /// Answers [`ModelRequest::Wear`].
+    Wear(Wear),
+}
+
+/// How worn the flash of the models is. Flash bears 10,000 to 100,000 erasures of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wear {
+    /// Files begun in each slot, ever: how often its first page was erased, and no other page more often.
+    pub begun: [u32; SLOTS],
+    /// Records written, ever.
+    pub records: u32,
+    /// Files that may be begun at once now.
+    pub begins_left: u32,
+    /// Activations that may follow at once now.
+    pub activations_left: u32,
 }
 
 /// The models of a device.
@@ -179,4 +196,25 @@ pub enum StoreError {
         /// The slot asked for.
         slot: u8,
     },
+    /// Files were begun or models activated so often that the flash would wear out.
+    #[error("so many models were sent or activated that the flash would wear out, {}", wait(*seconds))]
+    TooOften {
+        /// Seconds until it may be done again; `None` on a board that measures no time: after a reset.
+        seconds: Option<u32>,
+    },
+}
+
+struct Wait(Option<u32>);
+
+impl core::fmt::Display for Wait {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.0 {
+            Some(seconds) => write!(f, "the next may follow in {seconds} s"),
+            None => write!(f, "the next may follow after a reset of the board"),
+        }
+    }
+}
+
+fn wait(seconds: Option<u32>) -> Wait {
+    Wait(seconds)
 }

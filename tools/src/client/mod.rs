@@ -5,25 +5,31 @@
 
 pub mod discover;
 pub mod images;
+mod remedy;
 pub mod transport;
 
 use sirocco::calibrate::Observation;
 use sirocco::limits::{COUNTS_PER_FRAME, MAX_FRAME};
 use sirocco::outbreak::{Count, Fit, Setting};
 use sirocco::query::QueryError;
-use sirocco::summary::ModelKind;
 use sirocco::trajectory::{Point, Trajectory};
+use sirocco::wire::trust::{LOWEST, SESSION, Signed, State, TrustRefusal};
 use sirocco::wire::{
     self, Ask, DeviceError, FrameBuffer, FrameError, Message, PROTOCOL_VERSION, Request, Response, ask,
 };
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use transport::Transport;
+
+pub use remedy::model_remedy;
 
 /// The least time to wait for the right answer after a frame that one side could not read.
 const GRACE: Duration = Duration::from_millis(100);
 /// With a long timeout for a slow device, this time is the timeout divided by this.
 const SHARE: u32 = 20;
+/// The longest time to wait until a session is closed.
+const CLOSING: Duration = Duration::from_millis(500);
 /// An epidemic may take this many times longer to fit than other questions take to answer.
 const LONG: u32 = 30;
 
@@ -84,7 +90,7 @@ pub enum ClientError {
         device: u8,
     },
     /// The device answered with an error.
-    #[error("{port}: {source}; {}", remedy(source))]
+    #[error("{port}: {source}; {}", remedy::remedy(source))]
     Device {
         /// The port.
         port: String,
@@ -97,29 +103,6 @@ pub enum ClientError {
         /// The port.
         port: String,
     },
-}
-
-/// The remedy for a device's error.
-fn remedy(error: &DeviceError) -> &'static str {
-    match error {
-        DeviceError::Frame(_) => "check the baud rate and the wiring",
-        DeviceError::Version { .. } => "build firmware and tools from the same release",
-        DeviceError::Query(QueryError::NotFinite(_)) => "give finite numbers",
-        DeviceError::Query(QueryError::NegativeTime) => "give a time of zero or later",
-        DeviceError::Query(_) => "see the model's domain with `sirocco info`",
-        DeviceError::Calibration(_) => "see the model's domain with `sirocco info`, and what is observed",
-        DeviceError::Place { .. } => "clear the observations, or add them in their order",
-        DeviceError::Outbreak(_) => "see what was understood of the table, and the ranges of what is unknown",
-        DeviceError::CountPlace { .. } => "join days to weeks with --until or --every, so that there are fewer counts",
-        DeviceError::NotCalibrated => "calibrate first",
-        DeviceError::UnknownRequest { .. } => "build firmware and tools from the same release",
-        DeviceError::Trajectory { .. } => "ask for fewer points",
-        DeviceError::Store(_) => "check the file with `sirocco inspect`, and the slots with `sirocco models`",
-        DeviceError::Kind { held: ModelKind::Image } => "ask it with `sirocco classify`, or push a solution bundle",
-        DeviceError::Kind { held: ModelKind::Bundle } => "ask it with `sirocco query`, or push an image network",
-        DeviceError::Image(_) => "see what the network takes with `sirocco info`",
-        DeviceError::NoGolden => "export the model again with golden queries",
-    }
 }
 
 /// Separates the error of a query from all other errors.
@@ -142,7 +125,14 @@ pub struct Client {
     sequence: u16,
     frames: FrameBuffer,
     received: VecDeque<u8>,
+    /// An operator's key, for devices that only operators may change.
+    key: Option<Sign>,
+    /// Whether this conversation has opened a session.
+    session: bool,
 }
+
+/// Signs what consists of some parts, with a private key.
+pub type Sign = Arc<dyn Fn(&[&[u8]]) -> Signed + Send + Sync>;
 
 /// Why an attempt brought no answer.
 enum NoAnswer {
@@ -154,7 +144,13 @@ impl Client {
     /// A conversation over `transport`; `port` is its name in messages.
     pub fn new(transport: Box<dyn Transport>, port: impl Into<String>, patience: Patience) -> Self {
         let (frames, received) = (FrameBuffer::new(), VecDeque::new());
-        Client { transport, port: port.into(), patience, sequence: 0, frames, received }
+        let (port, key, session) = (port.into(), None, false);
+        Client { transport, port, patience, sequence: 0, frames, received, key, session }
+    }
+
+    /// From now on, what only operators may do is done in a session that this key opens.
+    pub fn set_key(&mut self, key: Sign) {
+        self.key = Some(key);
     }
 
     /// The port's name in messages.
@@ -163,8 +159,9 @@ impl Client {
     }
 
     /// Ends the conversation; the line stays open.
-    pub fn into_transport(self) -> Box<dyn Transport> {
-        self.transport
+    pub fn into_transport(mut self) -> Box<dyn Transport> {
+        self.close();
+        std::mem::replace(&mut self.transport, Box::new(Gone))
     }
 
     /// Asks one question, with retries. Ask [`ask::Info`] first: it shows whether both sides speak the same version.
@@ -172,8 +169,44 @@ impl Client {
     /// # Errors
     /// [`ClientError`]; what the device refuses is [`ClientError::Device`].
     pub fn ask<A: Ask>(&mut self, ask: A) -> Result<A::Answer, ClientError> {
-        let response = self.request(ask.request())?;
+        let request = ask.request();
+        let response = match (self.request(&request), self.key.clone()) {
+            // The device was reset, or no session has been opened yet.
+            (Err(ClientError::Device { source: DeviceError::Trust(TrustRefusal::Closed), .. }), Some(key)) => {
+                self.open(&key)?;
+                self.request(&request)?
+            }
+            (result, _) => result?,
+        };
         A::answer(response).ok_or_else(|| self.mismatch())
+    }
+
+    /// Opens a session. It is closed with the conversation.
+    ///
+    /// # Errors
+    /// As for [`Self::ask`]; [`TrustRefusal`] if the key is not that of an operator.
+    pub fn open(&mut self, key: &Sign) -> Result<(), ClientError> {
+        let nonce = self.ask(ask::TrustChallenge)?;
+        self.ask(ask::TrustOpen(key(&[&SESSION, &nonce])))?;
+        self.session = true;
+        Ok(())
+    }
+
+    /// Sets the lowest serial number of a model that the device takes, with a statement signed by a key for models.
+    ///
+    /// # Errors
+    /// As for [`Self::ask`]; [`TrustRefusal`] if the key is not one for models.
+    pub fn set_lowest(&mut self, serial: u32, key: &Sign) -> Result<State, ClientError> {
+        let nonce = self.ask(ask::TrustChallenge)?;
+        self.ask(ask::TrustLowest(serial, key(&[&LOWEST, &nonce, &serial.to_le_bytes()])))
+    }
+
+    /// Closes the session, if one is open. That may fail: the device closes it by itself when it is reset, or idle.
+    fn close(&mut self) {
+        if std::mem::take(&mut self.session) {
+            self.patience = Patience { timeout: self.patience.timeout.min(CLOSING), retries: 0 };
+            let _ = self.ask(ask::TrustClose);
+        }
     }
 
     /// Replaces the observations of the device by these.
@@ -211,7 +244,7 @@ impl Client {
     pub fn trajectory(&mut self, trajectory: &Trajectory) -> Result<Vec<Point>, ClientError> {
         let (mut all, mut next) = (Vec::new(), 0u16);
         loop {
-            let mut answer = Some(self.request(ask::Trajectory(*trajectory, next).request())?);
+            let mut answer = Some(self.request(&ask::Trajectory(*trajectory, next).request())?);
             while let Some(response) = answer {
                 match ask::Trajectory::answer(response) {
                     Some((first, points)) if first == next => {
@@ -243,10 +276,10 @@ impl Client {
     }
 
     /// One request, one answer, with retries.
-    fn request(&mut self, request: Request) -> Result<Response, ClientError> {
+    fn request(&mut self, request: &Request) -> Result<Response, ClientError> {
         let mut last = NoAnswer::Silence;
         for _ in 0..=self.patience.retries {
-            match self.attempt(&request)? {
+            match self.attempt(request)? {
                 Ok(response) => return Ok(response),
                 Err(reason) => last = reason,
             }
@@ -318,5 +351,24 @@ impl Client {
 
     fn line(&self, source: std::io::Error) -> ClientError {
         ClientError::Line { port: self.port.clone(), source }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The line of a conversation that has ended.
+struct Gone;
+
+impl Transport for Gone {
+    fn send(&mut self, _: &[u8]) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::NotConnected.into())
+    }
+
+    fn receive(&mut self, _: &mut [u8], _: Duration) -> std::io::Result<usize> {
+        Err(std::io::ErrorKind::NotConnected.into())
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::device::board::Board;
-use crate::device::cargo;
+use crate::device::cargo::{self, KeyArguments};
 use crate::output::Output;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -16,13 +16,19 @@ use std::path::PathBuf;
 #[command(after_help = "\
 Examples:
   sirocco build qemu-mps2-an386
-  sirocco build qemu-mps2-an386 --lint")]
+  sirocco build qemu-mps2-an386 --lint
+  sirocco build nrf52840-dk --key release.pub --operator field.pub
+
+With --key, the firmware takes only signed models; with --operator, only operators may change the board. Without them it takes
+every model from everyone who reaches its serial port. firmware/docs/signing.md has the details.")]
 pub struct Arguments {
     /// Name of the board; see `sirocco boards`
     board: String,
     /// Check the firmware with clippy instead of building it; warnings are errors
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["models", "operators"])]
     lint: bool,
+    #[command(flatten)]
+    keys: KeyArguments,
 }
 
 #[derive(Serialize)]
@@ -39,7 +45,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         cargo::lint(&board)?;
         None
     } else {
-        Some(cargo::build(&board, output)?)
+        Some(cargo::build_with(&board, &arguments.keys, output)?)
     };
     output.result(&Built { board: board.name, elf }, |built| match &built.elf {
         Some(elf) => say!("{}", elf.display()),

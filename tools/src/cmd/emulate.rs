@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::device::board::Board;
-use crate::device::cargo;
+use crate::device::cargo::{self, KeyArguments};
 use crate::device::device_log::{self, Level, Line};
 use crate::device::qemu::{Emulator, Image};
 use crate::input::model_file::ModelFile;
@@ -24,7 +24,8 @@ Examples:
   sirocco emulate qemu-mps2-an386
   sirocco emulate qemu-mps2-an386 --model model.safetensors --listen 127.0.0.1:7000
   sirocco emulate qemu-mps2-an385 --pty
-  sirocco emulate qemu-mps2-an386 --flash flash.bin")]
+  sirocco emulate qemu-mps2-an386 --flash flash.bin
+  sirocco emulate qemu-mps2-an386 --key release.pub --operator field.pub")]
 pub struct Arguments {
     /// Name of the board; see `sirocco boards`
     board: String,
@@ -41,6 +42,8 @@ pub struct Arguments {
     /// Use a pseudo-terminal instead of a TCP socket
     #[arg(long, conflicts_with = "listen")]
     pty: bool,
+    #[command(flatten)]
+    keys: KeyArguments,
 }
 
 #[derive(serde::Serialize)]
@@ -57,7 +60,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     if let Some(path) = &arguments.model {
         ModelFile::read(path)?.held()?;
     }
-    let elf = cargo::build(&board, output)?;
+    let elf = cargo::build_with(&board, &arguments.keys, output)?;
     let image =
         Image { board: &board, elf: &elf, model: arguments.model.as_deref(), flash: arguments.flash.as_deref() };
     let log = move |line: Line| {

@@ -1,18 +1,22 @@
 //! `sirocco info`: what a device says about itself.
 
 use crate::Error;
+use crate::client::ClientError;
 use crate::input::quantities::system;
 use crate::output::{Output, finite};
 use crate::port::{HELP, PortArguments};
 use serde::Serialize;
 use sirocco::summary::{Content, ModelKind};
 use sirocco::wire::image::Description;
-use sirocco::wire::{Info, Memory, ask};
+use sirocco::wire::store::Wear;
+use sirocco::wire::trust::State;
+use sirocco::wire::{DeviceError, Info, Memory, ask};
 
 /// Ask a device what it is and which model it holds
 ///
 /// Prints board, firmware and model: its system and domain or its images and classes, its size, and its error as
-/// measured at export. For an image network also the threshold, the drift alarm and the number of kept images.
+/// measured at export. For an image network also the threshold, the drift alarm and the number of kept images. Then whose
+/// models the board takes, who may change it, and how worn its flash is.
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
@@ -36,6 +40,28 @@ struct Report {
     stack_high_water: Option<u32>,
     /// RAM in bytes, where the board measures it.
     memory: Option<Ram>,
+    /// Whose models the device takes, and who may change it; null for firmware that knows no keys.
+    trust: Option<Trust>,
+    /// How often flash was written; null for firmware that does not count it.
+    wear: Option<Worn>,
+}
+
+#[derive(Serialize)]
+struct Trust {
+    /// Fingerprints of the keys for models; without any, every model is taken.
+    model_keys: Vec<String>,
+    /// Fingerprints of the operators' keys; without any, everyone may change the device.
+    operators: Vec<String>,
+    lowest_serial: u32,
+}
+
+#[derive(Serialize)]
+struct Worn {
+    /// Files begun in each slot: how often its first page was erased.
+    begun: [u32; 2],
+    records: u32,
+    begins_left: u32,
+    activations_left: u32,
 }
 
 #[derive(Serialize)]
@@ -90,7 +116,10 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         ModelKind::Image => Some((client.ask(ask::ImageDescribe)?, client.classes()?)),
     };
     let memory = client.ask(ask::Statistics)?.memory;
-    output.result(&report(&info, image, memory)?, |report| {
+    let trust = if_known(client.ask(ask::TrustState))?;
+    let wear = if_known(client.ask(ask::ModelWear))?;
+    let report = Report { trust: trust.map(Trust::of), wear: wear.map(Worn::of), ..report(&info, image, memory)? };
+    output.result(&report, |report| {
         let model = &report.model;
         say!("board      {}, firmware {}", report.board, report.firmware);
         if let Some(error) = &report.slot_error {
@@ -116,8 +145,53 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
             say!("RAM        {} bytes, {} for variables, {} for the stack", ram.ram, ram.statics, ram.stack);
             say!("stack      {} bytes used at most since reset", ram.stack_high_water);
         }
+        Trust::print(report.trust.as_ref());
+        if let Some(Worn { begun: [first, second], records, begins_left, activations_left }) = &report.wear {
+            say!("flash      slot 0 erased {first} times, slot 1 {second} times, {records} records written");
+            say!("           {begins_left} pushes and {activations_left} activations may follow at once");
+        }
     });
     Ok(())
+}
+
+/// The answer, or nothing if the firmware is older than the question.
+fn if_known<T>(answer: Result<T, ClientError>) -> Result<Option<T>, ClientError> {
+    match answer {
+        Err(ClientError::Device { source: DeviceError::UnknownRequest { .. }, .. }) => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
+impl Trust {
+    fn of(State { models, operators, lowest, .. }: State) -> Self {
+        let names = |keys: &[u64]| keys.iter().map(|key| format!("{key:016x}")).collect();
+        Trust { model_keys: names(&models), operators: names(&operators), lowest_serial: lowest }
+    }
+
+    fn print(trust: Option<&Self>) {
+        match trust {
+            Some(trust) if !trust.model_keys.is_empty() => {
+                say!(
+                    "models     signed by {}, serial number {} or higher",
+                    trust.model_keys.join(" or "),
+                    trust.lowest_serial
+                );
+            }
+            _ => say!("models     signed or not, by anyone"),
+        }
+        match trust {
+            Some(trust) if !trust.operators.is_empty() => {
+                say!("changes    by operators only: {}", trust.operators.join(", "))
+            }
+            _ => say!("changes    by everyone who reaches the port"),
+        }
+    }
+}
+
+impl Worn {
+    fn of(Wear { begun, records, begins_left, activations_left }: Wear) -> Self {
+        Worn { begun, records, begins_left, activations_left }
+    }
 }
 
 impl Image {
@@ -189,5 +263,7 @@ fn report(info: &Info, image: Option<(Description, Vec<String>)>, memory: Option
             stack: m.stack(),
             stack_high_water: m.stack_high_water,
         }),
+        trust: None,
+        wear: None,
     })
 }

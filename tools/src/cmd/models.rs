@@ -1,11 +1,13 @@
 //! `sirocco models`: the models in the flash of a device.
 
 use crate::Error;
+use crate::keys::PrivateKey;
 use crate::output::Output;
 use crate::port::{HELP, PortArguments};
 use serde::Serialize;
 use sirocco::wire::ask;
 use sirocco::wire::store::{Origin, SlotContent};
+use std::path::PathBuf;
 
 /// List the models in the flash of a device, or choose the one that answers
 ///
@@ -18,6 +20,7 @@ Examples:
   sirocco models --port /dev/ttyACM0
   sirocco models --port tcp:127.0.0.1:7000 --activate 1
   sirocco models --port tcp:127.0.0.1:7000 --activate built-in --json
+  sirocco models --port /dev/ttyACM0 --lowest 6 --signed-by release.key --activate 1
 
 {HELP}"))]
 pub struct Arguments {
@@ -26,6 +29,13 @@ pub struct Arguments {
     /// Let this model answer from now on: the number of a slot, or built-in
     #[arg(long, value_name = "SLOT", value_parser = origin)]
     activate: Option<Origin>,
+    /// Let the device take signed models from this serial number on: a lower one than it keeps to go back to an older
+    /// model, a higher one to shut models out
+    #[arg(long, value_name = "N", requires = "signed_by")]
+    lowest: Option<u32>,
+    /// File of the private key that signs --lowest, one of those that sign models
+    #[arg(long, value_name = "FILE", requires = "lowest")]
+    signed_by: Option<PathBuf>,
 }
 
 fn origin(text: &str) -> Result<Origin, String> {
@@ -69,9 +79,13 @@ impl From<&SlotContent> for Slot {
     }
 }
 
-/// Activates a model if one is named, and lists all.
+/// Sets the lowest serial number and activates a model, if they are named, and lists all models.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    let key = arguments.signed_by.as_deref().map(PrivateKey::read).transpose()?;
     let (mut client, _) = arguments.port.connect(output)?;
+    if let (Some(serial), Some(key)) = (arguments.lowest, key) {
+        client.set_lowest(serial, &key.signer())?;
+    }
     if let Some(origin) = arguments.activate {
         client.ask(ask::ModelActivate(origin))?;
     }

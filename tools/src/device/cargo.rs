@@ -6,8 +6,10 @@
 
 use crate::Error;
 use crate::device::board::Board;
+use crate::keys::PublicKey;
 use crate::output::Output;
 use crate::repository::firmware;
+use sirocco::limits::MAX_KEYS;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -25,6 +27,45 @@ const CLEARED: [&str; 8] = [
 /// Prefixes of further ones.
 const CLEARED_PREFIXES: [&str; 6] =
     ["CARGO_BUILD_", "CARGO_TARGET_", "CARGO_PROFILE_", "CARGO_UNSTABLE_", "CARGO_PKG_", "CARGO_MANIFEST_"];
+
+/// The public keys that firmware is built with.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct KeyArguments {
+    /// File of a public key: the firmware takes only models that one of these keys has signed. Up to 4 times
+    #[arg(long = "key", value_name = "FILE")]
+    pub models: Vec<PathBuf>,
+    /// File of an operator's public key: only operators may change the device over its serial port. Up to 4 times
+    #[arg(long = "operator", value_name = "FILE")]
+    pub operators: Vec<PathBuf>,
+}
+
+/// The folder, within the firmware's, in which firmware with keys is built. It is another one than that of firmware without
+/// keys, so that neither takes the place of the other.
+const WITH_KEYS: &str = "target/keys";
+
+impl KeyArguments {
+    fn is_empty(&self) -> bool {
+        self.models.is_empty() && self.operators.is_empty()
+    }
+
+    /// The environment variables that carry the keys to `firmware/app/src/keys.rs`.
+    fn variables(&self) -> Result<[(&'static str, String); 2], Error> {
+        let list = |name: &str, files: &[PathBuf]| {
+            if files.len() > MAX_KEYS {
+                return Err(Error::Usage(format!(
+                    "{name} is given {} times; firmware holds {MAX_KEYS} keys",
+                    files.len()
+                )));
+            }
+            let keys = files.iter().map(|file| Ok(PublicKey::read(file)?.digits())).collect::<Result<Vec<_>, Error>>();
+            keys.map(|keys| keys.join(","))
+        };
+        Ok([
+            ("SIROCCO_KEYS", list("--key", &self.models)?),
+            ("SIROCCO_OPERATORS", list("--operator", &self.operators)?),
+        ])
+    }
+}
 
 /// A command that runs in the firmware's workspace, without those variables.
 pub fn command(program: &str, firmware: &Path) -> Command {
@@ -51,11 +92,27 @@ pub fn line(command: &Command) -> String {
 /// [`Error::NoRepository`] outside a checkout, [`Error::Program`] without cargo, [`Error::Failed`] if the build fails;
 /// the compiler's messages are on stderr.
 pub fn build(board: &Board, output: Output) -> Result<PathBuf, Error> {
-    let elf = firmware()?.join("target").join(&board.target).join("release").join(&board.name);
+    build_with(board, &KeyArguments::default(), output)
+}
+
+/// The same for firmware that holds these keys.
+///
+/// # Errors
+/// As for [`build`]; [`Error::Usage`] if there are too many keys, [`Error::File`] or [`Error::KeyFile`] for their files.
+pub fn build_with(board: &Board, keys: &KeyArguments, output: Output) -> Result<PathBuf, Error> {
+    let folder = if keys.is_empty() { "target" } else { WITH_KEYS };
+    let elf = firmware()?.join(folder).join(&board.target).join("release").join(&board.name);
     if !elf.is_file() {
         output.progress(format_args!("building firmware for {}", board.name));
     }
-    run("build", board, &[])?;
+    if keys.is_empty() {
+        run("build", board, &[], &[])?;
+    } else {
+        // The feature is one of another package, which is selected for its sake.
+        let rest =
+            ["--package", "sirocco-firmware", "--features", "sirocco-firmware/signing", "--target-dir", WITH_KEYS];
+        run("build", board, &rest, &keys.variables()?)?;
+    }
     Ok(elf)
 }
 
@@ -64,14 +121,14 @@ pub fn build(board: &Board, output: Output) -> Result<PathBuf, Error> {
 /// # Errors
 /// As for [`build`].
 pub fn lint(board: &Board) -> Result<(), Error> {
-    run("clippy", board, &["--", "-D", "warnings"])
+    run("clippy", board, &["--", "-D", "warnings"], &[])
 }
 
-fn run(subcommand: &str, board: &Board, rest: &[&str]) -> Result<(), Error> {
+fn run(subcommand: &str, board: &Board, rest: &[&str], variables: &[(&str, String)]) -> Result<(), Error> {
     let mut cargo = command("cargo", &firmware()?);
     cargo.args([subcommand, "--quiet", "--locked", "--release", "--package", &board.name, "--target", &board.target]);
     // Without this variable, defmt leaves all messages but errors out of the firmware.
-    cargo.args(rest).env("DEFMT_LOG", "info").stdout(Stdio::null());
+    cargo.args(rest).envs(variables.iter().cloned()).env("DEFMT_LOG", "info").stdout(Stdio::null());
     let remedy = "install Rust from https://rustup.rs";
     let status = cargo.status().map_err(|source| Error::Program { program: "cargo".into(), source, remedy })?;
     if status.success() {

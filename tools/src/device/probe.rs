@@ -3,8 +3,9 @@
 
 use crate::Error;
 use crate::device::board::Board;
+use crate::device::cargo::{self, KeyArguments};
 use crate::device::elf::Firmware;
-use crate::device::{cargo, program};
+use crate::device::program;
 use crate::input::model_file::ModelFile;
 use crate::output::Output;
 use std::io::Write;
@@ -28,6 +29,9 @@ pub struct ProbeArguments {
     /// The debug probe to use if several are connected: VID:PID or VID:PID:SERIAL, as `probe-rs list` shows them
     #[arg(long, value_name = "PROBE")]
     pub probe: Option<String>,
+    /// The keys that the firmware holds.
+    #[command(flatten)]
+    pub keys: KeyArguments,
 }
 
 /// A board to be flashed, with its firmware built and its model checked.
@@ -62,7 +66,7 @@ impl<'a> Target<'a> {
         if let Some(path) = &arguments.model {
             ModelFile::read(path)?.held()?;
         }
-        let elf = cargo::build(&board, output)?;
+        let elf = cargo::build_with(&board, &arguments.keys, output)?;
         let model = match &arguments.model {
             Some(path) => Some(place(&elf, path)?),
             None => None,

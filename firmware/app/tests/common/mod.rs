@@ -1,4 +1,7 @@
 //! A fake flash in memory that keeps the rules of real flash and loses power on request.
+#![allow(dead_code, reason = "each test program uses its own part")]
+
+pub mod device;
 
 use sirocco_firmware::flash::{Area, Failure, Geometry};
 use std::cell::RefCell;

@@ -21,9 +21,10 @@ use sirocco::query::{Prediction, Query, QueryError};
 use sirocco::renewal::{RenewalError, SerialInterval, reproduction};
 use sirocco::summary::SelfTest;
 use sirocco::wire::store::{Chunk, ModelAnswer, ModelRequest, Origin, StoreError};
+use sirocco::wire::trust::{TrustAnswer, TrustRefusal, TrustRequest};
 use sirocco_firmware::flash::{Area, Failure};
-use sirocco_firmware::records::{self, Record};
-use sirocco_firmware::{App, Bench, Opened, Push, Received, Reply, Store};
+use sirocco_firmware::records::{self, Active, Record, State};
+use sirocco_firmware::{App, Bench, Opened, Push, Received, Reply, Session, Store};
 
 /// Control: this one must link.
 // SAFETY: the name is used once.
@@ -101,7 +102,7 @@ fn model_begin(push: &mut Push<'_>, bytes: u32, crc32: u32) -> Result<ModelAnswe
 // SAFETY: the name is used once.
 #[unsafe(no_mangle)]
 fn model_chunk(push: &mut Push<'_>, offset: u32, chunk: &Chunk) -> Result<ModelAnswer, StoreError> {
-    push.chunk(offset, chunk)
+    push.chunk(offset, chunk, Some(offset))
 }
 
 // SAFETY: the name is used once.
@@ -125,5 +126,16 @@ fn boot<'s>(store: &'s mut Store<'_>, built_in: &'s [u8], room: u32) -> (Opened<
 // SAFETY: the name is used once.
 #[unsafe(no_mangle)]
 fn model_activate(records: &mut dyn Area, origin: Origin) -> Result<Record, (u32, Failure)> {
-    records::append(records, origin, 1, 2)
+    let active = Some(Active { origin, bytes: 1, crc32: 2 });
+    records::append(records, State { active, lowest: 3, erased: [4, 5] })
+}
+
+// SAFETY: the name is used once.
+#[unsafe(no_mangle)]
+fn trust_handle(
+    push: &mut Push<'_>,
+    request: &TrustRequest,
+    session: &mut Session,
+) -> Result<TrustAnswer, TrustRefusal> {
+    push.trust(request, session)
 }
