@@ -153,12 +153,16 @@ fn with_json_every_command_prints_one_object_and_nothing_else() {
     let model = model.to_str().unwrap();
     let problem = "I0=0.3,R0=0.2,beta=0.6,gamma=0.5";
     let fit = ["--observations", seen, "--free", "beta,gamma", "--fix", "I0=0.3,R0=0.2"];
+    let [name, private, public, signed] = ["k", "k.key", "k.pub", "signed"].map(|file| format!("{out}/{file}"));
     let mut table: Vec<Vec<&str>> = vec![
         vec!["boards"],
         vec!["data"],
         vec!["data", "harbin"],
         vec!["ports", "--ask"],
         vec!["inspect", model],
+        vec!["keys", "new", &name],
+        vec!["sign", model, "--key", &private, "--serial", "1", "--out", &signed],
+        vec!["verify", &signed, "--key", &public],
         vec!["completions", "bash"],
         vec!["completions", "powershell"],
         vec!["man", "--out", out],

@@ -11,6 +11,7 @@ use sirocco::held::Held;
 use sirocco::image::Network;
 use sirocco::image::golden::Golden;
 use sirocco::layer::kernel::Portable;
+use sirocco::model::signature::MODEL;
 use sirocco::model::{CRC_DIGITS, Model, crc_of};
 
 /// Networks that take longer than this are opened but not evaluated.
@@ -34,6 +35,12 @@ fuzz_target!(|data: &[u8]| {
 fn try_both(bytes: &[u8]) {
     let bytes: &AVec<u8, ConstAlign<8>> = &AVec::from_slice(8, bytes);
     let _ = Held::open_prefix::<Portable>(bytes);
+    if let Ok(model) = Model::open(bytes)
+        && let Ok(Some(signature)) = model.signature()
+    {
+        // All of the file is signed, digits as zeros.
+        assert_eq!(signature.signed().map(<[u8]>::len).sum::<usize>(), MODEL.len() + bytes.len());
+    }
     if let Ok(model) = Model::open(bytes)
         && let Ok(network) = Network::open(&model)
     {
