@@ -255,9 +255,6 @@ keys! {
     EntropyDeviation = "entropy.deviation",
     /// Proven bound of the error that exact evaluation of the weights would have; optional, in the form by phase.
     ProvenError = "proven_error",
-    /// How early or late a certificate's corrected answers can be, in units of 1 / gamma, from these extents of an orbit on:
-    /// `1=4.8e-6,5=8.2e-7`; optional, beside the former.
-    TimeBounds = "time_bounds",
     /// Serial number of a signed file; optional.
     Serial = "sirocco.serial",
     /// Fingerprint of the key that signed the file; optional.

@@ -30,7 +30,7 @@
 //! - [`error`]: every defect that a model file may have;
 //! - [`math`]: the elementary functions, with error and cost;
 //! - [`gamma`]: the gamma distribution;
-//! - [`scalar`], [`fixed_point`]: the numbers that equations are written over;
+//! - [`scalar`], [`fixed_point`], [`wide`]: the numbers that equations are written over;
 //! - [`model`]: a checked view of a safetensors file.
 //!
 //! Equations:
@@ -92,4 +92,5 @@ pub mod scalar;
 pub mod summary;
 pub(crate) mod text;
 pub mod trajectory;
+pub mod wide;
 pub mod wire;

@@ -8,8 +8,6 @@ pub const MAX_STATE: usize = 4;
 pub const MAX_RATES: usize = 4;
 /// Quantities a query is made of: time, the free initial values, the rates.
 pub const MAX_QUANTITIES: usize = 1 + MAX_STATE + MAX_RATES;
-/// Ranges of extents for which a bundle by phase may bound the error of its answers in time.
-pub const MAX_TIME_BOUNDS: usize = 16;
 /// Quantities a calibration may estimate at once: all but time.
 pub const MAX_UNKNOWNS: usize = MAX_STATE + MAX_RATES;
 /// Observations a device keeps for a calibration: two months of daily counts, 16 bytes each.

@@ -10,7 +10,6 @@ use crate::error::{Countable, Key, ModelError};
 use crate::layer::activation::Activation;
 use crate::layer::dense_f32::DenseF32;
 use crate::layer::dense_integer::{DenseInteger, Place};
-use crate::layer::fine::{Fine, FineWeight, Row};
 use crate::layer::rows::RowLoops;
 use crate::layer::{Activations, Vector};
 use crate::limits::{MAX_LAYERS, MAX_QUANTITIES, MAX_STATE, MAX_WIDTH};
@@ -173,32 +172,6 @@ impl<'a> Network<'a> {
             Layers::I16(layers) => integer::gradient(layers, input, seed, self.activation),
             Layers::I8(layers) => integer::gradient(layers, input, seed, self.activation),
         }
-    }
-
-    /// The first output and its derivative, computed in the finer integers of [`crate::layer::fine`] through the same weights as
-    /// [`Self::value`], in every number format; `None` where a derivative is too large for these integers.
-    ///
-    /// Stack: four vectors of [`MAX_WIDTH`] numbers.
-    pub fn fine(&self, input: &Fine) -> Option<(f64, f64)> {
-        match &self.layers {
-            Layers::F32(layers) => self.fine_through(layers, DenseF32::fine_rows, input),
-            Layers::I16(layers) => self.fine_through(layers, DenseInteger::fine_rows, input),
-            Layers::I8(layers) => self.fine_through(layers, DenseInteger::fine_rows, input),
-        }
-    }
-
-    fn fine_through<'w, L, W: FineWeight + 'w, R: Iterator<Item = Row<'w, W>>>(
-        &self,
-        layers: &[L],
-        rows: impl Fn(&L) -> R,
-        input: &Fine,
-    ) -> Option<(f64, f64)> {
-        let (last, hidden) = layers.split_last()?;
-        let mut x = *input;
-        for layer in hidden {
-            x = x.hidden(rows(layer), self.activation)?;
-        }
-        rows(last).next().map(|row| x.output(row))
     }
 }
 

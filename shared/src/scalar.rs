@@ -148,6 +148,11 @@ pub trait Real: Scalar + PartialOrd {
     const REFINEMENTS: u8;
     /// The same for one that quadruples them.
     const FLOWS: u8;
+    /// The polynomial with these coefficients, which have so many fractional bits, if this type computes it in integers.
+    #[inline(always)]
+    fn polynomial(self, _coefficients: &[i32], _bits: i32) -> Option<Self> {
+        None
+    }
     /// Natural logarithm.
     fn ln(self) -> Self;
     /// ln(1 + `self`), without cancellation near zero.
@@ -172,6 +177,37 @@ pub trait Real: Scalar + PartialOrd {
     /// The magnitude.
     fn abs(self) -> Self {
         if self < Self::zero() { -self } else { self }
+    }
+}
+
+/// The coefficients of a polynomial as integers that are as fine as sums of all of them allow.
+#[derive(Debug, Clone, Copy)]
+pub struct Integers<const N: usize> {
+    /// The coefficients.
+    pub coefficients: [i32; N],
+    /// Their fractional bits.
+    pub bits: i32,
+}
+
+impl<const N: usize> Integers<N> {
+    /// Rounds the coefficients.
+    pub const fn new(values: [f64; N]) -> Self {
+        let (mut sum, mut k) = (0.0, 0);
+        while k < N {
+            sum += if values[k] < 0.0 { -values[k] } else { values[k] };
+            k += 1;
+        }
+        let (mut bits, mut unit) = (40, (1u64 << 40) as f64);
+        while sum * unit > 2_000_000_000.0 {
+            (bits, unit) = (bits - 1, unit / 2.0);
+        }
+        let (mut coefficients, mut k) = ([0; N], 0);
+        while k < N {
+            let value = values[k] * unit;
+            coefficients[k] = if value < 0.0 { value - 0.5 } else { value + 0.5 } as i32;
+            k += 1;
+        }
+        Integers { coefficients, bits }
     }
 }
 
@@ -206,6 +242,28 @@ impl Real for f64 {
     }
     fn sqrt(self) -> Self {
         libm::sqrt(self)
+    }
+}
+
+/// Numbers much finer than f32: [`crate::wide::Wide`] on the device, f64 where its rounding is judged.
+pub trait Precise: Real {
+    /// The same number, exactly.
+    fn from_f32(value: f32) -> Self;
+    /// The nearest f32, or one of its neighbors.
+    fn to_f32(self) -> f32;
+    /// `units` * 2^-31.
+    fn fraction(units: i32) -> Self;
+}
+
+impl Precise for f64 {
+    fn from_f32(value: f32) -> Self {
+        value.into()
+    }
+    fn to_f32(self) -> f32 {
+        self as f32
+    }
+    fn fraction(units: i32) -> Self {
+        f64::from(units) / f64::from(1u32 << 31)
     }
 }
 

@@ -7,7 +7,7 @@ use sirocco_tools::device::board::Board;
 use std::collections::BTreeSet;
 
 /// The rooms of `shared/src`, from the ground up: a room may import from those before it.
-const SHARED: [&str; 25] = [
+const SHARED: [&str; 26] = [
     "limits",
     "error",
     "text",
@@ -15,6 +15,7 @@ const SHARED: [&str; 25] = [
     "gamma",
     "scalar",
     "fixed_point",
+    "wide",
     "model",
     "ode",
     "rk4",

@@ -1,63 +1,40 @@
-//! The error of an answer: the residual along the trajectory, propagated by the error equation.
+//! The error of an answer, by an error equation or by solving the problem anew.
 //!
-//! The bundle's y and the true solution z of the same problem differ by e = y - z, with e(0) = 0 and
+//! *Epidemics (SIR), in any form.* The device computes the solution itself to about 1e-9, by quadrature along the orbit
+//! ([`crate::ode::sir::phase::quadrature`]), without the network. The distance of the answer from it is its error, whatever gave
+//! the answer, and with what rounding can have made of the solution a bound.
+//!
+//! *Other systems.* The bundle's y and the true solution z of the same problem differ by e = y - z, with e(0) = 0 and
 //! e' = Dg(y) e + r + O(e^2), where r is the residual y' - g(y). So the error of the answer at t follows from the answers
-//! and residuals of the network at times from 0 to t, without knowing z. Subtracting it corrects the answer.
+//! and residuals of the network at times from 0 to t, without knowing z. This is an estimate and no bound.
 //!
-//! In the reduced form the error equation is integrated along a curve finer than f32 (`curve`), so that the residual
-//! contains no rounding. The distance of the answer from the curve, due to rounding and to the quantization of its
-//! activations, is added at the end. The equation is scalar: e' = F'(x) e + r - F''(xi) e^2 / 2. F is concave with
-//! |F''| <= p^2 s0 exp(-p x), so the term that linearization neglects has a majorant, which is integrated too. Together
-//! with the difference between two quadratures and the rounding of the curve, this gives a bound and not only an
-//! estimate. The quadrature part of the bound assumes that the steps resolve the residual, so the bound is tested, not
-//! proven.
-//!
-//! By phase, the answer is compared with the same closed form in f64, through the network in fine integers. What then remains
-//! is what a proof bounds (`sirocco-train bundle prove`), if the file states it: the largest error of all epidemics, and by how
-//! much any of them can be too early or too late. The latter, times the rate of change at the answer, bounds its error.
-//!
-//! No bound was broken over 100,000 queries in the domain and 100,000 up to 30 % around it, each of `sir-full` in f32
-//! (median bound/error 1.39 in the domain, 1.35 around it) and in 16-bit integers (1.35, 1.45), two other seeds, and
-//! `sir-field` (1.26, 1.45). The correction brings an error of 1e-5, from f32 rounding and training, down to 9e-8, in
-//! 16-bit integers too.
+//! Subtracting the error corrects the answer.
 
-use super::{Bundle, Form};
+use super::Bundle;
 use crate::limits::MAX_STATE;
-use crate::math::{abs, exp};
-use crate::ode::State;
-use crate::ode::sir::Reduced;
+use crate::math::abs;
+use crate::ode::sir::phase::Problem;
+use crate::ode::sir::phase::quadrature::{LARGEST_EXTENT, Solved};
+use crate::ode::{Ode, State};
 use crate::query::{Prediction, Query, QueryError};
+use crate::wide::Wide;
 use serde::{Deserialize, Serialize};
 
-/// Steps along the trajectory. A certificate evaluates the network at their ends, once more than there are steps.
+/// Steps along the trajectory of other systems than SIR. A certificate evaluates the network at their ends, once more than there
+/// are steps.
 pub const STEPS: u16 = 32;
-
-/// Length of the first step as a fraction of the mean length.
-const FIRST: f64 = 0.3;
 
 /// Above this estimate the linearization is not accurate enough, and the answer is not trusted.
 pub const TRUST_LIMIT: f32 = 1e-2;
 
-/// Rounding of the curve and, per unit of tau, of its residual: the largest in 2,000 queries, see the test of `curve`.
-const CURVE_ROUNDING: f32 = 2e-8;
+/// The unit in which the rounding of an epidemic's solution is counted: a unit in the last place of a number near one.
+const UNIT: f32 = 1.0 / (1 << 30) as f32;
+/// Rounding moves the solution by at most so many units in S, I and R, and so many in time, for each unit of the time since the
+/// beginning and of the time in which the epidemic grows or falls: 1.5 times the largest of 2.4 million epidemics.
+const SHARES: f32 = 8.0;
+const TIMES: f32 = 4.0;
 
-/// What the fine integers, with weights cut to 2^-24, can make of a state by phase: twice the largest of 20,000 epidemics,
-/// see the test of `solution`.
-const PHASE_ROUNDING: f32 = 5e-8;
-
-/// What the closed forms of `phase` make of a state in f64: their series have ten digits where orbits are short.
-const PHASE_ARITHMETIC: f32 = 2e-9;
-
-/// The same where no orbit is followed; with an extent above 40, infections are left out, which changes a state by 5e-9.
-const CLOSED_FORM: f32 = 1e-8;
-
-/// Factor from the difference of two quadratures to a bound of the quadrature error. Where the steps resolve the residual,
-/// the error of the trapezoidal rule is a third of its difference from the rule with twice the step. Where they do not, the
-/// error may exceed the difference: a factor of 2 would cover all but a few of 1.4 million queries. (With equal steps, 2 of
-/// 50,000 over the wide `sir-field` were not covered, one by a factor of four.)
-const GAP_FACTOR: f32 = 4.0;
-
-/// An answer with the error that the network's residual implies.
+/// An answer with its error.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Certificate {
     /// The answer itself.
@@ -66,12 +43,11 @@ pub struct Certificate {
     pub error: State<f32>,
     /// The answer minus its estimated error.
     pub corrected: State<f32>,
-    /// Largest absolute estimated error of a component; `f32::MAX` if the weights are too large for an estimate.
+    /// Largest absolute estimated error of a component; `f32::MAX` if there is no estimate.
     pub estimate: f32,
-    /// An upper bound of the largest absolute error. The reduced form has one, and the form by phase if the file states what
-    /// was proven; and only if the answer is trusted.
+    /// An upper bound of the largest absolute error. Epidemics (SIR) have one, if the answer is trusted.
     pub bound: Option<f32>,
-    /// Whether the answer is plausible, and its estimate, its bound if the form has one, and the estimates at all times
+    /// Whether the answer is plausible, and its estimate, its bound if the system has one, and the estimates at all times
     /// before are below [`TRUST_LIMIT`].
     pub trusted: bool,
 }
@@ -79,19 +55,16 @@ pub struct Certificate {
 impl Bundle<'_> {
     /// Answers a query, and estimates and bounds the error of the answer.
     ///
-    /// Cost: [`STEPS`] + 1 evaluations of the network with its tangent in fine integers or, in the generic forms, in the
-    /// network's own numbers, with as many small linear solves. On a Cortex-M4F `sir-full` takes 0.77 million instructions
-    /// (0.67 with 16-bit weights), about as much as 145 (77) predictions; a generic form takes 34 predictions. By phase, two
-    /// evaluations of the network and some twenty functions in f64: 0.11 million instructions, 24 predictions.
+    /// Cost, besides the prediction: for an epidemic 13,000 to 16,000 instructions on a Cortex-M4F, as much as three or four
+    /// predictions; for other systems [`STEPS`] + 1 predictions, with as many small linear solves.
     ///
     /// # Errors
     /// As for [`Bundle::predict`].
     pub fn certify(&self, query: &Query) -> Result<Certificate, QueryError> {
         let prediction = self.predict(query)?;
-        let findings = match self.form {
-            Form::Reduced => self.propagate_reduced(query, &prediction.state),
-            Form::Generic | Form::Conserved => Some(self.propagate_generic(query, &prediction.state)),
-            Form::Phase => Some(self.compare_phase(query, &prediction.state)),
+        let findings = match self.ode {
+            Ode::Sir => self.compare(query, &prediction.state),
+            _ => Some(self.propagate_generic(query, &prediction.state)),
         };
         let Some(Findings { error, corrected, bound, reach }) = findings else {
             let (error, corrected) = ([0.0; MAX_STATE], prediction.state);
@@ -107,53 +80,19 @@ impl Bundle<'_> {
         Ok(Certificate { prediction, error, corrected, estimate, bound, trusted })
     }
 
-    /// Signed error of the answer `state`, the corrected state, and a bound of the largest component of the error.
-    ///
-    /// The error has two parts: the distance of the answer from the curve, which is computed at the end, and the distance of
-    /// the curve from the solution, which is propagated.
-    fn propagate_reduced(&self, query: &Query, state: &State<f32>) -> Option<Findings> {
-        let curve = self.curve(query);
-        let reduced = &curve.reduced;
-        let mut walk = Walk::new(reduced.k * f64::from(query.t));
-        let mut last = Node::new(reduced, curve.at(walk.tau, walk.decay)?);
-        let mut last_even = last;
-        let (mut fine, mut coarse, mut majorant, mut noise) = (0.0, 0.0, 0.0, 0.0);
-        let (mut gap, mut before_last) = (0.0f32, 0.0);
-        // An error of x is one of at most n times as much of S, I and R.
-        let mut farthest = 0.0f32;
-        for j in 1..=STEPS {
-            let step = walk.advance();
-            let next = Node::new(reduced, curve.at(walk.tau, walk.decay)?);
-            let before = fine;
-            fine = last.carry(&next, step, fine, last.residual, next.residual);
-            let square = |bend: f32, e: f32| bend * (abs(e) + majorant) * (abs(e) + majorant);
-            majorant = last.carry(&next, step, majorant, square(last.bend, before), square(next.bend, fine));
-            noise = last.carry(&next, step, noise, CURVE_ROUNDING, CURVE_ROUNDING);
-            farthest = farthest.max(abs(fine) + majorant);
-            if j.is_multiple_of(2) {
-                coarse = last_even.carry(&next, before_last + step, coarse, last_even.residual, next.residual);
-                last_even = next;
-                gap = gap.max(abs(fine - coarse));
-            }
-            (last, before_last) = (next, step);
-        }
-        // Richardson extrapolation: the error of the trapezoidal rule falls by four when the step is halved.
-        let e = fine + (fine - coarse) / 3.0;
-        let (x, k) = (last.x, reduced.k);
-        let (on_curve, off) = (reduced.state(x), reduced.derivative(x, f64::from(e) / k));
+    /// Signed error of the answer `state` to an epidemic: its distance from the solution, which needs no network.
+    fn compare(&self, query: &Query, state: &State<f32>) -> Option<Findings> {
+        let course = self.any_course(query, LARGEST_EXTENT);
+        let problem = Problem::new(&query.initial.map(Wide::from_f32), &query.rates.map(Wide::from_f32));
+        let Solved { state: [s, i, r], rate, time } = problem.solve(&course, Wide::from_f32(query.t))?;
         let (mut error, mut corrected) = ([0.0; MAX_STATE], [0.0; MAX_STATE]);
-        for (((error, corrected), y), (c, off)) in
-            error.iter_mut().zip(&mut corrected).zip(state).zip(on_curve.iter().zip(off))
-        {
-            *corrected = (c - off) as f32;
-            *error = (f64::from(*y) - c + off) as f32;
+        for ((error, corrected), (y, right)) in error.iter_mut().zip(&mut corrected).zip(state.iter().zip([s, i, r])) {
+            *error = (Wide::from_f32(*y) - right).to_f32();
+            *corrected = right.to_f32();
         }
-        let doubt = GAP_FACTOR * gap + majorant + noise + CURVE_ROUNDING;
-        let reach = abs(e) + doubt;
-        let curvature = (reduced.n * reduced.p * reduced.p) as f32 * reach * reach;
-        let doubt = largest(&reduced.derivative(x, f64::from(doubt) / k).map(|v| v as f32));
-        let bound = (largest(&error) + doubt + curvature) * (1.0 + 1e-6);
-        Some(Findings { error, corrected, bound: Some(bound), reach: farthest * reduced.n as f32 })
+        let doubt = UNIT * (SHARES + TIMES * rate * time);
+        let bound = (largest(&error) + doubt) * (1.0 + 1e-6);
+        Some(Findings { error, corrected, bound: Some(bound), reach: 0.0 })
     }
 
     /// Signed error of the state by the Crank-Nicolson method for the full linearized system.
@@ -190,39 +129,6 @@ impl Bundle<'_> {
         }
         Findings { error: e, corrected, bound: None, reach }
     }
-
-    /// Signed error of an answer by phase: its distance from the same closed form in f64, whose own error is the proven one.
-    fn compare_phase(&self, query: &Query, state: &State<f32>) -> Findings {
-        let (exact, extent) = self.fine_phase(query);
-        let (mut error, mut corrected) = ([0.0; MAX_STATE], [0.0; MAX_STATE]);
-        for ((error, corrected), (y, exact)) in error.iter_mut().zip(&mut corrected).zip(state.iter().zip(exact)) {
-            *error = (f64::from(*y) - exact) as f32;
-            *corrected = exact as f32;
-        }
-        let doubt = self.proven_error.map(|proven| self.phase_doubt(query, &corrected, extent as f32, proven));
-        let bound = doubt.map(|doubt| (largest(&error) + doubt) * (1.0 + 1e-6));
-        Findings { error, corrected, bound, reach: 0.0 }
-    }
-
-    /// How far the closed form in fine numbers can be from the solution.
-    ///
-    /// Its state lies on the orbit of the solution, but too early or too late by the time that the file bounds. S, I and R
-    /// change by at most max(s, 1) I in a unit of 1 / gamma, and that rate itself by a factor of at most e^(Y time) within
-    /// this time (`sirocco-train bundle prove`).
-    fn phase_doubt(&self, query: &Query, &[s, i, ..]: &State<f32>, extent: f32, proven: f32) -> f32 {
-        if extent == 0.0 {
-            return CLOSED_FORM;
-        }
-        let whole = proven + PHASE_ROUNDING;
-        let Some(time) = self.time_bounds.iter().rev().find(|time| time.from <= extent) else { return whole };
-        let [beta, gamma, ..] = query.rates;
-        let level = beta / gamma * s;
-        let rate = if level > 1.0 { level * i } else { i };
-        // e^x < 1 + 2 x for x < 1/2.
-        let growth = extent * time.bound;
-        let doubt = time.bound * rate * (1.001 + 2.0 * growth) + PHASE_ARITHMETIC;
-        if growth < 0.5 && doubt < whole { doubt } else { whole }
-    }
 }
 
 /// The result of the integration along the trajectory, for the answer at its end.
@@ -232,67 +138,6 @@ struct Findings {
     bound: Option<f32>,
     /// The largest estimate at the times before.
     reach: f32,
-}
-
-/// Times from 0 to the end, denser at the start: tau_j = end (g u + (1 - g) u^2), u = j / [`STEPS`], g = [`FIRST`].
-///
-/// At the start f(tau) rises and the solution leaves its initial value, so the residual changes fastest there, and an error
-/// made there has the longest time to grow.
-struct Walk {
-    tau: f64,
-    /// e^-tau.
-    decay: f64,
-    /// The next step and its e^-step, and the change of both from step to step.
-    step: f64,
-    factor: f64,
-    longer: f64,
-    longer_factor: f64,
-}
-
-impl Walk {
-    fn new(end: f64) -> Self {
-        let u = 1.0 / f64::from(STEPS);
-        let (step, longer) = (end * u * (FIRST + (1.0 - FIRST) * u), 2.0 * end * (1.0 - FIRST) * u * u);
-        Walk { tau: 0.0, decay: 1.0, step, factor: libm::exp(-step), longer, longer_factor: libm::exp(-longer) }
-    }
-
-    /// Advances to the next time and returns the length of the step.
-    fn advance(&mut self) -> f32 {
-        let step = self.step;
-        self.tau += step;
-        self.decay *= self.factor;
-        self.step += self.longer;
-        self.factor *= self.longer_factor;
-        step as f32
-    }
-}
-
-/// The terms of the error equation of the reduced form at one point of the trajectory.
-#[derive(Debug, Clone, Copy)]
-struct Node {
-    x: f64,
-    /// F'(x).
-    slope: f32,
-    /// |F''(x)| / 2.
-    bend: f32,
-    /// r = dx/dtau - F(x).
-    residual: f32,
-}
-
-impl Node {
-    fn new(reduced: &Reduced<f64>, (x, dx): (f64, f64)) -> Self {
-        let share = 1.0 - reduced.p;
-        let susceptible = (1.0 - reduced.i0) * libm::exp(-reduced.p * x);
-        let drive = (reduced.p * susceptible) as f32;
-        let residual = (dx - (1.0 - susceptible - share * x)) as f32;
-        Node { x, slope: drive - share as f32, bend: 0.5 * reduced.p as f32 * drive, residual }
-    }
-
-    /// One step of e' = slope e + q by the exponential trapezoidal rule.
-    fn carry(&self, next: &Node, h: f32, e: f32, q0: f32, q1: f32) -> f32 {
-        let growth = exp(0.5 * h * (self.slope + next.slope));
-        growth * e + 0.5 * h * (growth * q0 + q1)
-    }
 }
 
 /// Largest absolute component.
@@ -328,21 +173,27 @@ mod tests {
     struct Aligned<B: ?Sized>(B);
     static FULL: &Aligned<[u8]> = &Aligned(*include_bytes!("../../../tests/data/sir-full.safetensors"));
 
-    /// Far outside the domain the linearized error equation does not hold: errors were .24 to .89 there, bounds lower or
-    /// meaningless.
+    /// Far outside the domain, where errors are .24 to .89, or nobody is infected or recovers.
     #[test]
-    fn what_cannot_be_bounded_is_not_trusted() {
+    fn what_is_far_off_is_not_trusted() {
         let bundle = Bundle::open(&FULL.0).unwrap();
         for quantities in [
             [51.721_977, 0.0, 0.446_786_67, 0.879_794_84, 0.312_200_6],
             [55.241_962, 1e-6, 0.595_547_44, 1.119_889_1, 0.289_014_1],
             [48.032_66, 1e-7, 0.280_456, 0.692_914_96, 0.376_644_25],
             [7.8, 0.0, 0.11, 1.0, 0.0],
-            [20.0, 0.3, 0.2, 0.6, 0.0],
+            // An orbit that is too long to be followed.
+            [20.0, 0.3, 0.2, 0.6, 0.001],
         ] {
             let certificate = bundle.certify(&Query::from_quantities(Ode::Sir, &quantities)).unwrap();
             assert!(!certificate.trusted && certificate.bound.is_none(), "{quantities:?}: {certificate:?}");
         }
+        // Logistic growth, which the network was not trained for either.
+        let outside = bundle.certify(&Query::from_quantities(Ode::Sir, &[20.0, 0.3, 0.2, 0.6, 0.0])).unwrap();
+        let s = 0.8 * 0.5 / (0.5 + 0.3 * libm::exp(f64::from(0.6f32) * 0.8 * 20.0));
+        let error = (f64::from(outside.prediction.state[0]) - s).abs();
+        let bound = f64::from(outside.bound.unwrap());
+        assert!(error > 1e-4 && error <= bound && bound < 1.001 * error, "{error:e} {outside:?}");
         let inside = bundle.certify(&Query::from_quantities(Ode::Sir, &[10.0, 0.3, 0.2, 0.6, 0.5])).unwrap();
         assert!(inside.trusted && inside.bound.is_some_and(|bound| bound < 2e-5), "{inside:?}");
     }

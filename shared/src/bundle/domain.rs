@@ -1,6 +1,6 @@
 //! The training domain, the form of the trial solution, and the scaling of the network's inputs.
 
-use crate::limits::{MAX_QUANTITIES, MAX_TIME_BOUNDS};
+use crate::limits::MAX_QUANTITIES;
 use crate::math::{self, to_fixed};
 use crate::ode::Ode;
 use crate::ode::sir::{FixedReduced, Reduced, SHARE_BITS, TIME_BITS, phase};
@@ -253,11 +253,6 @@ impl Input {
         self.fixed.is_some()
     }
 
-    /// The value that is mapped to zero.
-    pub(super) fn middle(&self) -> f64 {
-        self.mid.into()
-    }
-
     /// du/dv = 2 / (hi - lo).
     pub fn slope(&self) -> f32 {
         self.slope
@@ -299,31 +294,6 @@ pub(super) fn parse_ranges(text: &str, ode: Ode) -> Option<Vec<Range, MAX_QUANTI
     names.next().is_none().then_some(ranges)
 }
 
-/// A bound of how early or late an answer by phase in f64 and fine integers can be, in units of 1 / gamma: what is proven of
-/// the weights, and what the fine integers add.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct TimeBound {
-    /// The smallest extent of an orbit for which it holds; up to that of the next bound.
-    pub(super) from: f32,
-    /// The bound.
-    pub(super) bound: f32,
-}
-
-/// Bounds of an error in time, in ascending order of the extents from which on they hold.
-pub(super) fn parse_time_bounds(text: &str) -> Option<Vec<TimeBound, MAX_TIME_BOUNDS>> {
-    let mut times = Vec::<TimeBound, MAX_TIME_BOUNDS>::new();
-    for entry in split(text, b',') {
-        let (from, bound) = split_once(entry, b'=')?;
-        let time = TimeBound { from: number(from)?, bound: number(bound)? };
-        let rises = times.last().map_or(0.0, |last| last.from) < time.from;
-        if !(rises && time.from.is_finite() && time.bound.is_finite() && time.bound >= 0.0) {
-            return None;
-        }
-        times.push(time).ok()?;
-    }
-    Some(times)
-}
-
 /// The network's inputs. Each has a known source and occurs once.
 pub(super) fn parse_inputs(text: &str, ode: Ode, form: Form) -> Option<Vec<Input, MAX_QUANTITIES>> {
     let mut inputs = Vec::<Input, MAX_QUANTITIES>::new();
@@ -341,22 +311,4 @@ pub(super) fn parse_inputs(text: &str, ode: Ode, form: Form) -> Option<Vec<Input
     };
     let known = form != Form::Phase || inputs.len() == 3 && inputs.iter().zip((0..).zip(phase::INPUTS)).all(scaled);
     known.then_some(inputs)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bounds_in_time_rise_from_extent_to_extent() {
-        let times = parse_time_bounds("0.0625=1.7e-4,0.5=3e-5,30=0").unwrap();
-        let last = TimeBound { from: 30.0, bound: 0.0 };
-        assert_eq!((times.len(), times[0], times[2]), (3, TimeBound { from: 0.0625, bound: 1.7e-4 }, last));
-        let sixteen: std::vec::Vec<_> = (1..=MAX_TIME_BOUNDS).map(|k| std::format!("{k}=1")).collect();
-        assert!(parse_time_bounds(&sixteen.join(",")).is_some());
-        let seventeen = sixteen.join(",") + ",17=1";
-        for bad in ["", "1", "1=", "=1", "1=x", "1=-1", "0=1", "2=1,2=1", "2=1,1=1", "1=1e99", "1=1,", &seventeen] {
-            assert_eq!(parse_time_bounds(bad), None, "{bad}");
-        }
-    }
 }

@@ -4,7 +4,6 @@
 //! so that the initial condition holds exactly. See [`Form`] for the variants.
 
 pub mod certificate;
-mod curve;
 mod domain;
 pub mod golden;
 mod probe;
@@ -20,7 +19,7 @@ pub use solution::Solution;
 use crate::error::{Key, ModelError};
 use crate::layer::kernel::Portable;
 use crate::layer::rows::RowLoops;
-use crate::limits::{MAX_QUANTITIES, MAX_STATE, MAX_TIME_BOUNDS, collect};
+use crate::limits::{MAX_QUANTITIES, MAX_STATE, collect};
 use crate::math::{all_finite, exp};
 use crate::model::Model;
 use crate::network::{Inputs, Network, Scheme};
@@ -28,7 +27,7 @@ use crate::ode::sir::{FixedReduced, Reduced};
 use crate::ode::{Ode, State};
 use crate::query::{Prediction, Query, QueryError};
 use crate::summary::{BundleInfo, Content, ModelInfo, ModelKind, SelfTest, name};
-use domain::{TimeBound, parse_inputs, parse_ranges, parse_time_bounds};
+use domain::{parse_inputs, parse_ranges};
 use heapless::Vec;
 
 /// Version of the bundle format that this build reads and writes. Earlier versions had other elementary functions and other
@@ -56,8 +55,6 @@ pub struct Bundle<'a> {
     max_error: f32,
     /// In the form by phase, a proven bound of the error of exact evaluation.
     proven_error: Option<f32>,
-    /// In the form by phase, bounds of how early or late the answers of a certificate can be.
-    time_bounds: Vec<TimeBound, MAX_TIME_BOUNDS>,
     /// Whether states are computed in fixed point: a network in integers in the reduced form.
     fixed: bool,
 }
@@ -101,10 +98,6 @@ impl<'a> Bundle<'a> {
         let proven_error = non_negative(model, Key::ProvenError)?;
         let proven_error =
             (form == Form::Phase && model.entry(Key::ProvenError.key()).is_some()).then_some(proven_error);
-        let time_bounds = match model.entry(Key::TimeBounds.key()) {
-            Some(text) => parse_time_bounds(text).ok_or(ModelError::Metadata(Key::TimeBounds))?,
-            None => Vec::new(),
-        };
         let golden = golden::Golden::open(model, ode)?;
         let bytes = model.file().len() as u32;
         let fixed = form == Form::Reduced && network.scheme() != Scheme::F32 && inputs.iter().all(Input::is_fixed);
@@ -119,7 +112,6 @@ impl<'a> Bundle<'a> {
             crc32: model.crc32(),
             max_error,
             proven_error,
-            time_bounds,
             fixed,
         })
     }

@@ -5,7 +5,6 @@
 //! instructions per weight, and 1.2 with the loop of its own kernel ([`RowLoops::FOUR_ROWS_F32`]).
 
 use super::activation::Activation;
-use super::fine::Row;
 use super::rows::{FLOATS, FourRows, RowLoops};
 use super::{Activations, push};
 use crate::error::{ModelError, TensorKind};
@@ -51,11 +50,6 @@ impl<'a> DenseF32<'a> {
     /// The number of outputs.
     pub fn outputs(&self) -> usize {
         self.bias.len()
-    }
-
-    /// The rows, for the [fine](super::fine) form.
-    pub fn fine_rows(&self) -> impl Iterator<Item = Row<'a, f32>> + use<'a> {
-        self.rows().map(|(weight, bias)| Row::float(weight, *bias))
     }
 
     /// Computes a hidden layer, y = phi(W x + b); `y` must be empty.

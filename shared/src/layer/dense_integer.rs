@@ -26,7 +26,7 @@ use super::pack::Order;
 use super::row_scale::{BIAS_BITS, BIAS_LIMIT, multiplier, parts, unit_bits};
 use super::rows::{Constants, RowLoops, RowWeight, Rows, SHORT_ROW, WideRows};
 use super::weight::Weight;
-use super::{Activations, fine, push};
+use super::{Activations, push};
 use crate::error::{ModelError, TensorKind};
 use crate::limits::MAX_STATE;
 use crate::math::{abs, power_of_two, to_fixed};
@@ -170,14 +170,6 @@ impl<'a, W: Weight> DenseInteger<'a, W> {
     fn rows(&self) -> impl Iterator<Item = (&'a [W], &'a f32)> + use<'a, W> {
         // No width is zero. max(1) tells the compiler so, which keeps a panic out of the evaluator.
         self.weight.chunks_exact(self.inputs.max(1)).zip(self.scale)
-    }
-
-    /// The rows, for the [`super::fine`] form.
-    pub fn fine_rows(&self) -> impl Iterator<Item = fine::Row<'a, W>> + use<'a, W> {
-        self.rows().zip(self.bias).map(|((weight, scale), bias)| {
-            let (multiplier, exponent) = parts::<W>(*scale).unwrap_or((0, 0));
-            fine::Row { weight, multiplier, exponent: exponent.unsigned_abs(), bias: *bias }
-        })
     }
 
     /// Computes a hidden layer, y = phi(W x + b), all in integers; `y` must be empty.

@@ -8,7 +8,6 @@ pub mod dense_bytes;
 pub mod dense_f32;
 pub mod dense_integer;
 pub mod depthwise;
-pub mod fine;
 pub mod kernel;
 pub mod pack;
 pub mod pool;

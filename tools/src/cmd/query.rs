@@ -39,7 +39,7 @@ pub struct Arguments {
     at: Option<::std::vec::Vec<(String, f32)>>,
     #[command(flatten)]
     quantities: QuantityOptions,
-    /// Leave out the certificate, which takes the device as long as 145 answers
+    /// Leave out the certificate, which takes the device as long as three to 34 answers
     #[arg(long)]
     no_certificate: bool,
     /// CSV file with many queries; the answers are printed as CSV

@@ -13,7 +13,7 @@ use sirocco::layer::kernel::Portable;
 use sirocco::query::Prediction;
 use sirocco::wire::ask;
 
-/// One query in so many also has its certificate compared: a certificate costs as much as 145 predictions.
+/// One query in so many also has its certificate compared: a certificate costs as much as 4 to 34 predictions.
 const CERTIFY_EVERY: usize = 16;
 
 /// Check that a device computes the same bits as this machine

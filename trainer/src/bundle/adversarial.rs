@@ -12,7 +12,8 @@ use crate::bundle::supremum::Space;
 use crate::host::random::{Purpose, Random};
 use rayon::prelude::*;
 use serde::Serialize;
-use sirocco::bundle::{Bundle, Form};
+use sirocco::bundle::Bundle;
+use sirocco::ode::Ode;
 use sirocco::query::Query;
 use std::collections::BTreeMap;
 
@@ -79,7 +80,7 @@ struct Top {
 }
 
 /// Asks `steps` certificates of the domain for the largest ratio of error to bound. The same seed repeats the search on any
-/// number of cores. `None` if the file has no bounds to state, or none of the answers had one.
+/// number of cores. `None` if the system has no bounds (only SIR has), or none of the answers had one.
 ///
 /// Cost: a certificate and a reference solution per step. `each` is called after every ascent.
 pub fn attack(
@@ -89,12 +90,7 @@ pub fn attack(
     seed: u64,
     each: impl Fn() + Sync,
 ) -> Option<Attack> {
-    let bounded = match bundle.form() {
-        Form::Reduced => true,
-        Form::Phase => bundle.proven_error().is_some(),
-        Form::Generic | Form::Conserved => false,
-    };
-    if !bounded {
+    if bundle.ode() != Ode::Sir {
         return None;
     }
     let (space, ode) = (Space::new(bundle, domain), bundle.ode());

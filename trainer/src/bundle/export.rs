@@ -115,7 +115,8 @@ impl Candidate<'_> {
         let widths: Vec<_> = self.mlp.widths.iter().map(usize::to_string).collect();
         let mut metadata = self.provenance.clone();
         metadata.remove(Key::ProvenError.key());
-        metadata.remove(Key::TimeBounds.key());
+        // Certificates of earlier versions took it.
+        metadata.remove("time_bounds");
         let mut set = |key: Key, value: String| metadata.insert(key.key().into(), value);
         set(Key::Format, FORMAT_VERSION.to_string());
         set(Key::Kind, ModelKind::Bundle.name().into());

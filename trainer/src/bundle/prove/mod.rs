@@ -36,7 +36,6 @@ pub mod residual;
 pub mod strip;
 #[cfg(test)]
 mod tests;
-pub mod timing;
 
 use crate::bundle::mlp::Mlp;
 use rayon::prelude::*;

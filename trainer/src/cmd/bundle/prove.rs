@@ -1,7 +1,7 @@
 //! `bundle prove`
 
 use crate::bundle::load::{self, Loaded};
-use crate::bundle::prove::{self, Band, LARGEST_EXTENT, Proof, timing};
+use crate::bundle::prove::{self, Band, LARGEST_EXTENT, Proof};
 use crate::cmd::error::Error;
 use crate::cmd::options::Threads;
 use crate::cmd::output::Output;
@@ -72,8 +72,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let progress = output.bar("proving", prove::first_strips());
     let proof = prove::prove(&loaded.mlp, || progress.step("strips of orbits"))?;
     progress.finish();
-    let times = timing::bounds(&proof, &loaded.mlp, &loaded.bundle()?).unwrap_or_default();
-    atomic::write(&arguments.file, &stated(&loaded, upwards(proof.error()), &times)?)?;
+    atomic::write(&arguments.file, &stated(&loaded, upwards(proof.error()))?)?;
     let stated = |key: Key| loaded.metadata.get(key.key()).and_then(|text| text.parse().ok());
     let report = Report {
         proven_error: upwards(proof.error()),
@@ -91,15 +90,12 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     Ok(())
 }
 
-/// The file with the bound in its metadata, and those that a certificate takes.
-fn stated(loaded: &Loaded, bound: f64, times: &[(f64, f64)]) -> Result<ModelBytes, ModelFileError> {
+/// The file with the bound in its metadata.
+fn stated(loaded: &Loaded, bound: f64) -> Result<ModelBytes, ModelFileError> {
     let mut metadata = loaded.metadata.clone();
     metadata.insert(Key::ProvenError.key().into(), format!("{bound:e}"));
-    metadata.remove(Key::TimeBounds.key());
-    if !times.is_empty() {
-        let times: Vec<_> = times.iter().map(|(from, time)| format!("{from}={:e}", upwards(*time))).collect();
-        metadata.insert(Key::TimeBounds.key().into(), times.join(","));
-    }
+    // Certificates of earlier versions took it.
+    metadata.remove("time_bounds");
     model_file::assemble(&model_file::tensors_of(&loaded.bytes)?, &metadata)
 }
 

@@ -14,12 +14,20 @@
 /// The polynomial with these coefficients, from the constant one on. A macro, so that the compiler rounds every coefficient
 /// to the number's type: to convert it at run time takes a processor without double precision as long as a logarithm.
 macro_rules! polynomial {
-    ($x:expr; $last:expr $(,)?) => { R::constant($last) };
-    ($x:expr; $first:expr, $($rest:expr),+ $(,)?) => { R::constant($first) + $x * polynomial!($x; $($rest),+) };
+    ($x:expr; $($coefficient:expr),+ $(,)?) => {{
+        const INTEGERS: crate::scalar::Integers<{ [$($coefficient),+].len() }> = crate::scalar::Integers::new([$($coefficient),+]);
+        match $x.polynomial(&INTEGERS.coefficients, INTEGERS.bits) {
+            Some(value) => value,
+            None => polynomial!(@ $x; $($coefficient),+),
+        }
+    }};
+    (@ $x:expr; $last:expr) => { R::constant($last) };
+    (@ $x:expr; $first:expr, $($rest:expr),+) => { R::constant($first) + $x * polynomial!(@ $x; $($rest),+) };
 }
 
 mod guess;
 pub mod orbit;
+pub mod quadrature;
 mod slope;
 
 use super::Sir;
@@ -34,8 +42,8 @@ pub const INPUTS: [(&str, f32, f32); 3] = [("x", 0.0, 1.0), ("Y", 0.0, 30.0), ("
 
 /// The largest k (S0 + I0) that is answered, beta = 0 and gamma = 0 apart: the network is trained up to there.
 pub const LARGEST: f64 = 20.0;
-/// Above this extent, nobody is infected any more, and the infected recover.
-const LARGEST_EXTENT: f64 = 40.0;
+/// Above this extent a query takes nobody to be infected any more, and the infected to recover.
+pub const LARGEST_EXTENT: f32 = 40.0;
 
 /// The kind of solution that a problem has, with everything in it that does not depend on time.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -123,30 +131,35 @@ impl<R: Real> Problem<R> {
     /// # Errors
     /// [`TooLarge`] where k (S0 + I0) is above [`LARGEST`].
     pub fn course(&self, network: &impl Fn(&[R; 3]) -> R) -> Result<Course<R>, TooLarge> {
-        let &Problem { initial: [s0, i0, _], beta, gamma } = self;
-        let zero = R::zero();
-        if i0 <= zero {
-            return Ok(Course::Still);
-        }
-        if gamma <= zero {
-            let total = s0 + i0;
-            return Ok(Course::Logistic(Logistic { total, rate: beta * total }));
-        }
-        let k = beta / gamma;
-        let (s, i) = (k * s0, k * i0);
         if self.too_large() {
             return Err(TooLarge);
         }
+        Ok(self.any_course(R::constant(LARGEST_EXTENT.into()), network))
+    }
+
+    /// As [`Self::course`] for any k (S0 + I0), along orbits of at most the extent `largest`.
+    pub fn any_course(&self, largest: R, network: &impl Fn(&[R; 3]) -> R) -> Course<R> {
+        let &Problem { initial: [s0, i0, _], beta, gamma } = self;
+        let zero = R::zero();
+        if i0 <= zero {
+            return Course::Still;
+        }
+        if gamma <= zero {
+            let total = s0 + i0;
+            return Course::Logistic(Logistic { total, rate: beta * total });
+        }
+        let k = beta / gamma;
+        let (s, i) = (k * s0, k * i0);
         if s > zero && i > zero {
             let orbit = Orbit::through(s, i);
-            if orbit.extent <= R::constant(LARGEST_EXTENT) && orbit.decay > zero && orbit.growth > zero {
+            if orbit.extent <= largest && orbit.decay > zero && orbit.growth > zero {
                 let start = orbit.distances(s, i);
-                return Ok(Course::Orbit(Passage::new(orbit, gamma, start, gamma / beta, network)));
+                return Course::Orbit(Passage::new(orbit, gamma, start, gamma / beta, network));
             }
         }
         let y0 = orbit::recoveries(s, i, s + i, R::REFINEMENTS + 2);
         let recovered = i0 - s0 * (-y0).exp_m1();
-        Ok(Course::Decay(Decay { y0, recovered, gamma }))
+        Course::Decay(Decay { y0, recovered, gamma })
     }
 
     /// The state at time t.
