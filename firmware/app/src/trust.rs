@@ -15,6 +15,9 @@ use sirocco::wire::trust::{LOWEST, Nonce, SESSION, Signed, State, TrustRefusal};
 /// An ed25519 public key.
 pub type PublicKey = [u8; 32];
 
+/// Whether this firmware can hold keys. Where it cannot, the compiler leaves out what needs them.
+pub(crate) const SIGNING: bool = cfg!(feature = "signing");
+
 /// A session without a request for so long is closed, where the board measures time.
 const IDLE_MS: u32 = 60_000;
 
@@ -42,6 +45,9 @@ impl Trust {
 
     /// What the device says about itself.
     pub(crate) fn state(&self, lowest: u32, session: &Session) -> State {
+        if !SIGNING {
+            return State { open: true, lowest, ..State::default() };
+        }
         let names = |keys: &[PublicKey]| collect(keys.iter().map(fingerprint));
         let (models, operators) = (names(self.models), names(self.operators));
         State { models, operators, lowest, open: session.open || self.operators.is_empty() }
@@ -54,7 +60,7 @@ impl Trust {
     // Not inlined: a view of a file and a signature's check are large, and should not lie on the caller's stack.
     #[inline(never)]
     pub(crate) fn check(&self, area: &[u8], lowest: u32) -> Result<u32, ModelError> {
-        if self.models.is_empty() {
+        if !SIGNING || self.models.is_empty() {
             return Ok(0);
         }
         let model = Model::open_prefix(area)?;
@@ -122,6 +128,9 @@ pub struct Session {
 impl Session {
     /// Notes when a frame ended: `ticks` of the board's clock, and milliseconds since reset.
     pub(crate) fn note(&mut self, ticks: Option<u32>, now: Option<u32>) {
+        if !SIGNING {
+            return;
+        }
         // Knuth's generator: past moments keep their influence.
         self.pool = self.pool.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1 + u64::from(ticks.unwrap_or(0)));
         if let Some(now) = now {
@@ -138,7 +147,7 @@ impl Session {
             Request::Image(request) => matches!(request, ImageRequest::Threshold(_) | ImageRequest::Watch(_)),
             _ => false,
         };
-        changes && !self.open && !trust.operators.is_empty()
+        SIGNING && changes && !self.open && !trust.operators.is_empty()
     }
 
     /// A new nonce. `sequence` is the number of the next record in flash, so that no nonce is answered twice: the answer
