@@ -94,16 +94,17 @@ impl Figures {
         })
     }
 
-    /// The best arm of a fraction beside the reference, and those that are worse than it. Arms that choose anew are left
-    /// out, since they read more labels than the fraction says.
+    /// The best arm of a fraction beside the reference, and those that are worse than it in a paired test at [`LEVEL`]. Arms
+    /// that choose anew are left out, since they read more labels than the fraction says.
     fn best(&self, fraction: f64) -> Option<Value> {
         let all = || self.rows.iter().filter(|r| r.fraction == fraction && !r.arm.contains("epochs"));
         let own = self.rows.iter().find(|r| r.fraction == fraction && r.arm == self.reference)?;
         let accuracy = |row: &Row| mean(&row.accuracies);
         let others = || all().filter(|r| r.arm != self.reference);
         let best = others().max_by(|a, b| accuracy(a).total_cmp(&accuracy(b)))?;
-        let worse: Vec<String> = others().filter(|r| accuracy(r) < accuracy(own)).map(|r| r.arm.clone()).collect();
-        Some(context! { own => Serde(own), best => Serde(best), worse })
+        let below = |row: &&Row| row.against.is_some_and(|p| p.difference < 0.0 && p.p_holm < LEVEL);
+        let worse: Vec<String> = others().filter(below).map(|r| r.arm.clone()).collect();
+        Some(context! { own => Serde(own), best => Serde(best), worse, level => LEVEL })
     }
 
     /// Test accuracy over the labels trained on.
@@ -150,6 +151,9 @@ impl Figures {
         Some(Plot::new("learning", Figure { title: "Learning curves".to_owned(), width: 720, panels }, caption))
     }
 }
+
+/// An arm is called better or worse than another below this p-value, after Holm's correction.
+const LEVEL: f64 = 0.05;
 
 /// Arms that the budget curve shows.
 const ON_CURVE: [&str; 4] = ["random", "entropy-most", "margin", "badge"];
@@ -281,11 +285,25 @@ mod tests {
             "{}",
             seen[1]
         );
-        assert!(seen[1].ends_with("Below `random`: error."), "{}", seen[1]);
+        assert!(
+            seen[1].ends_with("Below `random` in a paired t-test at the 5 % level after Holm: error."),
+            "{}",
+            seen[1]
+        );
         assert!(
             seen[2].contains("`error` fits its own samples better than random choice does (loss 0.10 against 0.50)")
         );
         let against_worst = Figures::new(before, &outcomes, "error").findings(&outcomes).unwrap();
-        assert!(against_worst.seen()[1].ends_with("Below `error`: none."), "{:?}", against_worst.seen());
+        assert!(against_worst.seen()[1].ends_with("after Holm: none."), "{:?}", against_worst.seen());
+    }
+
+    #[test]
+    fn an_arm_whose_lower_mean_may_be_chance_is_not_called_worse() {
+        let outcomes = [arm("random", [90.0, 91.0], 0.5, 89.0), arm("margin", [91.5, 86.0], 0.6, 95.0)].concat();
+        let figures = Figures::new(vec![Before { source: 97.0, target: 71.5 }; 2], &outcomes, RANDOM);
+        let margin = figures.rows[1].against.unwrap();
+        assert!(margin.difference < -1.0 && margin.p > 0.5, "{margin:?}");
+        let findings = figures.findings(&outcomes).unwrap();
+        assert!(findings.seen()[1].ends_with("after Holm: none."), "{:?}", findings.seen());
     }
 }
