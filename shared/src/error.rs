@@ -261,4 +261,10 @@ keys! {
     SigningKey = "sirocco.key",
     /// Signature of the file; optional.
     Signature = "sirocco.signature",
+    /// Relative distance of the features above which an answer is withheld; optional, beside `usual.images`.
+    AbstainDistance = "abstain.distance",
+    /// Probability from which on a class belongs to the set of possible answers; optional.
+    SetProbability = "set.probability",
+    /// Images to a false alarm of the sequential test for drift, at least, on average; optional, beside the tensors `usual`.
+    Usual = "usual.images",
 }

@@ -3,6 +3,7 @@
 use crate::bundle::Bundle;
 use crate::classify::Logits;
 use crate::drift::Reference;
+use crate::drift::usual::{Scores, Usual};
 use crate::error::{Key, ModelError};
 use crate::image::golden::Golden;
 use crate::image::{ImageError, Network};
@@ -33,6 +34,12 @@ pub struct Classifier<'a> {
     pub network: Network<'a>,
     /// Entropies of the domain it was trained on, if the file states them.
     pub reference: Option<Reference>,
+    /// Entropies, distances and answers that are usual, if the file states them.
+    pub usual: Option<Usual<'a>>,
+    /// Relative distance of the features above which an answer is withheld.
+    pub distance_limit: Option<f32>,
+    /// Probability from which on a class belongs to the set of possible answers.
+    pub set_probability: Option<f32>,
     /// [`Network::logits`] for the processor's kernel.
     evaluate: Evaluate,
     golden: Option<Golden<'a>>,
@@ -138,10 +145,20 @@ impl<'a> Classifier<'a> {
             }
             _ => None,
         };
+        let usual = Usual::open(model, network.class_count(), network.feature_count())?;
+        let checked = |key: Key, fits: fn(f32) -> bool| match number(key)? {
+            Some(value) if !fits(value) => Err(ModelError::Metadata(key)),
+            value => Ok(value),
+        };
+        let distance_limit = checked(Key::AbstainDistance, |limit| limit > 0.0 && limit.is_finite())?;
+        let set_probability = checked(Key::SetProbability, |p| (0.0..=1.0).contains(&p))?;
         let golden = Golden::open(model, &network)?;
         Ok(Classifier {
             network,
             reference,
+            usual,
+            distance_limit,
+            set_probability,
             evaluate: |network, image, arena| network.logits::<K>(image, arena),
             golden,
             bytes: model.file().len() as u32,
@@ -170,6 +187,14 @@ impl<'a> Classifier<'a> {
     /// [`ImageError`] if a slice has the wrong length.
     pub fn logits(&self, image: &[u8], arena: &mut [u32]) -> Result<Logits, ImageError> {
         (self.evaluate)(&self.network, image, arena)
+    }
+
+    /// How unusual an image is, whose evaluation has just left its features in the arena.
+    pub fn scores(&self, class: usize, entropy: f32, image: &[u8], arena: &[u32]) -> Scores {
+        match &self.usual {
+            Some(usual) => usual.scores(class, entropy, self.network.features(image, arena)),
+            None => Scores { class, entropy, relative: None },
+        }
     }
 
     fn self_test(&self, memory: &mut [u32]) -> SelfTest {

@@ -44,7 +44,7 @@
 //!
 //! Image networks, the first of two products:
 //! - [`classify`]: class, probability and entropy from logits;
-//! - [`drift`], [`retain`]: the alarm on that entropy, and the images with the highest one;
+//! - [`drift`], [`retain`]: the alarm on entropies and features, and the images with the highest entropy;
 //! - [`image`]: a graph of image layers in one piece of memory.
 //!
 //! Solution bundles, the second:

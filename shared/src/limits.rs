@@ -44,8 +44,8 @@ pub const MAX_CHANNELS: usize = 1024;
 pub const MAX_FAN_IN: usize = 1 << 15;
 /// Longest JSON header of a model file. A bundle's is about 3 KiB.
 pub const MAX_HEADER: usize = 16 * 1024;
-/// Tensors in a model file: ResNet-8 with its golden images has 40, a bundle of six integer layers 26.
-pub const MAX_TENSORS: usize = 40;
+/// Tensors in a model file: ResNet-8 with its golden images and what is usual has 44, a bundle of six integer layers 26.
+pub const MAX_TENSORS: usize = 44;
 /// Entries of `__metadata__`.
 pub const MAX_METADATA: usize = 48;
 /// Dimensions of a tensor.
@@ -66,6 +66,8 @@ pub const MAX_SAMPLES: usize = 64;
 pub const SAMPLES_PER_FRAME: usize = 24;
 /// Images whose mean entropy is watched: enough that their mean is nearly normal, few enough to notice within a minute.
 pub const DRIFT_WINDOW: usize = 32;
+/// Bets of the sequential test for drift, half of them on the entropy and half on the distance of features.
+pub const MAX_BETS: usize = 16;
 /// Longest serial interval between cases, in days: 128 covers every disease but those with years between cases, and takes
 /// 512 B.
 pub const MAX_SERIAL_INTERVAL: usize = 128;

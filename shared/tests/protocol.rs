@@ -2,7 +2,7 @@
 
 use sirocco::bundle::Range;
 use sirocco::calibrate::{Free, Observation, Task, Uncertain};
-use sirocco::drift::{Reference, State};
+use sirocco::drift::{Alarm, Reference, Sign, State};
 use sirocco::layer::shape::Shape;
 use sirocco::limits::{MAX_FRAME, MAX_QUANTITIES};
 use sirocco::outbreak::{Count, Noise, Observable, Series, Setting};
@@ -11,7 +11,7 @@ use sirocco::retain::Sample;
 use sirocco::summary::{BundleInfo, Content, ModelInfo, ModelKind, SelfTest, name};
 use sirocco::trajectory::{Point, Trajectory};
 use sirocco::wire::image::{
-    Classified, ImageAnswer, ImageRefusal, ImageRequest, SampleAnswer, SampleRequest, Threshold,
+    Alarms, Classified, ImageAnswer, ImageRefusal, ImageRequest, SampleAnswer, SampleRequest, Threshold,
 };
 use sirocco::wire::outbreak::{OutbreakAnswer, OutbreakRequest};
 use sirocco::wire::store::{ModelAnswer, ModelRequest, Origin, StoreError, Wear};
@@ -87,6 +87,7 @@ fn requests() -> Vec<String> {
         row("Image Probabilities", Request::Image(ImageRequest::Probabilities { first: 0 })),
         row("Image Threshold", Request::Image(ImageRequest::Threshold(Threshold::Above(0.5)))),
         row("Image Check", Request::Image(ImageRequest::Check)),
+        row("Image Alarms", Request::Image(ImageRequest::Alarms)),
         row("Image Watch", Request::Image(ImageRequest::Watch(Some(Reference { mean: 0.1, deviation: 0.2 })))),
         row("Samples List", Request::Samples(SampleRequest::List { first: 0 })),
         row("Samples Fetch", Request::Samples(SampleRequest::Fetch { number: 12, offset: 256 })),
@@ -161,6 +162,14 @@ fn answers() -> Vec<String> {
     let wear = Wear { begun: [3, 4], records: 17, begins_left: 32, activations_left: 31 };
     let (models, operators) = ([1].into_iter().collect(), heapless::Vec::new());
     let state = trust::State { models, operators, lowest: 6, open: true };
+    let alarms = Alarms {
+        sequential: true,
+        images_per_false_alarm: Some(10_000.0),
+        first: Some(Alarm { number: 9, sign: Sign::DistanceAbove }),
+        frequent: None,
+        distance_limit: Some(5.0),
+        set_probability: Some(0.125),
+    };
     let samples = [Sample { number, entropy, class, abstained: true }].into_iter().collect();
     vec![
         row("Info Bundle", info(bundle)),
@@ -185,6 +194,7 @@ fn answers() -> Vec<String> {
         row("Error Trust Closed", error(DeviceError::Trust(TrustRefusal::Closed))),
         row("Image Receiving", Response::Image(ImageAnswer::Receiving { next: 256 })),
         row("Image Classified", Response::Image(ImageAnswer::Classified(classified))),
+        row("Image Alarms", Response::Image(ImageAnswer::Alarms(alarms))),
         row("Samples List", Response::Samples(SampleAnswer::List { total: 1, first: 0, samples })),
         row("Error Kind Image", error(DeviceError::Kind { held: ModelKind::Image })),
         row("Error Image Incomplete", error(DeviceError::Image(ImageRefusal::Incomplete { have: 256, bytes: 784 }))),

@@ -5,7 +5,7 @@ use sirocco::bundle::{Certificate, Range};
 use sirocco::calibrate::{
     Calibration, CalibrationError, Covariance, Estimate, Forecast, Free, Observation, Task, Uncertain,
 };
-use sirocco::drift::{Reference, State};
+use sirocco::drift::{Alarm, Frequent, Reference, Sign, State};
 use sirocco::error::{Key, ModelError, TensorKind};
 use sirocco::layer::shape::Shape;
 use sirocco::limits::{
@@ -18,7 +18,7 @@ use sirocco::retain::Sample;
 use sirocco::summary::{BundleInfo, Content, ModelInfo, ModelKind, Name, SelfTest};
 use sirocco::trajectory::{Point, Trajectory};
 use sirocco::wire::image::{
-    Classified, Description, ImageAnswer, ImageRefusal, ImageRequest, SampleAnswer, SampleRequest, Threshold,
+    Alarms, Classified, Description, ImageAnswer, ImageRefusal, ImageRequest, SampleAnswer, SampleRequest, Threshold,
 };
 use sirocco::wire::outbreak::{OutbreakAnswer, OutbreakRequest};
 use sirocco::wire::store::{ModelAnswer, ModelList, ModelRequest, Origin, SlotContent, StoreError};
@@ -159,6 +159,7 @@ fn image_request() -> impl Strategy<Value = ImageRequest> {
             .prop_map(|(offset, bytes)| ImageRequest::Chunk { offset, bytes: bytes.into_iter().collect() }),
         Just(ImageRequest::Classify),
         Just(ImageRequest::Check),
+        Just(ImageRequest::Alarms),
         any::<u8>().prop_map(|first| ImageRequest::Probabilities { first }),
         Just(ImageRequest::Threshold(Threshold::File)),
         Just(ImageRequest::Threshold(Threshold::Never)),
@@ -207,6 +208,14 @@ fn longest_about_images() -> Vec<Response> {
             kept: true,
             drift,
             ticks: Some(u32::MAX),
+        })),
+        Response::Image(ImageAnswer::Alarms(Alarms {
+            sequential: true,
+            images_per_false_alarm: Some(1.0),
+            first: Some(Alarm { number: u32::MAX, sign: Sign::DistanceBelow }),
+            frequent: Some(Frequent { number: u32::MAX, class: u8::MAX }),
+            distance_limit: Some(1.0),
+            set_probability: Some(1.0),
         })),
         Response::Image(ImageAnswer::Probabilities {
             first: u8::MAX,

@@ -10,7 +10,7 @@ use sirocco::limits::{MAX_CHUNK, collect};
 use sirocco::retain::{Retained, Sample};
 use sirocco::summary::Name;
 use sirocco::wire::image::{
-    Classified, Description, ImageAnswer, ImageRefusal, ImageRequest, SampleAnswer, SampleRequest, Threshold,
+    Alarms, Classified, Description, ImageAnswer, ImageRefusal, ImageRequest, SampleAnswer, SampleRequest, Threshold,
 };
 use sirocco::wire::store::Chunk;
 
@@ -55,6 +55,7 @@ pub(crate) struct Images<'a> {
     received: usize,
     answer: Option<Answer>,
     threshold: Option<f32>,
+    distance_limit: Option<f32>,
     drift: Drift,
     images: u32,
     abstained: u32,
@@ -69,9 +70,12 @@ struct Answer {
 impl<'a> Images<'a> {
     /// The state before the first image.
     pub fn new(held: &Held<'_>, arena: Arena<'a>) -> Self {
-        let (size, threshold, reference) = match held {
-            Held::Image(image) => (image.network.image().size(), image.network.abstain(), image.reference),
-            Held::Bundle(_) => (0, None, None),
+        let (size, threshold, distance_limit, drift) = match held {
+            Held::Image(image) => {
+                let drift = Drift::by_file(image.usual.as_ref(), image.reference);
+                (image.network.image().size(), image.network.abstain(), image.distance_limit, drift)
+            }
+            Held::Bundle(_) => (0, None, None, Drift::by_means(None)),
         };
         let Arena { work, samples } = arena;
         Images {
@@ -80,7 +84,8 @@ impl<'a> Images<'a> {
             received: 0,
             answer: None,
             threshold,
-            drift: Drift::new(reference),
+            distance_limit,
+            drift,
             images: 0,
             abstained: 0,
         }
@@ -116,17 +121,20 @@ impl<'a> Images<'a> {
             ImageRequest::Check => return self.classify(image, board, false).map(ImageAnswer::Classified),
             ImageRequest::Probabilities { first } => return self.probabilities(*first),
             ImageRequest::Threshold(threshold) => {
-                self.threshold = match *threshold {
-                    Threshold::File => image.network.abstain(),
-                    Threshold::Never => None,
-                    Threshold::Above(entropy) if entropy.is_finite() && entropy >= 0.0 => Some(entropy),
+                (self.threshold, self.distance_limit) = match *threshold {
+                    Threshold::File => (image.network.abstain(), image.distance_limit),
+                    Threshold::Never => (None, None),
+                    Threshold::Above(entropy) if entropy.is_finite() && entropy >= 0.0 => {
+                        (Some(entropy), image.distance_limit)
+                    }
                     Threshold::Above(_) => return Err(ImageRefusal::Setting),
                 }
             }
-            ImageRequest::Watch(None) => self.drift = Drift::new(image.reference),
+            ImageRequest::Watch(None) => self.drift = Drift::by_file(image.usual.as_ref(), image.reference),
             ImageRequest::Watch(Some(reference)) => {
-                self.drift = Drift::new(Some(Reference::checked(*reference).ok_or(ImageRefusal::Setting)?));
+                self.drift = Drift::by_means(Some(Reference::checked(*reference).ok_or(ImageRefusal::Setting)?));
             }
+            ImageRequest::Alarms => return Ok(ImageAnswer::Alarms(self.alarms(image))),
         }
         Ok(ImageAnswer::Description(self.description(image)))
     }
@@ -164,13 +172,25 @@ impl<'a> Images<'a> {
             classes: image.network.class_count() as u8,
             threshold: self.threshold,
             reference: self.drift.reference(),
-            drift: self.drift.state(),
+            drift: self.drift.state(image.usual.as_ref()),
             images: self.images,
             abstained: self.abstained,
             samples: self.retained.samples().len() as u16,
             samples_room: self.retained.capacity() as u16,
             memory: image.memory(),
             memory_room: 4 * self.work.len() as u32,
+        }
+    }
+
+    fn alarms(&self, image: &Classifier<'_>) -> Alarms {
+        let sequential = self.drift.is_sequential();
+        Alarms {
+            sequential,
+            images_per_false_alarm: image.usual.as_ref().filter(|_| sequential).map(|usual| usual.images()),
+            first: self.drift.first(),
+            frequent: self.drift.frequent(),
+            distance_limit: self.distance_limit,
+            set_probability: image.set_probability,
         }
     }
 
@@ -210,16 +230,21 @@ impl<'a> Images<'a> {
         let logits = model.logits(image, arena).map_err(|_| ImageRefusal::Memory)?;
         let answer = logits.classify(self.threshold);
         let ticks = stopwatch.map(|ticks| ticks());
-        let (entropy, class, abstained) = (answer.entropy, answer.class as u8, answer.abstain);
+        let scores = model.scores(answer.class, answer.entropy, image, arena);
+        let far = match (scores.relative, self.distance_limit) {
+            (Some([_, distance]), Some(limit)) => distance > limit,
+            _ => false,
+        };
+        let (entropy, class, abstained) = (answer.entropy, answer.class as u8, answer.abstain || far);
         let (mut number, mut kept) = (0, false);
         if counts {
             self.images = self.images.saturating_add(1);
             self.abstained = self.abstained.saturating_add(abstained.into());
-            self.drift.add(entropy);
             number = self.images;
+            self.drift.add(number, scores, model.usual.as_ref());
             kept = self.retained.offer(Sample { number, entropy, class, abstained }, image);
         }
-        let (probability, drift) = (answer.probability, self.drift.state());
+        let (probability, drift) = (answer.probability, self.drift.state(model.usual.as_ref()));
         let classified = Classified { number, class, probability, entropy, abstained, kept, drift, ticks };
         self.answer = Some(Answer { classified, probabilities: logits.probabilities() });
         Ok(classified)

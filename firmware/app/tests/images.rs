@@ -10,7 +10,7 @@ use sirocco::query::Query;
 use sirocco::summary::{ModelKind, SelfTest, name};
 use sirocco::trajectory::Trajectory;
 use sirocco::wire::image::{
-    Classified, Description, ImageAnswer, ImageRefusal, ImageRequest, SampleAnswer, SampleRequest, Threshold,
+    Alarms, Classified, Description, ImageAnswer, ImageRefusal, ImageRequest, SampleAnswer, SampleRequest, Threshold,
 };
 use sirocco::wire::store::{ModelAnswer, ModelRequest, Origin, StoreError};
 use sirocco::wire::{self, DeviceError, Message, PROTOCOL_VERSION, Request, Response};
@@ -23,6 +23,8 @@ struct Aligned<B: ?Sized>(B);
 static DIGITS: &Aligned<[u8]> = &Aligned(*include_bytes!("../../../tests/data/digits-int8.safetensors"));
 const OPEN: Open = |file| Held::open_prefix::<Portable>(file);
 const BOARD: Board = Board { name: "host", memory: || None, uptime: None, clock: None, open: OPEN };
+/// The same network with what is usual for it, so that a sequential test watches.
+static WATCHED: &Aligned<[u8]> = &Aligned(*include_bytes!("../../../tests/data/digits-watched.safetensors"));
 /// Words of memory: three quarters are enough for 4,456 bytes of the network, one has room for five images of 256 bytes.
 const WORDS: usize = 1500;
 
@@ -213,6 +215,68 @@ fn noise_raises_the_drift_alarm_and_a_new_reference_ends_it() {
     }
     let bad = Reference { mean: 2.0, deviation: 0.0 };
     assert_eq!(image(&mut app, ImageRequest::Watch(Some(bad))), Err(ImageRefusal::Setting));
+}
+
+/// The golden images of a file: test digits.
+fn golden(file: &[u8]) -> Vec<Vec<u8>> {
+    let model = sirocco::model::Model::open(file).unwrap();
+    let images = model.tensor(sirocco::image::golden::IMAGES).unwrap().u8().unwrap();
+    images.chunks(256).map(<[u8]>::to_vec).collect()
+}
+
+fn alarms(app: &mut App<'_>) -> Alarms {
+    match image(app, ImageRequest::Alarms) {
+        Ok(ImageAnswer::Alarms(alarms)) => alarms,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn inverted_images_raise_an_alarm_that_good_ones_do_not_undo() {
+    let mut app = app(&WATCHED.0, WORDS);
+    let usual = golden(&WATCHED.0);
+    let start = alarms(&mut app);
+    assert!(start.sequential && start.images_per_false_alarm == Some(10_000.0) && start.first.is_none());
+    assert!(start.distance_limit.is_some_and(|limit| limit > 1.0) && start.set_probability.is_some());
+    for k in 0..8 {
+        assert!(!classify(&mut app, &usual[k % usual.len()]).drift.alarm, "good image {k}");
+    }
+    let inverted = |k: usize| usual[k % usual.len()].iter().map(|byte| 255 - byte).collect::<Vec<u8>>();
+    let mut withheld = 0;
+    for k in 0..40 {
+        withheld += u32::from(classify(&mut app, &inverted(k)).abstained);
+    }
+    let raised = alarms(&mut app).first.expect("40 inverted images raise the alarm");
+    assert!((9..=8 + 32).contains(&raised.number), "{raised:?}");
+    assert!(withheld >= 10, "{withheld} of 40 withheld");
+    for k in 0..40 {
+        classify(&mut app, &usual[k % usual.len()]);
+    }
+    assert_eq!(alarms(&mut app).first, Some(raised));
+    // A new watch forgets, and a host's own reference is watched by the chart.
+    describe(&mut app, ImageRequest::Watch(None));
+    assert_eq!(alarms(&mut app), start);
+    describe(&mut app, ImageRequest::Watch(Some(Reference { mean: 2.0, deviation: 0.5 })));
+    assert!(!alarms(&mut app).sequential);
+}
+
+#[test]
+fn an_answer_is_withheld_for_its_distance_unless_never_is_set() {
+    let mut app = app(&WATCHED.0, WORDS);
+    // With a threshold above every entropy, only the distance can withhold an answer.
+    describe(&mut app, ImageRequest::Threshold(Threshold::Above(9.0)));
+    let stripes = |k: usize| (0..256).map(move |at| if (at / 16 * (k / 8) + at % 16 * (k % 8)) % 8 < 4 { 255 } else { 0 });
+    let mut odd = (1..64).map(|k| stripes(k).collect::<Vec<u8>>());
+    let odd = odd.find(|pixels| classify(&mut app, pixels).abstained).expect("stripes are far from every class");
+    let answer = classify(&mut app, &odd);
+    for (threshold, withheld) in [(Threshold::Above(9.0), true), (Threshold::Never, false), (Threshold::File, true)] {
+        describe(&mut app, ImageRequest::Threshold(threshold));
+        let again = classify(&mut app, &odd);
+        assert_eq!((again.abstained, again.class), (withheld, answer.class), "{threshold:?}");
+    }
+    // An older file has no limit.
+    let old = alarms(&mut digits());
+    assert!(!old.sequential && old.distance_limit.is_none() && old.set_probability.is_none());
 }
 
 #[test]

@@ -282,6 +282,22 @@ impl<'a> Network<'a> {
         Ok(self.logits::<K>(image, arena)?.classify(self.abstain))
     }
 
+    /// The bytes that the last layer reads, as the evaluation of `image` has left them in its arena.
+    pub fn features<'x>(&self, image: &'x [u8], arena: &'x [u32]) -> &'x [u8] {
+        match self.nodes.last().map(|node| &node.from) {
+            Some(Some(place)) => bytemuck::try_cast_slice(arena).unwrap_or(&[]).get(place.clone()).unwrap_or(&[]),
+            _ => image,
+        }
+    }
+
+    /// The number of bytes that the last layer reads.
+    pub fn feature_count(&self) -> usize {
+        match self.nodes.last().map(|node| &node.from) {
+            Some(Some(place)) => place.len(),
+            _ => self.image.size(),
+        }
+    }
+
     /// [`Self::logits`], calling `done` with the number of each node after it was computed.
     ///
     /// # Errors

@@ -111,6 +111,8 @@ asks! {
         [Response::Image(ImageAnswer::Description(description))] => description: image::Description;
     ImageWatch(reference: Option<Reference>) => Request::Image(ImageRequest::Watch(reference)),
         [Response::Image(ImageAnswer::Description(description))] => description: image::Description;
+    ImageAlarms => Request::Image(ImageRequest::Alarms),
+        [Response::Image(ImageAnswer::Alarms(alarms))] => alarms: image::Alarms;
 
     SamplesList(first: u16) => Request::Samples(SampleRequest::List { first }),
         [Response::Samples(SampleAnswer::List { total, first, samples })] => (total, first, samples):

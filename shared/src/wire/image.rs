@@ -6,7 +6,7 @@
 //! Threshold, drift window and kept samples belong to the model: they are reset when a model is opened.
 
 use super::store::Chunk;
-use crate::drift::{Reference, State};
+use crate::drift::{Alarm, Frequent, Reference, State};
 use crate::limits::{MAX_CHUNK, PROBABILITIES, SAMPLES_PER_FRAME};
 use crate::retain::Sample;
 use crate::summary::Name;
@@ -41,16 +41,18 @@ pub enum ImageRequest {
     Watch(Option<Reference>),
     /// Classify the image that was sent as a test: nothing is counted, watched or kept.
     Check,
+    /// Tell the first alarms since the watch began, and what the file says about trust in an answer.
+    Alarms,
 }
 
 /// When answers are withheld.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Threshold {
-    /// At the entropy that the model's file states.
+    /// At the entropy and the distance of the features that the model's file states.
     File,
-    /// Never.
+    /// Never, not for the distance of the features either.
     Never,
-    /// Above this predictive entropy in nats.
+    /// Above this predictive entropy in nats, and as the file states for the distance of the features.
     Above(f32),
 }
 
@@ -76,6 +78,25 @@ pub enum ImageAnswer {
         /// Their probabilities.
         values: Vec<f32, PROBABILITIES>,
     },
+    /// Answers [`ImageRequest::Alarms`].
+    Alarms(Alarms),
+}
+
+/// The first alarms since the watch began, and what the file says about trust in an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Alarms {
+    /// Whether a sequential test watches; otherwise moving means do.
+    pub sequential: bool,
+    /// Images to a false alarm of that test, at least, on average.
+    pub images_per_false_alarm: Option<f32>,
+    /// The first alarm for drift of the images.
+    pub first: Option<Alarm>,
+    /// The first class that was answered more often than usual.
+    pub frequent: Option<Frequent>,
+    /// Relative distance of the features above which answers are withheld, at present.
+    pub distance_limit: Option<f32>,
+    /// Probability from which on a class belongs to the set of possible answers.
+    pub set_probability: Option<f32>,
 }
 
 /// An image network and its settings.
@@ -120,7 +141,7 @@ pub struct Classified {
     pub probability: f32,
     /// Predictive entropy in nats.
     pub entropy: f32,
-    /// Whether the entropy is above the threshold, so that the answer should not be used.
+    /// Whether the entropy or the distance of the features is above its threshold, so that the answer should not be used.
     pub abstained: bool,
     /// Whether the image was kept as a sample.
     pub kept: bool,

@@ -3,7 +3,7 @@
 use crate::client::{Client, ClientError};
 use sirocco::limits::MAX_CHUNK;
 use sirocco::retain::Sample;
-use sirocco::wire::image::{Classified, ImageRefusal};
+use sirocco::wire::image::{Alarms, Classified, ImageRefusal};
 use sirocco::wire::{DeviceError, ask};
 
 /// How often an image is sent again after a reset of the device.
@@ -17,6 +17,24 @@ impl Client {
     pub fn classes(&mut self) -> Result<Vec<String>, ClientError> {
         let count = self.ask(ask::ImageDescribe)?.classes;
         (0..count).map(|class| Ok(self.ask(ask::ImageClass(class))?.to_string())).collect()
+    }
+
+    /// Asks for the first alarms. A device whose firmware is older tells none.
+    ///
+    /// # Errors
+    /// As for [`Self::ask`].
+    pub fn alarms(&mut self) -> Result<Alarms, ClientError> {
+        match self.ask(ask::ImageAlarms) {
+            Err(ClientError::Device { source: DeviceError::UnknownRequest { .. }, .. }) => Ok(Alarms {
+                sequential: false,
+                images_per_false_alarm: None,
+                first: None,
+                frequent: None,
+                distance_limit: None,
+                set_probability: None,
+            }),
+            answer => answer,
+        }
     }
 
     /// Sends an image of rows x columns x channels bytes and has the device classify it.

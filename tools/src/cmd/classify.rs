@@ -6,7 +6,8 @@ use crate::input::picture::{Picture, idx_images, idx_labels};
 use crate::output::{Output, finite};
 use crate::port::{HELP, PortArguments};
 use serde::Serialize;
-use sirocco::drift::Reference;
+use sirocco::drift::moving::ALARM;
+use sirocco::drift::{Reference, Sign};
 use sirocco::wire::ask;
 use sirocco::wire::image::{Classified, Description, Threshold};
 use std::path::PathBuf;
@@ -14,11 +15,11 @@ use std::time::{Duration, Instant};
 
 /// Have a device classify images
 ///
-/// Prints for each image its class, the probability, the predictive entropy in nats, and whether the answer is withheld
-/// because the entropy is above the threshold. The device compares the mean entropy of the last 32 images with a
-/// reference in the model file, and raises a drift alarm if it is much higher. It keeps the images with the highest
-/// entropy for
-/// `sirocco samples`.
+/// Prints for each image its class, the probability, the predictive entropy in nats, and whether the answer is withheld,
+/// because the network is uncertain or because the image is unlike the training images of its class. The device compares
+/// entropies and features with what its model file says is usual. It raises a drift alarm, at most once in 10,000 images as
+/// usual on average, and it says if a class becomes frequent. With the file of an older version it compares the mean entropy of
+/// the last 32 images. It keeps the images with the highest entropy for `sirocco samples`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
@@ -47,14 +48,16 @@ pub struct Arguments {
     #[arg(long, value_name = "N", requires = "dataset")]
     limit: Option<usize>,
     /// From now on, withhold answers whose entropy in nats is above this number; `file` for the threshold in the model
-    /// file,
-    /// `never` to withhold none
+    /// file, `never` to withhold none. All but `never` also withhold what is unlike the training images, as the file states
     #[arg(long, value_name = "file|never|NATS", value_parser = threshold)]
     threshold: Option<Threshold>,
     /// Start a new window for drift, compared with this mean and standard deviation of the entropy; `file` for the ones
     /// in the model file
     #[arg(long, value_name = "file|MEAN,DEVIATION", value_parser = reference)]
     watch: Option<Watch>,
+    /// Name the classes that the right one is among, at the coverage that the file states (`image quantize --coverage`)
+    #[arg(long)]
+    sets: bool,
     /// Ask for the probabilities of all classes, and print each answer, also for a data set
     #[arg(long)]
     probabilities: bool,
@@ -97,10 +100,20 @@ struct Report {
     threshold: Option<f32>,
     answers: Vec<Answer>,
     abstained: usize,
+    /// Whether the device's sequential test for drift watches, and not the chart of the entropies of 32 images.
+    drift_sequential: bool,
+    /// The decimal logarithm of the evidence, or for the chart z, after the last image.
     drift_score: Option<f32>,
     drift_alarm: bool,
     /// Number of the first image with the alarm on, counted from 1 in this report.
     first_alarm: Option<usize>,
+    /// The device's number of the image at which it raised the first alarm since it began to watch, and what was unusual.
+    device_first_alarm: Option<u32>,
+    drift_sign: Option<&'static str>,
+    /// The first class that was answered more often than usual since the device began to watch, and the device's number of the
+    /// image that made it certain.
+    frequent_class: Option<String>,
+    frequent_since: Option<u32>,
     samples_kept: u16,
     /// Percentage of all answers that are right; null without labels.
     accuracy: Option<f64>,
@@ -125,6 +138,8 @@ struct Answer {
     ticks: Option<u32>,
     label: Option<u8>,
     probabilities: Option<Vec<f32>>,
+    /// The classes that the right one is among.
+    set: Option<Vec<String>>,
 }
 
 /// Sends the images and prints the answers.
@@ -140,7 +155,11 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         description = client.ask(ask::ImageWatch(reference))?;
     }
     let classes = client.classes()?;
-    let all = arguments.probabilities || arguments.dataset.is_none();
+    let alarms = client.alarms()?;
+    if arguments.sets && alarms.set_probability.is_none() {
+        return Err(Error::Usage("the model's file states no coverage for --sets; quantize it with --coverage".into()));
+    }
+    let all = arguments.probabilities || arguments.sets || arguments.dataset.is_none();
     let (mut answers, mut spent, mut shown) = (Vec::new(), Duration::ZERO, Instant::now());
     let count = pictures.len();
     for (k, (name, picture)) in pictures.into_iter().enumerate() {
@@ -148,13 +167,15 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         let classified = client.classify(&picture.bytes)?;
         spent += start.elapsed();
         let probabilities = if all { Some(client.probabilities(classes.len())?) } else { None };
-        answers.push(answer(name, &classified, &classes, labels.get(k).copied(), probabilities));
+        let mut answer = answer(name, &classified, &classes, labels.get(k).copied(), probabilities);
+        answer.set_apart(&classes, alarms.set_probability.filter(|_| arguments.sets));
+        answers.push(answer);
         if shown.elapsed() > Duration::from_secs(2) {
             shown = Instant::now();
             output.progress(format_args!("{} of {count} images", k + 1));
         }
     }
-    let report = Report::of(&mut client, answers, &description, spent, (&info.board, &info.model))?;
+    let report = Report::of(&mut client, answers, &description, spent, &classes, (&info.board, &info.model))?;
     output.result(&report, |report| report.print());
     Ok(())
 }
@@ -216,6 +237,17 @@ fn answer(
         ticks,
         label,
         probabilities,
+        set: None,
+    }
+}
+
+impl Answer {
+    /// Names the classes of at least this probability; the most probable one always belongs to them.
+    fn set_apart(&mut self, classes: &[String], probability: Option<f32>) {
+        let (Some(least), Some(all)) = (probability, &self.probabilities) else { return };
+        let inside = |(k, p): &(usize, &f32)| **p >= least || *k == usize::from(self.index);
+        let names = all.iter().enumerate().filter(inside).filter_map(|(k, _)| classes.get(k).cloned());
+        self.set = Some(names.collect());
     }
 }
 
@@ -225,9 +257,11 @@ impl Report {
         answers: Vec<Answer>,
         before: &Description,
         spent: Duration,
+        classes: &[String],
         (board, model): (&str, &sirocco::summary::ModelInfo),
     ) -> Result<Self, Error> {
         let after = client.ask(ask::ImageDescribe)?;
+        let alarms = client.alarms()?;
         let right = |a: &&Answer| a.label == Some(a.index);
         let percent = |part: usize, all: usize| (all > 0).then(|| 100.0 * part as f64 / all as f64);
         let labeled = answers.iter().any(|a| a.label.is_some());
@@ -242,8 +276,13 @@ impl Report {
             model: format!("{:08x}", model.crc32),
             threshold: before.threshold,
             abstained,
+            drift_sequential: alarms.sequential,
             drift_score: after.drift.score.and_then(finite),
             drift_alarm: after.drift.alarm,
+            device_first_alarm: alarms.first.map(|alarm| alarm.number),
+            drift_sign: alarms.first.map(|alarm| sign(alarm.sign)),
+            frequent_class: alarms.frequent.and_then(|f| classes.get(usize::from(f.class)).cloned()),
+            frequent_since: alarms.frequent.map(|f| f.number),
             first_alarm: answers.iter().position(|a| a.drift_alarm).map(|k| k + 1),
             samples_kept: after.samples,
             accuracy,
@@ -258,20 +297,146 @@ impl Report {
         // For a data set, a person gets the summary only, unless probabilities are asked for.
         if self.answers.iter().any(|a| a.probabilities.is_some()) {
             for a in &self.answers {
-                let note = if a.abstained { ", WITHHELD" } else { "" };
+                let certain = self.threshold.is_none_or(|threshold| a.entropy <= threshold);
+                let note = match a.abstained {
+                    true if certain => ", WITHHELD: unlike the training images",
+                    true => ", WITHHELD: uncertain",
+                    false => "",
+                };
                 let percent = 100.0 * a.probability;
-                say!("{}: {} ({percent:.1} %), entropy {:.3} nats{note}", a.image, a.class, a.entropy);
+                let set = a.set.as_ref().map_or(String::new(), |set| format!(", one of {}", set.join(", ")));
+                say!("{}: {} ({percent:.1} %), entropy {:.3} nats{set}{note}", a.image, a.class, a.entropy);
             }
         }
         say!("{} images, {} answers withheld", self.answers.len(), self.abstained);
         if let (Some(all), Some(answered)) = (self.accuracy, self.accuracy_answered) {
             say!("accuracy {all:.2} %, {answered:.2} % of the answers that were not withheld");
         }
-        match self.drift_score {
-            Some(z) if self.drift_alarm => say!("DRIFT: the mean entropy is {z:.1} standard errors above usual"),
-            Some(z) => say!("no drift: the mean entropy is {z:.1} standard errors from usual"),
-            None => say!("drift unknown: fewer than 32 images, or no reference in the model's file"),
+        for line in self.drift() {
+            say!("{line}");
         }
         say!("{} images kept; `sirocco samples fetch` gets them", self.samples_kept);
+    }
+
+    /// What is to say about drift.
+    fn drift(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let unusual = self.drift_sign.map_or(String::new(), |sign| format!(": {sign}"));
+        match (self.first_alarm, self.drift_score) {
+            (Some(number), _) => {
+                let since = if self.drift_alarm { "it goes on" } else { "the latest images are as usual" };
+                lines.push(format!("DRIFT: the alarm was raised at image {number} of these{unusual}; {since}"));
+            }
+            (None, Some(z)) if !self.drift_sequential && z < -ALARM => lines.push(format!(
+                "UNUSUAL: the mean entropy is {:.1} standard errors below usual; a network can be certain and wrong",
+                -z
+            )),
+            (None, Some(z)) if !self.drift_sequential => {
+                lines.push(format!("no drift: the mean entropy is {z:.1} standard errors from usual"));
+            }
+            (None, Some(_)) => lines.push("no drift: entropies and features are as usual".into()),
+            (None, None) => {
+                lines.push("drift unknown: fewer than 32 images, or no reference in the model's file".into());
+            }
+        }
+        if self.first_alarm.is_none()
+            && let Some(number) = self.device_first_alarm
+        {
+            lines.push(format!("DRIFT: an alarm was raised before these, at the device's image {number}{unusual}"));
+        }
+        if let (Some(class), Some(number)) = (&self.frequent_class, self.frequent_since) {
+            lines.push(format!(
+                "the answer {class} is more frequent than usual, as was certain at the device's image {number}; that alone is no drift"
+            ));
+        }
+        lines
+    }
+}
+
+/// What was unusual, in words.
+pub fn sign(sign: Sign) -> &'static str {
+    match sign {
+        Sign::EntropyAbove => "the network is less certain than usual",
+        Sign::EntropyBelow => "the network is more certain than usual, and can be wrong",
+        Sign::DistanceAbove => "the images are unlike the training images",
+        Sign::DistanceBelow => "the images are more alike than the training images",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(first_alarm: Option<usize>, drift_alarm: bool, score: Option<f32>, sequential: bool) -> Report {
+        Report {
+            board: String::new(),
+            model: String::new(),
+            threshold: Some(0.5),
+            answers: Vec::new(),
+            abstained: 0,
+            drift_sequential: sequential,
+            drift_score: score,
+            drift_alarm,
+            first_alarm,
+            device_first_alarm: first_alarm.map(|n| n as u32),
+            drift_sign: first_alarm.map(|_| sign(Sign::DistanceAbove)),
+            frequent_class: None,
+            frequent_since: None,
+            samples_kept: 0,
+            accuracy: None,
+            accuracy_answered: None,
+            mean_entropy: 0.0,
+            seconds_per_image: 0.0,
+        }
+    }
+
+    /// As after 40 inverted and 40 good images: the alarm is off at the end, but it was raised.
+    #[test]
+    fn an_alarm_that_has_ended_is_still_told() {
+        let ended = report(Some(6), false, Some(1.0), true).drift();
+        assert_eq!(ended.len(), 1);
+        assert!(ended[0].contains("raised at image 6") && ended[0].contains("are as usual"), "{ended:?}");
+        let lasting = report(Some(6), true, Some(9.0), true).drift();
+        assert!(lasting[0].contains("raised at image 6") && lasting[0].contains("goes on"), "{lasting:?}");
+        let earlier = Report { device_first_alarm: Some(3), ..report(None, false, Some(0.0), true) }.drift();
+        assert!(earlier[0].starts_with("no drift") && earlier[1].contains("device's image 3"), "{earlier:?}");
+    }
+
+    #[test]
+    fn entropies_far_below_usual_are_told_by_the_chart() {
+        let below = report(None, false, Some(-5.2), false).drift();
+        assert!(below[0].contains("5.2 standard errors below usual"), "{below:?}");
+        let usual = report(None, false, Some(-3.9), false).drift();
+        assert!(usual[0].starts_with("no drift"), "{usual:?}");
+        let frequent = Report {
+            frequent_class: Some("7".into()),
+            frequent_since: Some(12),
+            ..report(None, false, Some(0.0), true)
+        };
+        let lines = frequent.drift();
+        assert!(lines[1].contains("7 is more frequent") && lines[1].contains("image 12"), "{lines:?}");
+    }
+
+    #[test]
+    fn a_set_holds_the_answer_and_all_that_are_likely_enough() {
+        let classes = ["cat", "dog", "cow"].map(str::to_owned);
+        let classified = Classified {
+            number: 1,
+            class: 1,
+            probability: 0.5,
+            entropy: 1.0,
+            abstained: false,
+            kept: false,
+            drift: sirocco::drift::State { filled: 1, score: None, alarm: false },
+            ticks: None,
+        };
+        let of = |probability: Option<f32>| {
+            let mut answer = answer(String::new(), &classified, &classes, None, Some(vec![0.1, 0.5, 0.4]));
+            answer.set_apart(&classes, probability);
+            answer.set
+        };
+        assert_eq!(of(None), None);
+        assert_eq!(of(Some(0.4)).unwrap(), ["dog", "cow"]);
+        assert_eq!(of(Some(0.9)).unwrap(), ["dog"]);
     }
 }

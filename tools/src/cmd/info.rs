@@ -2,12 +2,13 @@
 
 use crate::Error;
 use crate::client::ClientError;
+use crate::cmd::classify::sign;
 use crate::input::quantities::system;
 use crate::output::{Output, finite};
 use crate::port::{HELP, PortArguments};
 use serde::Serialize;
 use sirocco::summary::{Content, ModelKind};
-use sirocco::wire::image::Description;
+use sirocco::wire::image::{Alarms, Description};
 use sirocco::wire::store::Wear;
 use sirocco::wire::trust::State;
 use sirocco::wire::{DeviceError, Info, Memory, ask};
@@ -83,6 +84,16 @@ struct Image {
     entropy_deviation: Option<f32>,
     drift_score: Option<f32>,
     drift_alarm: bool,
+    /// Whether the sequential test for drift watches, and how many images there are to a false alarm of it, on average.
+    drift_sequential: bool,
+    images_per_false_alarm: Option<f32>,
+    /// The image at which the first alarm was raised since the watch began, and what was unusual.
+    first_alarm: Option<u32>,
+    drift_sign: Option<&'static str>,
+    /// The first class that was answered more often than usual.
+    frequent_class: Option<String>,
+    /// Relative distance of the features above which answers are withheld.
+    distance_limit: Option<f32>,
     images: u32,
     abstained: u32,
     samples: u16,
@@ -113,7 +124,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let (mut client, info) = arguments.port.connect(output)?;
     let image = match info.model.kind() {
         ModelKind::Bundle => None,
-        ModelKind::Image => Some((client.ask(ask::ImageDescribe)?, client.classes()?)),
+        ModelKind::Image => Some(Image::of(client.ask(ask::ImageDescribe)?, client.alarms()?, client.classes()?)),
     };
     let memory = client.ask(ask::Statistics)?.memory;
     let trust = if_known(client.ask(ask::TrustState))?;
@@ -195,8 +206,14 @@ impl Worn {
 }
 
 impl Image {
-    fn of(d: Description, classes: Vec<String>) -> Self {
+    fn of(d: Description, alarms: Alarms, classes: Vec<String>) -> Self {
         Image {
+            drift_sequential: alarms.sequential,
+            images_per_false_alarm: alarms.images_per_false_alarm,
+            first_alarm: alarms.first.map(|alarm| alarm.number),
+            drift_sign: alarms.first.map(|alarm| sign(alarm.sign)),
+            frequent_class: alarms.frequent.and_then(|f| classes.get(usize::from(f.class)).cloned()),
+            distance_limit: alarms.distance_limit,
             height: d.height,
             width: d.width,
             channels: d.channels,
@@ -223,12 +240,27 @@ impl Image {
             None => say!("withholds  no answers"),
         }
         say!("seen       {} images, {} answers withheld", self.images, self.abstained);
-        say!("drift      {}", if self.drift_alarm { "ALARM" } else { "no alarm" });
+        if let Some(limit) = self.distance_limit {
+            say!("withholds  answers with features {limit:.1} times as far from the training images as usual");
+        }
+        match (self.first_alarm, self.drift_sign) {
+            (Some(number), Some(sign)) => {
+                let now = if self.drift_alarm { "it goes on" } else { "the latest images are as usual" };
+                say!("drift      ALARM, raised at image {number}: {sign}; {now}");
+            }
+            _ => say!("drift      {}", if self.drift_alarm { "ALARM" } else { "no alarm" }),
+        }
+        if let Some(images) = self.images_per_false_alarm {
+            say!("           at most one false alarm in {images} images, on average");
+        }
+        if let Some(class) = &self.frequent_class {
+            say!("answers    {class} is more frequent than usual; that alone is no drift");
+        }
         say!("samples    {} of at most {} kept", self.samples, self.samples_room);
     }
 }
 
-fn report(info: &Info, image: Option<(Description, Vec<String>)>, memory: Option<Memory>) -> Result<Report, Error> {
+fn report(info: &Info, image: Option<Image>, memory: Option<Memory>) -> Result<Report, Error> {
     let model = &info.model;
     let (max_error, domain) = match &model.content {
         Content::Bundle(bundle) => {
@@ -254,7 +286,7 @@ fn report(info: &Info, image: Option<(Description, Vec<String>)>, memory: Option
             domain,
             golden: model.golden,
         },
-        image: image.map(|(description, classes)| Image::of(description, classes)),
+        image,
         slot_error: info.slot_error.map(|e| e.to_string()),
         stack_high_water: info.stack_high_water,
         memory: memory.map(|m| Ram {
