@@ -18,3 +18,4 @@ mod structure;
 mod study;
 mod systems;
 mod trainer;
+mod trust;

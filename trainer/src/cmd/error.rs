@@ -20,6 +20,12 @@ pub enum Error {
     /// The threads cannot be started.
     #[error("cannot start {threads} threads: {source}; ask for fewer with --threads")]
     Threads { threads: usize, source: rayon::ThreadPoolBuildError },
+    /// New statistics of batch normalization are worse than the old ones.
+    #[error(
+        "the new statistics are right on {after:.2} % of {images} held-out images, the old ones on {before:.2} %; nothing is \
+         written, keep the network as it is or give --force"
+    )]
+    Worse { before: f64, after: f64, images: usize },
     #[error(transparent)]
     Bundle(#[from] crate::bundle::error::BundleError),
     #[error(transparent)]

@@ -17,6 +17,8 @@ pub struct Answer {
     pub abstain: bool,
     /// The logits.
     pub logits: Vec<f32>,
+    /// The bytes that the last layer reads.
+    pub features: Vec<u8>,
 }
 
 /// The answers to images of pixels \[n, c, h, w\], in their order. `on_image` is called once per image, from any thread.
@@ -27,7 +29,8 @@ pub fn answers(network: &Network<'_>, pixels: &[f32], on_image: &(dyn Fn() + Syn
     let shape = network.image();
     let (size, arena) = (shape.size().max(1), network.arena());
     let one = |arena: &mut Vec<u32>, pixels: &[f32]| {
-        let logits = network.logits::<Portable>(&image_bytes(pixels, shape.channels), arena)?;
+        let image = image_bytes(pixels, shape.channels);
+        let logits = network.logits::<Portable>(&image, arena)?;
         let answer = logits.classify(network.abstain());
         on_image();
         Ok(Answer {
@@ -36,6 +39,7 @@ pub fn answers(network: &Network<'_>, pixels: &[f32], on_image: &(dyn Fn() + Syn
             entropy: answer.entropy,
             abstain: answer.abstain,
             logits: logits.values().to_vec(),
+            features: network.features(&image, arena).to_vec(),
         })
     };
     pixels.par_chunks(size).map_init(|| vec![0; arena], one).collect()

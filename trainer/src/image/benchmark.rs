@@ -9,7 +9,7 @@
 //!
 //! Counts depend on shapes and not on weights, so training would change nothing.
 
-use super::export::{self, ExportedImage, ImageExportError, Labeled, Options};
+use super::export::{self, ExportedImage, ImageExportError, Labeled, Material, Options};
 use crate::host::random::{Purpose, Random};
 use crate::image::net::graph::{Floats, Graph, Node, Operation};
 use crate::image::quantize::winograd::Transformed;
@@ -50,7 +50,7 @@ pub fn export_random(
         (0..IMAGES * graph.input.size()).map(|_| f32::from((random.bits() >> 56) as u8) / 255.0).collect();
     let noise = Labeled { pixels: &pixels, labels: &[0; IMAGES] };
     let options = Options { tolerance: 1.0, transformed, ..Options::default() };
-    export::export(graph, noise, noise, &options)
+    export::export(graph, Material { calibration: noise, learned: noise, held: None, check: noise }, &options)
 }
 
 /// A network under construction: every layer gets normal weights of variance 2 / inputs.

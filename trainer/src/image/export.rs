@@ -1,25 +1,28 @@
 //! From a folded image network to a file that can be flashed: quantize, pack, check with the device evaluator, measure.
 //!
+//! Temperature, thresholds and what is usual come from held-out training images, ranges from others; the test images only measure.
+//!
 //! As for bundles, everything is measured on the bytes that are about to be written. The exporter opens them with the device's
 //! evaluator, compares its classes with those of the f32 network on labeled images, and puts both accuracies and golden
 //! answers into the file. It refuses a file that loses more than [`Options::tolerance`].
 
-use super::answers::{self, Answer, image_bytes};
-use crate::host::model_file::{self, Metadata, ModelBytes, OwnedTensor};
+use super::answers::{self, Answer};
+use super::pack::{golden, tensors};
+use super::trust::{self, Risk, Sets, Thresholds};
+use super::usual::HeldOut;
+use crate::host::model_file::{self, Metadata, ModelBytes};
 use crate::image::net::graph::{Floats, Graph};
 use crate::image::net::kernel::loss::argmax;
 use crate::image::quantize::error::QuantizeError;
 use crate::image::quantize::forms::{Integers, quantize};
 use crate::image::quantize::range::{Range, ranges};
 use crate::image::quantize::winograd::{self, Transformed};
-use crate::statistics::{deviation, mean};
 use rayon::prelude::*;
-use safetensors::Dtype;
 use sirocco::error::{Key, ModelError};
 use sirocco::image::architecture::{Architecture, Operation};
 use sirocco::image::arena::Arena;
 use sirocco::image::golden::Golden;
-use sirocco::image::{self, FORMAT_VERSION, ImageError, Network};
+use sirocco::image::{FORMAT_VERSION, ImageError, Network};
 use sirocco::layer::kernel::Portable;
 use sirocco::model::Model;
 use sirocco::summary::ModelKind;
@@ -27,8 +30,8 @@ use sirocco_cost::Processor;
 
 /// Golden images put into a file.
 const GOLDEN: usize = 4;
-/// Bytes for the measured metadata and for the names of the golden tensors.
-const MEASURED: usize = 640;
+/// Bytes for the measured metadata, for the names of the golden tensors, and for what is usual without its features.
+const MEASURED: usize = 4096;
 
 /// Images with their classes.
 #[derive(Debug, Clone, Copy)]
@@ -40,11 +43,30 @@ pub struct Labeled<'a> {
 }
 
 impl<'a> Labeled<'a> {
+    /// Pixels and labels.
+    fn both(&self) -> (&'a [f32], &'a [u8]) {
+        (self.pixels, self.labels)
+    }
+
     /// The images one by one, with their labels.
     pub fn iter(&self) -> impl Iterator<Item = (&'a [f32], u8)> + use<'a> {
         let size = self.pixels.len() / self.labels.len().max(1);
         self.pixels.chunks_exact(size.max(1)).zip(self.labels.iter().copied())
     }
+}
+
+/// The images that a network is exported with.
+#[derive(Debug, Clone, Copy)]
+pub struct Material<'a> {
+    /// They determine the ranges of values.
+    pub calibration: Labeled<'a>,
+    /// They determine the features that are usual for each class.
+    pub learned: Labeled<'a>,
+    /// Images that the network did not learn from and the ranges do not come from. Without any there is no temperature, no
+    /// threshold and no reference for drift.
+    pub held: Option<Labeled<'a>>,
+    /// Test images.
+    pub check: Labeled<'a>,
 }
 
 /// How a network is exported.
@@ -54,9 +76,11 @@ pub struct Options {
     pub range: Range,
     /// The largest loss of accuracy, as a fraction. A loss of two images is always allowed.
     pub tolerance: f64,
-    /// The share of the calibration images whose answers a device would withhold. It determines the threshold on the predictive
-    /// entropy.
+    /// The share of images like the held-out ones whose answers a device would withhold. It determines the thresholds on the
+    /// predictive entropy and on the distance of the features.
     pub withhold: Option<f64>,
+    /// The probability with which a set of classes is to hold the right one.
+    pub coverage: Option<f64>,
     /// The convolutions that are stored in Winograd's form, for fewer instructions and more memory.
     pub transformed: Transformed,
     /// Network, data, seed and similar facts, for the file's metadata.
@@ -69,6 +93,7 @@ impl Default for Options {
             range: Range::MinMax,
             tolerance: 0.003,
             withhold: None,
+            coverage: None,
             transformed: Transformed::Never,
             provenance: Metadata::new(),
         }
@@ -133,8 +158,18 @@ pub struct ExportedImage {
     pub agreement: f64,
     /// Largest difference between a logit of the file and that of the f32 network.
     pub max_difference: f64,
-    /// Predictive entropy in nats above which the device withholds its answer.
-    pub abstain: Option<f32>,
+    /// What the logits were divided by, so that probabilities are as large as the share of right answers.
+    pub temperature: f64,
+    /// Expected calibration error on the check images, without the temperature and with it.
+    pub calibration_error: [f64; 2],
+    /// Held-out images.
+    pub held: usize,
+    /// Above what the device withholds its answer.
+    pub thresholds: Option<Thresholds>,
+    /// Wrong answers among the check images over the answers given.
+    pub risk: Vec<Risk>,
+    /// Sets of classes.
+    pub sets: Option<Sets>,
     /// Fraction of the check images whose answers are withheld.
     pub withheld: f64,
     /// Accuracy of the answers that are not.
@@ -149,17 +184,16 @@ pub struct ExportedImage {
     pub instructions: [u64; 2],
 }
 
-/// Quantizes by the ranges of the values on `calibration`; checks and measures on `check`. It does not write to disk.
+/// Quantizes, fits, checks and measures. It does not write to disk.
 ///
 /// # Errors
 /// [`ImageExportError`] for the first check that fails.
 pub fn export(
     graph: &Graph<Floats>,
-    calibration: Labeled<'_>,
-    check: Labeled<'_>,
+    material: Material<'_>,
     options: &Options,
 ) -> Result<ExportedImage, ImageExportError> {
-    export_with_progress(graph, calibration, check, options, &|| ())
+    export_with_progress(graph, material, options, &|| ())
 }
 
 /// [`export`] that calls `on_image` twice per check image, once for each network, from any thread.
@@ -168,60 +202,75 @@ pub fn export(
 /// [`ImageExportError`] for the first check that fails.
 pub fn export_with_progress(
     graph: &Graph<Floats>,
-    calibration: Labeled<'_>,
-    check: Labeled<'_>,
+    Material { calibration, learned, held, check }: Material<'_>,
     options: &Options,
     on_image: &(dyn Fn() + Sync),
 ) -> Result<ExportedImage, ImageExportError> {
-    for set in [calibration, check] {
+    for set in [Some(calibration), Some(learned), held, Some(check)].into_iter().flatten() {
         let (images, size, pixels) = (set.labels.len(), graph.input.size(), set.pixels.len());
         if images * size != pixels || images == 0 {
             return Err(ImageExportError::Images { images, size, pixels });
         }
     }
     let images: Vec<&[f32]> = calibration.iter().map(|(image, _)| image).collect();
-    let integers = quantize(graph, &ranges(graph, &images, options.range)?)?;
+    let mut integers = quantize(graph, &ranges(graph, &images, options.range)?)?;
     let mut architecture = integers.architecture()?;
     winograd::choose(&mut architecture, options.transformed, |a| file_size(&integers, a, check.labels.len(), options))?;
-    let tensors = tensors(&integers, &architecture);
     let instructions = [Processor::Dsp, Processor::Portable].map(|p| sirocco_cost::total(&architecture, p));
     let mut metadata = metadata(&integers, &architecture, options);
+    let draft = model_file::assemble(&tensors(&integers, &architecture), &metadata)?;
+    let network = Network::open(&Model::open(&draft)?)?;
+    let held = held.map(|held| HeldOut::of(&network, learned.both(), held.both())).transpose()?;
+    // The temperature divides the scales of the logits, so that every device has it.
+    let temperature = held.as_ref().map_or(1.0, |held| held.temperature);
+    if let Some(logits) = integers.nodes.last_mut() {
+        logits.weights.unit.iter_mut().for_each(|unit| *unit /= temperature);
+    }
+    let mut tensors = tensors(&integers, &architecture);
     let draft = model_file::assemble(&tensors, &metadata)?;
     let network = Network::open(&Model::open(&draft)?)?;
 
-    let of_calibration = answers::answers(&network, calibration.pixels, &|| ())?;
-    let mut entropies: Vec<f32> = of_calibration.iter().map(|answer| answer.entropy).collect();
-    entropies.sort_by(f32::total_cmp);
-    let abstain = options.withhold.map(|share| {
-        let rank = ((1.0 - share) * entropies.len() as f64).ceil() as usize;
-        entropies[rank.clamp(1, entropies.len()) - 1]
-    });
-    let comparison = Comparison::of(graph, &network, check, on_image)?;
+    let comparison = Comparison::of(graph, &network, check, temperature, on_image)?;
     let (accuracy_before, accuracy) = (comparison.right_before, comparison.right);
     // Two images of 400 are .005, and .895 - .890 is a little more than that in binary.
     if accuracy_before - accuracy > options.tolerance.max(2.0 / check.labels.len() as f64) + 1e-9 {
         return Err(ImageExportError::Loses { before: accuracy_before, after: accuracy });
     }
-    let answered: Vec<_> = comparison.answers.iter().zip(check.labels).collect();
-    let answered: Vec<_> = answered.into_iter().filter(|(a, _)| abstain.is_none_or(|t| a.entropy <= t)).collect();
+    let answers = &comparison.answers;
+    let thresholds = held.as_ref().zip(options.withhold).map(|(held, share)| held.thresholds(share));
+    let withheld = |answer: &Answer| match (&held, thresholds) {
+        (Some(held), Some(thresholds)) => thresholds.withhold(answer, held.usual.relative(answer)[1]),
+        _ => false,
+    };
+    let answered: Vec<_> = answers.iter().zip(check.labels).filter(|(answer, _)| !withheld(answer)).collect();
+    let answered_count = answered.len();
     let right = answered.iter().filter(|(a, label)| a.class == usize::from(**label)).count();
-    // The drift alarm of a device compares with these: the network is less certain on images that it did not learn from.
-    let unseen: Vec<f64> = comparison.answers.iter().map(|a| f64::from(a.entropy)).collect();
-    let (entropy_mean, entropy_deviation) = (mean(&unseen), deviation(&unseen));
+    let sets = held.as_ref().zip(options.coverage).map(|(held, coverage)| {
+        let probability = trust::set_probability(&held.answers, &held.labels, coverage);
+        trust::sets(answers, check.labels, coverage, probability)
+    });
 
     let mut set = |key: &str, value: String| metadata.insert(key.into(), value);
     set("accuracy", format!("{:.2}", 100.0 * accuracy));
     set("accuracy.f32", format!("{:.2}", 100.0 * accuracy_before));
     set("accuracy.images", check.labels.len().to_string());
     set("instructions", format!("dsp={} portable={}", instructions[0], instructions[1]));
-    if entropy_deviation > 0.0 {
-        set(Key::EntropyMean.key(), format!("{:e}", entropy_mean as f32));
-        set(Key::EntropyDeviation.key(), format!("{:e}", entropy_deviation as f32));
+    set("temperature", temperature.to_string());
+    if let Some(held) = &held {
+        for (key, value) in held.entries() {
+            set(key, value);
+        }
+        tensors.extend(held.usual.tensors());
     }
-    if let Some(threshold) = abstain {
-        set(Key::Abstain.key(), threshold.to_string());
+    if let Some(thresholds) = thresholds {
+        set(Key::Abstain.key(), thresholds.entropy.to_string());
+        set(Key::AbstainDistance.key(), thresholds.distance.to_string());
     }
-    let golden = golden(&network, check)?;
+    if let Some(sets) = sets {
+        set("set.coverage", sets.asked.to_string());
+        set(Key::SetProbability.key(), sets.probability.to_string());
+    }
+    let golden = golden(&network, check.iter().map(|(image, _)| image).take(GOLDEN))?;
     let bytes = model_file::assemble(&[tensors, golden].concat(), &metadata)?;
     verify(&bytes)?;
     if let Transformed::Within(budget) = options.transformed {
@@ -232,14 +281,20 @@ pub fn export_with_progress(
             }
         }
     }
+    let raw = trust::cooled(answers, 1.0 / temperature);
     Ok(ExportedImage {
         accuracy_before,
         accuracy,
         agreement: comparison.same,
         max_difference: comparison.difference,
-        abstain,
-        withheld: 1.0 - answered.len() as f64 / check.labels.len() as f64,
-        accuracy_answered: right as f64 / answered.len().max(1) as f64,
+        temperature,
+        calibration_error: [&raw, answers].map(|answers| trust::calibration_error(answers, check.labels)),
+        held: held.map_or(0, |held| held.answers.len()),
+        thresholds,
+        risk: trust::risk_over_coverage(answers, check.labels),
+        sets,
+        withheld: 1.0 - answered_count as f64 / check.labels.len() as f64,
+        accuracy_answered: right as f64 / answered_count.max(1) as f64,
         arena: 4 * network.arena(),
         transformed: architecture.steps.iter().filter(|step| step.operation == Operation::Winograd).count(),
         macs: network.macs(),
@@ -257,7 +312,8 @@ fn file_size(
 ) -> Result<usize, ImageExportError> {
     let draft = model_file::assemble(&tensors(integers, architecture), &metadata(integers, architecture, options))?;
     let golden = images.min(GOLDEN) * (integers.input.size() + 4 * architecture.classes());
-    Ok(draft.len() + golden + MEASURED)
+    let features = architecture.steps.last().map_or(0, |step| step.geometry.input.size());
+    Ok(draft.len() + golden + features * (architecture.classes() + 1) + MEASURED)
 }
 
 /// Opens the file as a device would, and replays its golden images.
@@ -285,18 +341,20 @@ struct Comparison {
 }
 
 impl Comparison {
-    /// Evaluates both networks on every image, on all cores.
+    /// Evaluates both networks on every image, on all cores. The file's logits are divided by `temperature`.
     fn of(
         graph: &Graph<Floats>,
         network: &Network<'_>,
         check: Labeled<'_>,
+        temperature: f64,
         on_image: &(dyn Fn() + Sync),
     ) -> Result<Self, ImageExportError> {
         let answers = answers::answers(network, check.pixels, on_image)?;
         let images: Vec<_> = check.iter().zip(&answers).collect();
         let one = |((pixels, label), answer): ((&[f32], u8), &Answer)| -> Result<_, ImageExportError> {
             let before = graph.logits(pixels).map_err(QuantizeError::from)?;
-            let differences = before.iter().zip(&answer.logits).map(|(a, b)| f64::from((a - b).abs()));
+            let difference = |(a, b): (&f32, &f32)| (f64::from(*a) - temperature * f64::from(*b)).abs();
+            let differences = before.iter().zip(&answer.logits).map(difference);
             on_image();
             let class = argmax(&before);
             Ok((class == usize::from(label), class == answer.class, differences.fold(0.0, f64::max)))
@@ -312,23 +370,6 @@ impl Comparison {
             answers,
         })
     }
-}
-
-/// The first check images and the logits of the device evaluator.
-fn golden(network: &Network<'_>, check: Labeled<'_>) -> Result<Vec<OwnedTensor>, ImageExportError> {
-    let shape = network.image();
-    let (mut images, mut answers) = (Vec::new(), Vec::new());
-    for (pixels, _) in check.iter().take(GOLDEN) {
-        let bytes = image_bytes(pixels, shape.channels);
-        answers.extend_from_slice(network.logits::<Portable>(&bytes, &mut vec![0; network.arena()])?.values());
-        images.extend(bytes);
-    }
-    let count = check.labels.len().min(GOLDEN);
-    let of_images = vec![count, shape.height, shape.width, shape.channels];
-    Ok(vec![
-        OwnedTensor { name: image::golden::IMAGES.into(), dtype: Dtype::U8, shape: of_images, bytes: images },
-        OwnedTensor::f32(image::golden::LOGITS.into(), &[count, answers.len() / count], &answers),
-    ])
 }
 
 /// The metadata that the reader needs, and the provenance.
@@ -349,62 +390,4 @@ fn metadata(integers: &Graph<Integers>, architecture: &Architecture, options: &O
     let scales = (0..integers.nodes.len()).map(|value| format!("{:e}", integers.coding(value).scale as f32));
     metadata.insert("scales".into(), scales.collect::<Vec<_>>().join(","));
     metadata
-}
-
-/// The tensors of all nodes.
-fn tensors(integers: &Graph<Integers>, architecture: &Architecture) -> Vec<OwnedTensor> {
-    let mut tensors = Vec::new();
-    for (index, (node, step)) in integers.nodes.iter().zip(&architecture.steps).enumerate() {
-        let (name, numbers) = (|what: &str| format!("layers.{index}.{what}"), &node.weights);
-        let [rows, columns] = step.geometry.window.kernel;
-        match step.operation {
-            Operation::Winograd => {
-                let (shape, values) = winograd::packed(numbers);
-                tensors.push(OwnedTensor::i16(name("weight"), &shape, &values));
-            }
-            Operation::Conv => tensors.push(packed(name("weight"), numbers, columns * step.geometry.input.channels)),
-            Operation::Dense | Operation::Logits => {
-                tensors.push(packed(name("weight"), numbers, step.geometry.input.size()));
-            }
-            Operation::Depthwise => {
-                // Padded, so that the next tensor in the file is aligned to words, too.
-                let channels = numbers.weight.len().next_multiple_of(4);
-                let tap = |k: usize| numbers.weight.iter().map(move |row| row[k] as u8).chain([0; 3]).take(channels);
-                let bytes = (0..rows * columns).flat_map(tap).collect();
-                let shape = vec![rows, columns, channels];
-                tensors.push(OwnedTensor { name: name("weight"), dtype: Dtype::I8, shape, bytes });
-            }
-            Operation::Max => continue,
-            Operation::Average | Operation::Add => {}
-        }
-        tensors.push(OwnedTensor::i32(name("bias"), &[numbers.bias.len()], &numbers.bias));
-        if step.operation == Operation::Logits {
-            let scale: Vec<f32> = numbers.unit.iter().map(|u| *u as f32).collect();
-            tensors.push(OwnedTensor::f32(name("scale"), &[scale.len()], &scale));
-        } else {
-            tensors.push(OwnedTensor::i32(name("multiplier"), &[numbers.multiplier.len()], &numbers.multiplier));
-        }
-    }
-    tensors
-}
-
-/// Weights in the order of the device's inner loop (`sirocco::image`); a window's rows have `row` weights.
-fn packed(name: String, integers: &Integers, row: usize) -> OwnedTensor {
-    let padded = |weight: &[i8]| -> Vec<u8> {
-        let rows = weight.chunks(row).map(|r| r.iter().map(|w| *w as u8).chain([0; 3]).take(row.next_multiple_of(4)));
-        rows.flatten().collect()
-    };
-    let rows: Vec<Vec<u8>> = integers.weight.iter().map(|weight| padded(weight)).collect();
-    let none = vec![0; rows[0].len()];
-    let mut bytes = Vec::new();
-    for pair in rows.chunks(2) {
-        let (a, b) = (&pair[0], pair.get(1).unwrap_or(&none));
-        for k in (0..a.len()).step_by(4) {
-            for [i, j] in [[k, k + 2], [k + 1, k + 3]] {
-                bytes.extend([a[i], b[i], a[j], b[j]]);
-            }
-        }
-    }
-    let shape = vec![integers.weight.len().div_ceil(2), none.len() / 2, 2, 2];
-    OwnedTensor { name, dtype: Dtype::I8, shape, bytes }
 }

@@ -183,6 +183,15 @@ pub struct Training {
     pub step: usize,
     settings: Settings,
     stepper: Stepper,
+    anchor: Option<Anchor>,
+}
+
+/// Weights that every step pulls the network's back to.
+#[derive(Debug)]
+struct Anchor {
+    weights: Vec<Tensor>,
+    /// The share of the distance that a step takes off, divided by the learning rate.
+    pull: f64,
 }
 
 impl Training {
@@ -192,7 +201,18 @@ impl Training {
     /// [`NetworkError::Tensor`] if the device has no memory for the moments.
     pub fn new(network: Network, settings: &Settings) -> Result<Self, NetworkError> {
         let stepper = Stepper::new(&network, settings)?;
-        Ok(Training { step: 0, settings: *settings, stepper, network })
+        Ok(Training { step: 0, settings: *settings, stepper, network, anchor: None })
+    }
+
+    /// From now on every step takes `pull` times the learning rate off the distance of the weights from where they are now. A
+    /// checkpoint does not keep this.
+    ///
+    /// # Errors
+    /// [`NetworkError::Tensor`] if the device has no memory for a copy of the weights.
+    pub fn pull_towards_start(&mut self, pull: f64) -> Result<(), NetworkError> {
+        let copies = self.network.variables.iter().map(|variable| variable.as_tensor().copy());
+        self.anchor = Some(Anchor { weights: copies.collect::<Result<_, _>>()?, pull });
+        Ok(())
     }
 
     /// Runs the steps of a stage that are not done yet. `watch` is called after every step, with its loss.
@@ -256,6 +276,12 @@ impl Training {
         }
         self.step += 1;
         self.stepper.step(&gradients, rate)?;
+        if let Some(anchor) = &self.anchor {
+            let share = (rate * anchor.pull).min(1.0);
+            for (variable, start) in self.network.variables.iter().zip(&anchor.weights) {
+                variable.set(&((variable.as_tensor() * (1.0 - share))? + (start * share)?)?)?;
+            }
+        }
         if !all_finite(&self.network.variables)? {
             return Err(TrainingError::Diverged { step: self.step, rate: self.settings.rate });
         }

@@ -10,7 +10,7 @@ use crate::dataset::{self, Folder, Images, Split};
 use crate::host::model_file::Metadata;
 use crate::host::names::UnknownName;
 use crate::image::adaptation::{Adapted, Arm, Target, adapt};
-use crate::image::export::{ExportedImage, Labeled, Options, export};
+use crate::image::export::{self, ExportedImage, Labeled, Options, export};
 use crate::image::net::architecture::preset;
 use crate::image::net::network::Network;
 use crate::image::select;
@@ -207,7 +207,9 @@ fn quantized(adapted: &Adapted, material: &Material, arm: &Arm) -> Result<Export
     ];
     let provenance: Metadata = entries.map(|(k, v)| (k.to_string(), v)).into();
     let options = Options { provenance, ..Options::default() };
-    Ok(export(&folded, labeled(&chosen), labeled(&material.test), &options)?)
+    let (chosen, held) = (labeled(&chosen), Some(labeled(&material.validation)));
+    let material = export::Material { calibration: chosen, learned: chosen, held, check: labeled(&material.test) };
+    Ok(export(&folded, material, &options)?)
 }
 
 fn labeled(images: &Images) -> Labeled<'_> {

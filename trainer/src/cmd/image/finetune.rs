@@ -7,19 +7,25 @@ use crate::cmd::options::Compute;
 use crate::cmd::output::Output;
 use crate::dataset::{self, Images, Split};
 use crate::host::interrupt::Interrupt;
+use crate::host::model_file::Metadata;
 use crate::image::adaptation::{Adapted, Arm, Target, adapt};
+use crate::image::field;
+use crate::image::held_out::{self, Division};
 use crate::image::model::ImageModel;
+use crate::image::net::architecture::Architecture;
 use crate::image::samples::Samples;
 use crate::image::select::{self, Criterion};
-use crate::image::training::{Stage, Training, accuracy};
-use crate::report::csv::Table;
+use crate::image::training::accuracy;
+use crate::report::csv::{Table, cells};
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// Take a network to another domain by the labels of few chosen samples
 ///
 /// Of a data set of the other domain, a criterion chooses which images are worth a label, in rounds: choose, label, train.
 /// Prints the accuracy on the test images of that domain and the number of labels used. With --samples the network is
-/// trained on images that a device has collected and a person has labeled.
+/// trained on images that a device has collected and a person has labeled; then it also prints what the network knew before and
+/// after, on the test images of the data set it comes from.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -32,9 +38,10 @@ pub struct Arguments {
     /// Folder of samples to train on, as `sirocco samples fetch` wrote them and a person labeled them
     #[arg(long, value_name = "DIR", conflicts_with_all = ["select", "fraction", "rounds", "recompute_every", "scores", "shift"])]
     samples: Option<PathBuf>,
-    /// With --samples: data set that the network comes from, mixed in equal parts with the samples so that it does not
-    /// forget
-    #[arg(long, value_name = "DATASET", requires = "samples")]
+    /// With --samples: data set whose training images are mixed in equal parts with the samples, so that the network does not
+    /// forget; `none` for none. Unless given, the one that the network was trained on, if it is in --data. Without any, every
+    /// step pulls the weights back towards the old ones
+    #[arg(long, value_name = "DATASET|none", requires = "samples")]
     replay: Option<String>,
     #[command(flatten)]
     data: Data,
@@ -87,7 +94,7 @@ Examples:
     sirocco-train image finetune --from cifar.safetensors --target cifar10 --shift embedding:2 --fraction 0.25 \\
         --out x.safetensors
   With samples that a device has collected:
-    sirocco-train image finetune --from mnist.safetensors --samples samples --replay mnist --steps 300 \\
+    sirocco-train image finetune --from mnist.safetensors --samples samples --data data --steps 300 \\
         --out field.safetensors";
 
 fn fraction(text: &str) -> Result<f64, String> {
@@ -113,7 +120,8 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let architecture = source.network.architecture.clone();
     let train = arguments.data.load(target, Split::Train, &architecture)?;
     let shift = arguments.shifting.fit(&device, output, || Ok(train.clone()))?;
-    let (pool, validation) = shift.apply(&train, shifting::seed(Split::Train))?.split(arguments.validation, 0)?;
+    let shifted = shift.apply(&train, shifting::seed(Split::Train))?;
+    let [pool, validation] = held_out::split(&shifted, arguments.validation)?;
     let test = arguments.data.load(target, Split::Test, &architecture)?;
     let test = shift.apply(&test, shifting::seed(Split::Test))?;
     let rounds = if arguments.recompute_every.is_some() { 1 } else { arguments.rounds as usize };
@@ -137,13 +145,15 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     bar.finish();
     let Some(adapted) = first else { return Err(Error::Usage("no seed was run; raise --seeds".into())) };
     if let Some(file) = &arguments.scores {
-        write_scores(file, &adapted, &pool)?;
+        let name = (target, held_out::order(train.len(), arguments.validation));
+        write_scores(file, &adapted, &pool, name)?;
     }
     let mut provenance = source.provenance;
     let entries = [
         ("target", target.to_owned()),
         ("target.shift", arguments.shifting.to_string()),
         ("target.data", dataset::fingerprint(&pool)),
+        ("target.held_out", validation.len().to_string()),
         ("target.select", arm.name()),
         ("target.fraction", arguments.fraction.to_string()),
         ("target.labels", adapted.labels_seen.to_string()),
@@ -158,77 +168,189 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     Ok(())
 }
 
+/// The report of all image commands, and what the samples did. Accuracies are in percent.
+#[derive(Serialize)]
+struct FieldReport<'a> {
+    #[serde(flatten)]
+    report: Report<'a>,
+    samples: usize,
+    unlabeled: usize,
+    /// The data set that was replayed.
+    replay: Option<String>,
+    /// Distinct labels of samples and of replayed images, both of which `labels_seen` counts.
+    labels_of_samples: usize,
+    labels_of_replay: usize,
+    /// The network before and after, the first seed: on the samples, on the test images of `replay`, and on those of --target.
+    samples_before: f64,
+    samples_after: f64,
+    replay_before: Option<f64>,
+    replay_after: Option<f64>,
+    target_before: Option<f64>,
+    target_after: Option<f64>,
+    warnings: Vec<String>,
+}
+
+impl FieldReport<'_> {
+    fn text(&self) -> String {
+        let mut lines: Vec<String> = self.warnings.iter().map(|warning| format!("warning: {warning}")).collect();
+        lines.push(format!(
+            "labels: {} of samples, {} of replayed images; {} samples had no label",
+            self.labels_of_samples, self.labels_of_replay, self.unlabeled
+        ));
+        lines.push(format!("samples: {:.2} % right before, {:.2} % after", self.samples_before, self.samples_after));
+        match (&self.replay, self.replay_before, self.replay_after) {
+            (Some(name), Some(before), Some(after)) => {
+                lines.push(format!("{name}, test images: {before:.2} % before, {after:.2} % after"));
+            }
+            _ => lines.push(
+                "nothing was replayed: the weights were pulled back towards the old ones; what the network knew before was not \
+                 measured"
+                    .into(),
+            ),
+        }
+        if let (Some(before), Some(after)) = (self.target_before, self.target_after) {
+            lines.push(format!("target, test images: {before:.2} % before, {after:.2} % after"));
+        }
+        lines.push(self.report.text());
+        lines.join("\n")
+    }
+}
+
 impl Arguments {
     /// Trains on samples that a device has collected.
     fn learn_samples(&self, source: ImageModel, output: Output) -> Result<(), Error> {
         let Some(folder) = &self.samples else {
             return Err(Error::Usage("no --samples; give the folder they are in".into()));
         };
-        let architecture = source.network.architecture.clone();
-        let samples = Samples::read(folder, &source.classes, architecture.input)?;
-        let replay =
-            self.replay.as_deref().map(|name| self.data.load(name, Split::Train, &architecture)).transpose()?;
-        let (images, subset) = mixed(&samples.images, replay.as_ref());
-        let test = self.target.as_deref().map(|name| self.data.load(name, Split::Test, &architecture)).transpose()?;
+        let ImageModel { network, classes, mut provenance } = source;
+        let architecture = &network.architecture;
+        let Samples { images: samples, unlabeled, model } = Samples::read(folder, &classes, architecture.input)?;
+        let mut warnings = Vec::new();
+        if let Some(label) = field::only_label(&samples) {
+            let name = classes.get(usize::from(label)).map_or("", String::as_str);
+            warnings.push(format!(
+                "all {} samples carry the label `{name}`, and a network that learns one answer gives it too often; label samples \
+                 of other classes, too",
+                samples.len()
+            ));
+        }
+        let replay = self.replayed(&provenance, architecture, &mut warnings)?;
+        let test = self.target.as_deref().map(|name| self.data.load(name, Split::Test, architecture)).transpose()?;
+        for warning in &warnings {
+            eprintln!("warning: {warning}");
+        }
         let interrupt = Interrupt::on_ctrl_c(NOTICE)?;
         let total = self.steps * self.seeds as usize;
         let bar = output.bar("samples", total);
-        let (mut accuracies, mut first) = (Vec::new(), None);
+        let (mut accuracies, mut labels, mut first) = (Vec::new(), Vec::new(), None);
         for k in 0..self.seeds {
-            let mut training = Training::new(source.network.duplicate()?, &self.recipe.settings(self.seed + k))?;
-            let stage = Stage { number: 0, first: 0, end: self.steps, subset: &subset };
+            let settings = self.recipe.settings(self.seed + k);
             let before = k as usize * self.steps;
-            training.run(&images, stage, &interrupt, |training, loss| {
-                bar.advance((before + training.step) as f64 / total as f64, &format!("loss {loss:.3}"));
-            })?;
+            let learned = field::learn(
+                &network,
+                &samples,
+                replay.as_ref().map(|r| &r.rest),
+                self.steps,
+                &settings,
+                &interrupt,
+                |t, loss| {
+                    bar.advance((before + t.step) as f64 / total as f64, &format!("loss {loss:.3}"));
+                },
+            )?;
             if let Some(test) = &test {
-                accuracies.push(accuracy(&training.network, test)?);
+                accuracies.push(accuracy(&learned.network, test)?);
             }
-            first.get_or_insert(training.network);
+            labels.push(learned.samples + learned.replayed);
+            first.get_or_insert(learned);
         }
         bar.finish();
-        let Some(network) = first else { return Err(Error::Usage("no seed was run; raise --seeds".into())) };
-        let mut provenance = source.provenance;
+        let Some(learned) = first else { return Err(Error::Usage("no seed was run; raise --seeds".into())) };
+        let on = |images: &Images| -> Result<[f64; 2], Error> {
+            Ok([accuracy(&network, images)?, accuracy(&learned.network, images)?])
+        };
+        let of_samples = on(&samples)?;
+        let of_replay = replay.as_ref().map(|r| on(&r.test)).transpose()?;
+        let of_target = test.as_ref().map(on).transpose()?;
         let entries = [
-            ("samples", samples.images.len().to_string()),
-            ("samples.data", dataset::fingerprint(&samples.images)),
-            ("samples.model", samples.model.clone()),
-            ("samples.replay", self.replay.clone().unwrap_or_else(|| "none".into())),
+            ("samples", samples.len().to_string()),
+            ("samples.data", dataset::fingerprint(&samples)),
+            ("samples.model", model),
+            ("samples.replay", replay.as_ref().map_or("none".into(), |r| r.name.clone())),
+            ("samples.held_out", replay.as_ref().map_or(0, |r| r.held_out).to_string()),
             ("samples.steps", self.steps.to_string()),
             ("samples.seed", self.seed.to_string()),
         ];
         provenance.extend(entries.map(|(k, v)| (k.to_string(), v)));
         provenance.remove("accuracy");
         provenance.extend(accuracies.first().map(|a| ("accuracy".to_string(), format!("{a:.2}"))));
-        ImageModel { network, classes: source.classes, provenance }.save(&self.out)?;
-        let labels = [samples.images.len()];
-        let report = Report::new(&accuracies, &labels, self.steps, Some(&self.out), self.seed);
-        output.result(&report, |report| say!("{}\n{} samples had no label", report.text(), samples.unlabeled));
+        let report = FieldReport {
+            report: Report::new(&accuracies, &labels, self.steps, Some(&self.out), self.seed),
+            samples: samples.len(),
+            unlabeled,
+            labels_of_samples: learned.samples,
+            labels_of_replay: learned.replayed,
+            samples_before: of_samples[0],
+            samples_after: of_samples[1],
+            replay_before: of_replay.map(|r| r[0]),
+            replay_after: of_replay.map(|r| r[1]),
+            target_before: of_target.map(|t| t[0]),
+            target_after: of_target.map(|t| t[1]),
+            replay: replay.map(|r| r.name),
+            warnings,
+        };
+        ImageModel { network: learned.network, classes, provenance }.save(&self.out)?;
+        output.result(&report, |report| say!("{}", report.text()));
         Ok(())
+    }
+
+    /// The images to replay: those that --replay names, or those that the network was trained on, if they can be loaded.
+    fn replayed(
+        &self,
+        provenance: &Metadata,
+        architecture: &Architecture,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<Replay>, Error> {
+        let load = |name: &str| -> Result<Replay, Error> {
+            let Division { rest, held } =
+                Division::of(provenance, name, &self.data.load(name, Split::Train, architecture)?)?;
+            let test = self.data.load(name, Split::Test, architecture)?;
+            Ok(Replay { name: name.to_owned(), rest, held_out: held.len(), test })
+        };
+        match (self.replay.as_deref(), provenance.get("dataset")) {
+            (Some("none"), _) => Ok(None),
+            (Some(name), _) => load(name).map(Some),
+            (None, Some(name)) => Ok(load(name)
+                .map_err(|why| warnings.push(format!("`{name}` cannot be replayed against forgetting: {why}")))
+                .ok()),
+            (None, None) => Ok(None),
+        }
     }
 }
 
-/// All samples and the images of `replay`, and indices that repeat the samples until they are about as many.
-fn mixed(samples: &Images, replay: Option<&Images>) -> (Images, Vec<usize>) {
-    let mut images = samples.clone();
-    let n = samples.len();
-    let Some(replay) = replay else { return (images, (0..n).collect()) };
-    images.pixels.extend_from_slice(&replay.pixels);
-    images.labels.extend_from_slice(&replay.labels);
-    let times = (replay.len() / n.max(1)).max(1);
-    let subset = (0..n).cycle().take(n * times).chain(n..n + replay.len()).collect();
-    (images, subset)
+/// A data set that is trained on again.
+struct Replay {
+    name: String,
+    /// Its training images, without those that are held out.
+    rest: Images,
+    held_out: usize,
+    test: Images,
 }
 
-/// Writes one row per choice and sample of the pool: its score, and its place if it was chosen.
-fn write_scores(file: &Path, adapted: &Adapted, pool: &Images) -> Result<(), Error> {
-    let mut table = Table::new(["choice", "sample", "label", "score", "place"]);
+/// Writes one row per choice and sample of the pool: the image's data set, split and number in that split, its score, and its
+/// place if it was chosen.
+fn write_scores(
+    file: &Path,
+    adapted: &Adapted,
+    pool: &Images,
+    (set, numbers): (&str, Vec<usize>),
+) -> Result<(), Error> {
+    let mut table = Table::new(["choice", "dataset", "split", "index", "label", "score", "place"]);
     for (number, choice) in adapted.choices.iter().enumerate() {
         let mut places = vec![None; pool.len()];
         choice.chosen.iter().enumerate().for_each(|(place, sample)| places[*sample] = Some(place));
         for (sample, score) in choice.scores.iter().enumerate() {
-            let label = u64::from(pool.labels[sample]);
-            table.row([number.into(), sample.into(), label.into(), (*score).into(), places[sample].into()]);
+            let (label, index) = (u64::from(pool.labels[sample]), numbers[sample]);
+            table.row(cells![number, set, "train", index, label, *score, places[sample]]);
         }
     }
     Ok(table.write(file)?)

@@ -8,6 +8,7 @@ use crate::cmd::output::Output;
 use crate::dataset::{self, DataSet, Images, Split};
 use crate::host::checkpoint::{Checkpoint, CheckpointError, Identity};
 use crate::image::early_stopping::{EarlyStopping, Ending};
+use crate::image::held_out;
 use crate::image::model::ImageModel;
 use crate::image::net::architecture::{Architecture, preset};
 use crate::image::net::network::{Network, Normalization};
@@ -46,9 +47,10 @@ pub struct Arguments {
     /// Stop early: after this many validations without a lower loss, with the best weights. All steps unless given
     #[arg(long, value_name = "LOOKS", value_parser = clap::value_parser!(u32).range(1..))]
     patience: Option<u32>,
-    /// With --patience: number of training images that are held out for validation
-    #[arg(long, value_name = "N", default_value_t = 5000, requires = "patience")]
-    validation: usize,
+    /// Number of training images that are never trained on. --patience validates with them, and `image quantize` takes its
+    /// thresholds and the reference for drift from them. A tenth unless given, at most 5,000; 0 for none
+    #[arg(long, value_name = "N")]
+    validation: Option<usize>,
     /// With --patience: steps between two validations
     #[arg(long, value_name = "N", default_value_t = 100, requires = "patience",
           value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
@@ -72,6 +74,8 @@ Examples:
 struct Pretraining<'a> {
     #[serde(flatten)]
     report: Report<'a>,
+    /// Training images that were not trained on.
+    held_out: usize,
     early_stopping: Option<Ending>,
 }
 
@@ -82,7 +86,8 @@ impl Pretraining<'_> {
                 let how = if early { "ended early" } else { "did not end early" };
                 format!("\n{how}; the weights are those of step {best_step}, validation loss {validation_loss:.4}")
             });
-        format!("{}{ending}", self.report.text())
+        let held = self.held_out;
+        format!("{}\n{held} training images were held out of it, for `image quantize`{ending}", self.report.text())
     }
 }
 
@@ -90,7 +95,7 @@ impl Pretraining<'_> {
 struct Material {
     network: Architecture,
     training: Images,
-    /// Held out of the training images for early stopping.
+    /// Held out of the training images.
     validation: Images,
     test: Images,
 }
@@ -119,6 +124,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         ("dataset", arguments.dataset.clone()),
         ("shift", arguments.shifting.to_string()),
         ("data", dataset::fingerprint(&material.training)),
+        ("held_out", material.validation.len().to_string()),
         ("seed", arguments.seed.to_string()),
         ("steps", ending.map_or(steps, |ending| ending.best_step).to_string()),
         ("accuracy", format!("{:.2}", accuracies[0])),
@@ -126,9 +132,11 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let provenance = provenance.map(|(k, v)| (k.to_string(), v)).into();
     let classes = set.classes.iter().map(|c| c.to_string()).collect();
     ImageModel { network, classes, provenance }.save(&arguments.out)?;
-    let labels = material.training.len() + material.validation.len();
+    let validated = if ending.is_some() { material.validation.len() } else { 0 };
+    let labels = material.training.len() + validated;
     let report = Report::new(&accuracies, &[labels], steps, Some(&arguments.out), arguments.seed);
-    let pretraining = Pretraining { report, early_stopping: ending };
+    let held_out = material.validation.len();
+    let pretraining = Pretraining { report, held_out, early_stopping: ending };
     output.result(&pretraining, |pretraining| say!("{}", pretraining.text()));
     if interrupted { Err(Error::Interrupted) } else { Ok(()) }
 }
@@ -139,13 +147,11 @@ impl Arguments {
         let images = self.data.load(&self.dataset, Split::Train, &network)?;
         let shift = self.shifting.fit(device, output, || Ok(images.clone()))?;
         let images = shift.apply(&images, shifting::seed(Split::Train))?;
-        let (training, validation) = match self.patience {
-            Some(_) => images.split(self.validation, 0)?,
-            None => {
-                let none = images.first(0);
-                (images, none)
-            }
-        };
+        let held_out = self.validation.unwrap_or(held_out::usual(images.len()));
+        if self.patience.is_some() && held_out == 0 {
+            return Err(Error::Usage("--patience needs images to validate with; raise --validation".into()));
+        }
+        let [training, validation] = held_out::split(&images, held_out)?;
         let test = self.data.load(&self.dataset, Split::Test, &network)?;
         let test = shift.apply(&test, shifting::seed(Split::Test))?;
         Ok(Material { network, training, validation, test })
@@ -205,7 +211,8 @@ impl Arguments {
             ("recipe", format!("{:?}", self.recipe)),
             ("device", format!("{:?}", self.compute.device)),
             ("steps", self.steps.to_string()),
-            ("early", self.patience.map_or("no".into(), |p| format!("{p} {} {}", self.look_every, self.validation))),
+            ("early", self.patience.map_or("no".into(), |p| format!("{p} {}", self.look_every))),
+            ("validation", self.validation.map_or("usual".into(), |n| n.to_string())),
             ("seed", self.seed.to_string()),
         ];
         pairs.map(|(k, v)| (k.to_string(), v)).into()

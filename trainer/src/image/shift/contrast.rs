@@ -7,14 +7,12 @@ use std::sync::Arc;
 /// Contrast.
 pub const CONTRAST: Kind = Kind {
     name: "contrast",
-    numbers: "a factor of at least 0",
+    numbers: "a factor; -1 makes white black",
     what: "contrast about the middle grey: 1/2 + c (p - 1/2)",
     example: "contrast:0.4",
     levels: &["contrast:0.7", "contrast:0.4", "contrast:0.2"],
     build: |numbers| match *numbers {
-        [factor] if factor >= 0.0 => {
-            Some(Arc::new(Affine { factor: factor as f32, offsets: vec![0.5 - 0.5 * factor as f32] }))
-        }
+        [factor] => Some(Arc::new(Affine { factor: factor as f32, offsets: vec![0.5 - 0.5 * factor as f32] })),
         _ => None,
     },
 };
@@ -80,6 +78,7 @@ mod tests {
         assert_eq!(shifted("channel:1,2,3", &color).pixels, [1.1, 2.2, 3.3, 1.4, 2.5, 3.6]);
         assert_eq!(shifted("brightness:1", &color).pixels, [1.1, 1.2, 1.3, 1.4, 1.5, 1.6]);
         assert_eq!(shifted("contrast:0", &color).pixels, [0.5; 6]);
+        assert_eq!(shifted("contrast:-1", &color).pixels, color.pixels.iter().map(|p| 1.0 - p).collect::<Vec<_>>());
         let grey = Images::new([1, 1, 1], vec![0.5], vec![0], 1).unwrap();
         assert_eq!(shifted("channel:1,2,3", &grey).pixels, [2.5]);
     }
