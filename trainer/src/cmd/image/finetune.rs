@@ -9,7 +9,7 @@ use crate::dataset::{self, Images, Split};
 use crate::host::interrupt::Interrupt;
 use crate::host::model_file::Metadata;
 use crate::image::adaptation::{Adapted, Arm, Target, adapt};
-use crate::image::field;
+use crate::image::field::{self, Memory};
 use crate::image::held_out::{self, Division};
 use crate::image::model::ImageModel;
 use crate::image::net::architecture::Architecture;
@@ -43,6 +43,10 @@ pub struct Arguments {
     /// step pulls the weights back towards the old ones
     #[arg(long, value_name = "DATASET|none", requires = "samples")]
     replay: Option<String>,
+    /// With --samples and nothing to replay: how strongly every step pulls the weights back towards the old ones. Larger numbers
+    /// keep more of what was known, and learn less
+    #[arg(long, value_name = "STRENGTH", requires = "samples", default_value_t = field::PULL, value_parser = strength)]
+    pull: f64,
     #[command(flatten)]
     data: Data,
     #[command(flatten)]
@@ -96,6 +100,10 @@ Examples:
   With samples that a device has collected:
     sirocco-train image finetune --from mnist.safetensors --samples samples --data data --steps 300 \\
         --out field.safetensors";
+
+fn strength(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|s| (0.0..=1e6).contains(s)).ok_or_else(|| "give a number from 0 to 1e6".into())
+}
 
 fn fraction(text: &str) -> Result<f64, String> {
     text.parse()
@@ -236,9 +244,6 @@ impl Arguments {
         }
         let replay = self.replayed(&provenance, architecture, &mut warnings)?;
         let test = self.target.as_deref().map(|name| self.data.load(name, Split::Test, architecture)).transpose()?;
-        for warning in &warnings {
-            eprintln!("warning: {warning}");
-        }
         let interrupt = Interrupt::on_ctrl_c(NOTICE)?;
         let total = self.steps * self.seeds as usize;
         let bar = output.bar("samples", total);
@@ -246,17 +251,10 @@ impl Arguments {
         for k in 0..self.seeds {
             let settings = self.recipe.settings(self.seed + k);
             let before = k as usize * self.steps;
-            let learned = field::learn(
-                &network,
-                &samples,
-                replay.as_ref().map(|r| &r.rest),
-                self.steps,
-                &settings,
-                &interrupt,
-                |t, loss| {
-                    bar.advance((before + t.step) as f64 / total as f64, &format!("loss {loss:.3}"));
-                },
-            )?;
+            let memory = replay.as_ref().map_or(Memory::Pull(self.pull), |replay| Memory::Replay(&replay.rest));
+            let learned = field::learn(&network, &samples, memory, self.steps, &settings, &interrupt, |t, loss| {
+                bar.advance((before + t.step) as f64 / total as f64, &format!("loss {loss:.3}"));
+            })?;
             if let Some(test) = &test {
                 accuracies.push(accuracy(&learned.network, test)?);
             }
