@@ -5,7 +5,7 @@ use sirocco::bundle::{Bundle, FORMAT_VERSION};
 use sirocco::error::{Countable, Key, ModelError, TensorKind};
 use sirocco::held::Held;
 use sirocco::layer::kernel::Portable;
-use sirocco::limits::MAX_HEADER;
+use sirocco::limits::{MAX_HEADER, MAX_METADATA, MAX_TENSORS};
 use sirocco::model::Model;
 use sirocco::network::Scheme;
 use sirocco_tests::fixture::untrained;
@@ -240,9 +240,9 @@ fn headers_that_are_not_safetensors_are_refused() {
     let deep = two(good.clone(), tensor("b", "[1,1,1,1,1]", 4, 8));
     assert_eq!(deep, Err(ModelError::TooMany(Countable::Dimensions)));
     assert!(matches!(two(good, tensor("b", "[2]", 4, 12)), Err(ModelError::Truncated { .. })));
-    let many: Vec<_> = (0..41).map(|i| tensor(&i.to_string(), "[0]", 0, 0)).collect();
+    let many: Vec<_> = (0..=MAX_TENSORS).map(|i| tensor(&i.to_string(), "[0]", 0, 0)).collect();
     assert_eq!(with_header(&format!("{{{}}}", many.join(",")), 0), Err(ModelError::TooMany(Countable::Tensors)));
-    let many: Vec<_> = (0..49).map(|i| format!("\"{i}\":\"\"")).collect();
+    let many: Vec<_> = (0..=MAX_METADATA).map(|i| format!("\"{i}\":\"\"")).collect();
     let many = format!("{{\"__metadata__\":{{{}}}}}", many.join(","));
     assert_eq!(with_header(&many, 0), Err(ModelError::TooMany(Countable::Metadata)));
 }

@@ -16,6 +16,9 @@ const MOST: usize = 5000;
 const KEYS: [[&str; 2]; 3] =
     [["dataset", "held_out"], ["target", "target.held_out"], ["samples.replay", "samples.held_out"]];
 
+/// The keys of the numbers of images that are held out. A device's file does without them.
+pub const COUNTS: [&str; 3] = [KEYS[0][1], KEYS[1][1], KEYS[2][1]];
+
 /// The number of images that are held out of so many unless told otherwise: a tenth, at most 5,000.
 pub fn usual(images: usize) -> usize {
     (images / 10).min(MOST)

@@ -7,7 +7,7 @@ use crate::cmd::output::Output;
 use crate::dataset::images::permutation;
 use crate::dataset::{self, Images, Split};
 use crate::image::export::{ExportedImage, Labeled, Material, Options, export_with_progress};
-use crate::image::held_out::Division;
+use crate::image::held_out::{self, Division};
 use crate::image::model::ImageModel;
 use crate::image::quantize::range::Range;
 use crate::image::quantize::winograd::{Budget, Transformed};
@@ -196,6 +196,9 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let test = shift.apply(&test, shifting::seed(Split::Test))?;
 
     let mut provenance = provenance;
+    for key in held_out::COUNTS {
+        provenance.remove(key);
+    }
     if let Some(accuracy) = provenance.remove("accuracy") {
         provenance.insert("accuracy.trained".into(), accuracy);
     }
