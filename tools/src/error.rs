@@ -4,6 +4,7 @@ use crate::client::ClientError;
 use crate::client::discover::Missing;
 use sirocco::calibrate::CalibrationError;
 use sirocco::error::ModelError;
+use sirocco::model::Foreign;
 use sirocco::query::QueryError;
 use std::path::PathBuf;
 
@@ -52,6 +53,14 @@ pub enum Error {
     /// The header of a model file is not written as the trainer writes it.
     #[error("{}: its header cannot be edited; export the file again", .0.display())]
     Header(PathBuf),
+    /// A file is something else than a model.
+    #[error("{} {what}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and what to do.
+        what: Foreign,
+    },
     /// A file of images is malformed.
     #[error("{} {what}; convert it or copy it again", path.display())]
     Picture {
@@ -169,12 +178,12 @@ pub enum Error {
         remedy: &'static str,
     },
     /// A port could not be opened.
-    #[error("cannot open port {port}: {reason}; `sirocco info --help` lists the kinds of ports")]
+    #[error("cannot open port {port}: {source}; {}", remedy_of(source))]
     Port {
         /// The port as given.
         port: String,
         /// The reason.
-        reason: String,
+        source: std::io::Error,
     },
     /// The search for a board found none, or more than one.
     #[error(transparent)]
@@ -220,5 +229,21 @@ impl Error {
     /// The exit status: 2 for wrong usage, otherwise 1.
     pub fn status(&self) -> u8 {
         if matches!(self, Error::Usage(_)) { 2 } else { 1 }
+    }
+}
+
+/// What to do about a port that cannot be opened.
+fn remedy_of(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::PermissionDenied => {
+            "join the group that owns it, often with `sudo usermod -aG dialout $USER`, and log in again"
+        }
+        ErrorKind::ConnectionRefused => "nothing listens there; start `sirocco emulate`, which prints its port",
+        ErrorKind::AddrInUse => "another program listens there; end that, or listen on port 0, which finds a free one",
+        // The library for serial ports has one kind for both.
+        ErrorKind::NotFound if error.to_string().contains("busy") => "another program has it open; end that",
+        ErrorKind::NotFound => "`sirocco ports` lists those that are there",
+        _ => "`sirocco info --help` lists the kinds of ports",
     }
 }

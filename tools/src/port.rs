@@ -141,14 +141,14 @@ impl PortArguments {
                 Some(client) => Ok(client.into_transport()),
                 None => search(baud).map(|(_, client)| client.into_transport()).map_err(io::Error::other),
             });
-            let failed = |e: io::Error| Error::Port { port, reason: e.to_string() };
+            let failed = |source| Error::Port { port, source };
             return Ok((name, Box::new(Reopening::new(open).map_err(failed)?)));
         }
         let name = port.clone();
         let reopening = Reopening::new(Box::new(move || open(&name, baud)));
         match reopening {
             Ok(reopening) => Ok((port, Box::new(reopening))),
-            Err(error) => Err(Error::Port { port, reason: error.to_string() }),
+            Err(source) => Err(Error::Port { port, source }),
         }
     }
 }

@@ -27,12 +27,20 @@ fn inspect_refuses_damaged_files_with_the_reason() {
     let mut flipped = good.clone();
     *flipped.last_mut().unwrap() ^= 1;
     let long = [good.as_slice(), &[0]].concat();
-    let cases: [(&str, &[u8], &str); 5] = [
+    // As another program writes it: without the checksum.
+    let header = br#"{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#;
+    let saved = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 8]].concat();
+    let cases: [(&str, &[u8], &str); 10] = [
         ("short", &good[..good.len() / 2], "truncated"),
-        ("empty", &[], "truncated"),
         ("flipped", &flipped, "checksum"),
         ("long", &long, "follow the last tensor"),
-        ("text", b"this is no model file at all", "header"),
+        ("noise", &[0xff; 64], "header"),
+        ("empty", &[], "empty is empty; copy it again"),
+        ("text", b"this is no model file at all", "text is a text; take a model file"),
+        ("pointer", b"version https://git-lfs.github.com/spec/v1\n", "`git lfs pull`"),
+        ("page", b"<!DOCTYPE html>", "is a web page; download the file itself"),
+        ("network.pt", b"PK\x03\x04\0\0", "is a ZIP archive"),
+        ("saved", &saved, "another program wrote it, or saved it again"),
     ];
     for (name, bytes, reason) in cases {
         let path = folder.path().join(name);
@@ -70,7 +78,8 @@ fn unknown_boards_and_ports_say_what_there_is() {
     assert!(failure(&sirocco(&["info", "--port", "/dev/no-such-port"]), 1).contains("/dev/no-such-port"));
     // This port was open and is closed again, so that connections are refused.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    assert!(failure(&sirocco(&["info", "--port", &format!("tcp:{port}")]), 1).contains("cannot open port"));
+    let line = failure(&sirocco(&["info", "--port", &format!("tcp:{port}")]), 1);
+    assert!(line.contains("cannot open port") && line.contains("nothing listens there"), "{line}");
 }
 
 #[test]

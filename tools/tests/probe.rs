@@ -144,7 +144,7 @@ fn what_cannot_be_flashed_is_refused_before_the_probe_is_asked() {
     assert!(line.contains("only in the emulator") && line.contains("sirocco emulate"), "{line}");
     let folder = tempfile::tempdir().unwrap();
     let damaged = folder.path().join("damaged");
-    std::fs::write(&damaged, "no model").unwrap();
+    std::fs::write(&damaged, [0xff; 64]).unwrap();
     let line = failure(&fake.sirocco(&["flash", BOARD, "--model", text(&damaged)]), 1);
     assert!(line.contains("damaged") && line.contains("export or copy the file again"), "{line}");
     assert!(failure(&fake.sirocco(&["run", "none"]), 1).contains("nrf52840-dk"));

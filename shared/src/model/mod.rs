@@ -10,9 +10,12 @@
 //! these digits read as zeros. So it detects every flipped bit, in the header and in the data. [`signature`] is about files
 //! that are signed.
 
+mod foreign;
 mod header;
 mod json;
 pub mod signature;
+
+pub use foreign::Foreign;
 
 use crate::error::{Countable, Key, ModelError};
 use crate::limits::{MAX_HEADER, MAX_METADATA, MAX_RANK, MAX_TENSORS};

@@ -76,7 +76,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         let (emulator, path) = Emulator::pty(image, log)?;
         (emulator, path.display().to_string())
     } else {
-        let refused = |e: std::io::Error| Error::Port { port: arguments.listen.clone(), reason: e.to_string() };
+        let refused = |source| Error::Port { port: arguments.listen.clone(), source };
         let listener = TcpListener::bind(&arguments.listen).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         if !address.ip().is_loopback() {

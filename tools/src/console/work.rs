@@ -42,7 +42,9 @@ pub fn work(
             // A device that was reset meanwhile has forgotten the observations: the same question, from the start.
             Err(Error::Client(ClientError::Device { source: DeviceError::NotCalibrated, .. })) => {}
             Err(
-                error @ (Error::Client(ClientError::Device { .. } | ClientError::Version { .. }) | Error::Model { .. }),
+                error @ (Error::Client(ClientError::Device { .. } | ClientError::Version { .. })
+                | Error::Model { .. }
+                | Error::Foreign { .. }),
             ) => {
                 let number = waiting.take().map_or(0, |question| question.number);
                 if events.send(Event::Answer { number, answer: Err(error.to_string()) }).is_err() {

@@ -3,8 +3,9 @@
 use crate::Error;
 use aligned_vec::{AVec, ConstAlign};
 use sirocco::bundle::Bundle;
+use sirocco::error::ModelError;
 use sirocco::held::Held;
-use sirocco::model::Model;
+use sirocco::model::{Foreign, Model};
 use std::path::{Path, PathBuf};
 
 /// The bytes of a model file.
@@ -50,24 +51,39 @@ impl ModelFile {
     /// The file as a checked set of tensors.
     ///
     /// # Errors
-    /// [`Error::Model`] if it is damaged.
+    /// [`Error::Model`] if it is damaged, [`Error::Foreign`] if it is something else.
     pub fn model(&self) -> Result<Model<'_>, Error> {
-        Model::open(self.bytes()).map_err(|source| Error::Model { path: self.path.clone(), source })
+        Model::open(self.bytes()).map_err(|source| self.refused(source))
     }
 
     /// The solution bundle or image network in the file.
     ///
     /// # Errors
-    /// [`Error::Model`] if it is damaged or neither of them.
+    /// [`Error::Model`] if it is damaged, [`Error::Foreign`] if it is neither of them.
     pub fn held(&self) -> Result<Held<'_>, Error> {
-        Held::open(self.bytes()).map_err(|source| Error::Model { path: self.path.clone(), source })
+        Held::open(self.bytes()).map_err(|source| self.refused(source))
     }
 
     /// The solution bundle in the file.
     ///
     /// # Errors
-    /// [`Error::Model`] if it is damaged or something else.
+    /// [`Error::Model`] if it is damaged, [`Error::Foreign`] if it is something else, [`Error::Usage`] if it is an image
+    /// network.
     pub fn bundle(&self) -> Result<Bundle<'_>, Error> {
-        Bundle::open(self.bytes()).map_err(|source| Error::Model { path: self.path.clone(), source })
+        Bundle::open(self.bytes()).map_err(|source| match Held::open(self.bytes()) {
+            Ok(Held::Image(_)) => Error::Usage(format!(
+                "{} holds an image network; this command takes a solution bundle, and `sirocco classify` an image network",
+                self.path.display()
+            )),
+            _ => self.refused(source),
+        })
+    }
+
+    fn refused(&self, source: ModelError) -> Error {
+        let path = self.path.clone();
+        match Foreign::of(&self.bytes) {
+            Some(what) => Error::Foreign { path, what },
+            None => Error::Model { path, source },
+        }
     }
 }

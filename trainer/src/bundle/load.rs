@@ -45,7 +45,7 @@ impl Loaded {
 pub fn bundle(path: &Path) -> Result<Loaded, ModelFileError> {
     let bytes = model_file::read(path)?;
     let (problem, mlp, scheme, metadata) =
-        parts(&bytes).map_err(|source| ModelFileError::Model { path: path.into(), source })?;
+        parts(&bytes).map_err(|source| ModelFileError::refused(path, &bytes, source))?;
     Ok(Loaded { problem, mlp, scheme, metadata, bytes })
 }
 

@@ -93,6 +93,24 @@ pub enum ModelFileError {
         /// The defect.
         source: sirocco::error::ModelError,
     },
+    /// The file is something else than a model.
+    #[error("{path} {what}")]
+    Other {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and what to do.
+        what: sirocco::model::Foreign,
+    },
+}
+
+impl ModelFileError {
+    /// Why the file at `path`, which holds `bytes`, was refused.
+    pub fn refused(path: &Path, bytes: &[u8], source: sirocco::error::ModelError) -> Self {
+        match sirocco::model::Foreign::of(bytes) {
+            Some(what) => ModelFileError::Other { path: path.into(), what },
+            None => ModelFileError::Model { path: path.into(), source },
+        }
+    }
 }
 
 /// Puts a model file together: header with sorted metadata and checksum, then the tensors.
@@ -159,11 +177,14 @@ impl Contents {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`ModelFileError::Read`], [`ModelFileError::Foreign`] if it is not a safetensors file, [`ModelFileError::Model`] if
-    /// its checksum is missing or wrong.
+    /// [`ModelFileError::Read`], [`ModelFileError::Other`] and [`ModelFileError::Foreign`] if it is not a safetensors file or
+    /// has no checksum, [`ModelFileError::Model`] if that is wrong.
     pub fn read(path: &Path) -> Result<Self, ModelFileError> {
         let bytes = read(path)?;
-        let foreign = |source| ModelFileError::Foreign { path: path.into(), source };
+        let foreign = |source| match sirocco::model::Foreign::of(&bytes) {
+            Some(what) => ModelFileError::Other { path: path.into(), what },
+            None => ModelFileError::Foreign { path: path.into(), source },
+        };
         let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).map_err(foreign)?;
         let mut metadata: Metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
         let stated = metadata.remove(Key::Crc32.key()).and_then(|digits| u32::from_str_radix(&digits, 16).ok());
@@ -173,7 +194,7 @@ impl Contents {
         if stated.is_none() || stated != computed {
             let (stated, computed) = (stated.unwrap_or(0), computed.unwrap_or(0));
             let source = sirocco::error::ModelError::Checksum { stated, computed };
-            return Err(ModelFileError::Model { path: path.into(), source });
+            return Err(ModelFileError::refused(path, &bytes, source));
         }
         let tensors = match tensors_of(&bytes) {
             Ok(tensors) => tensors.into_iter().map(|t| (t.name.clone(), t)).collect(),

@@ -12,7 +12,7 @@ use serde::Serialize;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  sirocco-train data check --data data\n  sirocco-train data check mnist usps")]
 pub struct Arguments {
-    /// Data sets to check; all that are in the folder unless given
+    /// Data sets to check; all of which any file is in the folder unless given
     #[arg(value_name = "SET")]
     sets: Vec<String>,
     #[command(flatten)]
@@ -35,12 +35,19 @@ struct Row {
 /// Runs the command.
 ///
 /// # Errors
-/// [`Error::Data`] for the first data set that is missing or damaged.
+/// [`Error::Data`] for the first data set that is incomplete or damaged, [`Error::Usage`] if there is none.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let folder = arguments.place.folder();
     let sets: Vec<&DataSet> = if arguments.sets.is_empty() {
-        let there = |set: &&DataSet| set.files.iter().all(|file| folder.find(file.path).is_some());
-        dataset::ALL.iter().filter(there).collect()
+        // One file is enough: that others are missing is to be said.
+        let there = |set: &&DataSet| set.files.iter().any(|file| folder.find(file.path).is_some());
+        let found: Vec<&DataSet> = dataset::ALL.iter().filter(there).collect();
+        if found.is_empty() {
+            return Err(Error::Usage(
+                "no data set is there; get one with `sirocco-train data get`, or say where with --data".into(),
+            ));
+        }
+        found
     } else {
         arguments.sets.iter().map(|name| dataset::find(name)).collect::<Result<_, _>>()?
     };

@@ -100,7 +100,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
 impl Arguments {
     fn as_a_device_would(&self, output: Output) -> Result<(), Error> {
         let bytes = read(&self.file)?;
-        let unusable = |source| ModelFileError::Model { path: self.file.clone(), source };
+        let unusable = |source| ModelFileError::refused(&self.file, &bytes, source);
         let model = Model::open(&bytes).map_err(unusable)?;
         let Held::Image(classifier) = Held::from_model::<Portable>(&model).map_err(unusable)? else {
             return Err(Error::Usage(format!("`{}` is no image network; name the file of one", self.file.display())));
