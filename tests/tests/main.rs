@@ -10,6 +10,7 @@ mod images;
 mod instructions;
 mod links;
 mod model_reader;
+mod mutants;
 mod python;
 mod school;
 mod seed_corpus;
