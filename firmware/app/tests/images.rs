@@ -265,7 +265,8 @@ fn an_answer_is_withheld_for_its_distance_unless_never_is_set() {
     let mut app = app(&WATCHED.0, WORDS);
     // With a threshold above every entropy, only the distance can withhold an answer.
     describe(&mut app, ImageRequest::Threshold(Threshold::Above(9.0)));
-    let stripes = |k: usize| (0..256).map(move |at| if (at / 16 * (k / 8) + at % 16 * (k % 8)) % 8 < 4 { 255 } else { 0 });
+    let stripes =
+        |k: usize| (0..256).map(move |at| if (at / 16 * (k / 8) + at % 16 * (k % 8)) % 8 < 4 { 255 } else { 0 });
     let mut odd = (1..64).map(|k| stripes(k).collect::<Vec<u8>>());
     let odd = odd.find(|pixels| classify(&mut app, pixels).abstained).expect("stripes are far from every class");
     let answer = classify(&mut app, &odd);
