@@ -21,6 +21,8 @@ pub const LARGEST_EXTENT: f32 = 100.0;
 const SOON: f32 = 0.05;
 /// The largest time, in the same unit, over which the flow leads to an answer.
 const NEAR: f32 = 0.1;
+/// From this logarithm of y / extent on, everybody has recovered.
+const LATEST: f32 = -60.0;
 /// How often a guess may be mended; one that f32 can make takes one time.
 const TRIES: u8 = 6;
 /// A correction by this share leaves an error of its square.
@@ -165,20 +167,23 @@ impl<R: Precise> Path<R> {
         let (mut place, mut moved, mut left, mut passed) = (start, zero, time, zero);
         if time.to_f32() * fast >= SOON {
             let ln_x = rough.guess.ln_x(rough.orbit.growth * (rough.phase + time.to_f32()));
+            // The guess may come from a network, and from a wrong one: it says where to begin, and nothing more.
             place = if ln_x < -0.69 {
-                let y = R::from_f32(rough.orbit.extent * exp(ln_x));
+                let y = R::from_f32(rough.orbit.extent * exp(if ln_x > LATEST { ln_x } else { LATEST }));
                 (y, orbit.extent - y)
             } else {
                 let g = R::from_f32(-(rough.orbit.extent * exp_m1(ln_x)));
                 (orbit.extent - g, g)
             };
-            // So late that everybody has recovered.
-            if place.0 <= zero {
-                return Some(start.0);
+            if place.0 <= zero || place.1 <= zero {
+                return None;
             }
             moved = if start.1 < start.0 { place.1 - start.1 } else { start.0 - place.0 };
             passed = self.passing(start, place);
             left = time - passed;
+            if ln_x <= LATEST && left >= zero {
+                return Some(start.0);
+            }
         }
         for _ in 0..TRIES {
             let (s, i) = level(orbit, place);
@@ -343,6 +348,25 @@ mod tests {
         }
         std::println!("{worst}");
         assert!(worst < 0.8, "{worst}");
+    }
+
+    /// Late, where the epidemic is over, and in between.
+    #[test]
+    fn a_wrong_network_leads_to_the_right_solution_or_to_none() {
+        let mut solved = 0;
+        for t in [0.5f32, 5.0, 17.5, 40.0, 500.0] {
+            let of = [0.2, 0.4, 1.8, 0.6];
+            let right = double(of).solve(&rough(of), t.into()).unwrap().state;
+            for phase in [0.5, -0.5, 3.0, -3.0, 60.0, -60.0, 1e6, -1e6, f32::INFINITY, f32::NAN] {
+                let wrong = Problem::new(&[of[0], of[1], 0.0, 0.0], &[of[2], of[3], 0.0, 0.0]);
+                let wrong = wrong.any_course(LARGEST_EXTENT, &|_| phase);
+                let Some(found) = wide(of).solve(&wrong, Wide::from_f32(t)) else { continue };
+                let off = distance(found.state.map(Wide::to_f64), right);
+                assert!(off < 1e-7, "{phase} {t}: {off:e}");
+                solved += 1;
+            }
+        }
+        assert!(solved > 20, "{solved}");
     }
 
     #[test]
