@@ -52,7 +52,8 @@ fn answer(board: &str, request: Request) -> Response {
             stack_high_water: None,
         }),
         Request::Statistics => Response::Statistics(Statistics::default()),
-        _ => Response::Error(DeviceError::NoGolden),
+        // As firmware does that knows no other requests.
+        _ => Response::Error(DeviceError::UnknownRequest { known: 4 }),
     }
 }
 

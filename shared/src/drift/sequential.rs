@@ -10,7 +10,7 @@
 //! on scores above what is usual and some below, some for a strong drift and some for a weak one.
 //!
 //! The classes' frequencies have a test of their own: a class c that usually has at most the share p of the answers is bet on by
-//! 1 - f + f / p if c is answered, or else 1 - f, with f = [`STAKE`].
+//! 1 - f + f / p if c is answered, or else 1 - f, with f = 0.2.
 //!
 //! Cost for each image: an addition and a multiplication for each bet and each class.
 

@@ -30,8 +30,10 @@ use sirocco_cost::Processor;
 
 /// Golden images put into a file.
 const GOLDEN: usize = 4;
-/// Bytes for the measured metadata, for the names of the golden tensors, and for what is usual without its features.
-const MEASURED: usize = 4096;
+/// Bytes for the measured metadata and for the names of the golden tensors.
+const MEASURED: usize = 640;
+/// Bytes for what is usual, without its features, and for thresholds.
+const USUAL: usize = 3456;
 
 /// Images with their classes.
 #[derive(Debug, Clone, Copy)]
@@ -215,7 +217,8 @@ pub fn export_with_progress(
     let images: Vec<&[f32]> = calibration.iter().map(|(image, _)| image).collect();
     let mut integers = quantize(graph, &ranges(graph, &images, options.range)?)?;
     let mut architecture = integers.architecture()?;
-    winograd::choose(&mut architecture, options.transformed, |a| file_size(&integers, a, check.labels.len(), options))?;
+    let size = |a: &Architecture| file_size(&integers, a, check.labels.len(), held.is_some(), options);
+    winograd::choose(&mut architecture, options.transformed, size)?;
     let instructions = [Processor::Dsp, Processor::Portable].map(|p| sirocco_cost::total(&architecture, p));
     let mut metadata = metadata(&integers, &architecture, options);
     let draft = model_file::assemble(&tensors(&integers, &architecture), &metadata)?;
@@ -303,17 +306,20 @@ pub fn export_with_progress(
     })
 }
 
-/// The size of a network's file, golden images included, with room for the measured metadata.
+/// The size of a network's file, golden images included, with room for the measured metadata, and for what is usual if the file is
+/// to say it.
 fn file_size(
     integers: &Graph<Integers>,
     architecture: &Architecture,
     images: usize,
+    usual: bool,
     options: &Options,
 ) -> Result<usize, ImageExportError> {
     let draft = model_file::assemble(&tensors(integers, architecture), &metadata(integers, architecture, options))?;
     let golden = images.min(GOLDEN) * (integers.input.size() + 4 * architecture.classes());
     let features = architecture.steps.last().map_or(0, |step| step.geometry.input.size());
-    Ok(draft.len() + golden + features * (architecture.classes() + 1) + MEASURED)
+    let usual = if usual { USUAL + features * (architecture.classes() + 1) } else { 0 };
+    Ok(draft.len() + golden + usual + MEASURED)
 }
 
 /// Opens the file as a device would, and replays its golden images.

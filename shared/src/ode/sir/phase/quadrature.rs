@@ -5,7 +5,7 @@
 //! T = ln(g / g0) / lambda_- - ln(y / y0) / lambda_+ + the integral of b from y to y0,   b = 1 / i - 1 / (lambda_+ y) - 1 / (lambda_- g).
 //!
 //! b is analytic where the imaginary part of y is below 2 pi: the other zeros of i lie beyond. So Gauss's rule converges as
-//! fast as for a polynomial, and few nodes suffice ([`RULES`]). The flow of the equations over the small time by which a first
+//! fast as for a polynomial, and four to twelve nodes suffice. The flow of the equations over the small time by which a first
 //! guess is off leads to the state, as in a query by phase.
 //!
 //! The guess, and everything else that need not be exact, is computed in f32; finer numbers say by how much it is off.
