@@ -68,7 +68,18 @@ pub fn command() -> clap::Command {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let Cli { output, command } = Cli::parse();
-    let result = match command {
+    let result = json_can_name_all(output).and_then(|()| run(command, output));
+    match result.and_then(|()| output::finish().map_or(Ok(()), |error| Err(Error::Stdout(error)))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.status())
+        }
+    }
+}
+
+fn run(command: Command, output: Output) -> Result<(), Error> {
+    match command {
         Command::Setup(arguments) => cmd::setup::run(&arguments, output),
         Command::Boards(arguments) => cmd::boards::run(&arguments, output),
         Command::Build(arguments) => cmd::build::run(&arguments, output),
@@ -97,13 +108,17 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => cmd::inspect::run(&arguments, output),
         Command::Completions(arguments) => cmd::completions::run(&arguments, Cli::command(), output),
         Command::Man(arguments) => cmd::man::run(&arguments, Cli::command(), output),
-    };
-    match result.and_then(|()| output::finish().map_or(Ok(()), |error| Err(Error::Stdout(error)))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(error.status())
+    }
+}
+
+/// Refuses names that JSON cannot hold before any work is done, so that no result is lost for them.
+fn json_can_name_all(output: Output) -> Result<(), Error> {
+    match std::env::args_os().find(|name| output.json && name.to_str().is_none()) {
+        Some(name) => {
+            let name = name.to_string_lossy();
+            Err(Error::Usage(format!("`{name}` is not UTF-8, and JSON cannot hold it; rename it, or leave out --json")))
         }
+        None => Ok(()),
     }
 }
 

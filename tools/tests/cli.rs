@@ -50,6 +50,19 @@ fn inspect_refuses_damaged_files_with_the_reason() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_that_json_cannot_hold_is_refused_before_anything_is_written() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(std::ffi::OsStr::from_bytes(b"cases-\xff.csv"));
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sirocco"));
+    let output = command.args(["data", "boarding-school", "--json", "--out"]).arg(&path).output().unwrap();
+    let line = failure(&output, 2);
+    assert!(line.contains("is not UTF-8") && line.contains("leave out --json"), "{line}");
+    assert!(!path.exists());
+}
+
 #[test]
 fn files_that_are_not_there_are_named() {
     let line = failure(&sirocco(&["inspect", "/no/such/file"]), 1);

@@ -45,9 +45,7 @@ impl Picture {
         match file.get(..2) {
             Some(b"P5") => netpbm(&file, 1).ok_or_else(|| bad(path, "is not a complete 8-bit PGM file")),
             Some(b"P6") => netpbm(&file, 3).ok_or_else(|| bad(path, "is not a complete 8-bit PPM file")),
-            _ if file.starts_with(b"\x89PNG") => {
-                png(&file).map_err(|e| bad(path, format!("is not a valid PNG file: {e}")))
-            }
+            _ if file.starts_with(b"\x89PNG") => png(&file).map_err(|what| bad(path, what)),
             _ => Err(bad(path, format!("is {}; PNG, PGM and PPM are read", format_of(&file)))),
         }
     }
@@ -91,21 +89,31 @@ const MOST_PIXELS: u64 = 1 << 24;
 const MOST_UNPACKED: u64 = 1 << 29;
 
 /// Decodes a PNG file. What is transparent is laid over the opposite of its ink: dark ink over white, light ink over black.
-/// Indices into a palette become colors.
-fn png(file: &[u8]) -> Result<Picture, png::DecodingError> {
+/// Indices into a palette become colors. Of 16 bits the upper 8 stay; where they hold nothing, as with 12 bits in 16, the image
+/// would be black, and the file is refused.
+///
+/// # Errors
+/// What is wrong, as a predicate of the file.
+fn png(file: &[u8]) -> Result<Picture, String> {
+    let invalid = |error: png::DecodingError| format!("is not a valid PNG file: {error}");
     let mut decoder = png::Decoder::new(Cursor::new(file));
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     decoder.set_limits(png::Limits { bytes: 8 * MOST_PIXELS as usize });
-    let (width, height) = decoder.read_header_info()?.size();
+    let (width, height) = decoder.read_header_info().map_err(invalid)?.size();
     if u64::from(width) * u64::from(height) > MOST_PIXELS {
-        return Err(png::DecodingError::LimitsExceeded);
+        return Err(invalid(png::DecodingError::LimitsExceeded));
     }
-    let mut reader = decoder.read_info()?;
+    let mut reader = decoder.read_info().map_err(invalid)?;
+    let deep = reader.info().bit_depth == png::BitDepth::Sixteen;
     let mut bytes = vec![0; reader.output_buffer_size().unwrap_or_default()];
-    let info = reader.next_frame(&mut bytes)?;
+    let info = reader.next_frame(&mut bytes).map_err(invalid)?;
     bytes.truncate(info.buffer_size());
     let (height, width, samples) = (info.height as usize, info.width as usize, info.color_type.samples());
     let channels = if samples < 3 { 1 } else { 3 };
+    let brightest = bytes.chunks_exact(samples).flat_map(|pixel| pixel.iter().take(channels)).max();
+    if deep && brightest.is_some_and(|value| (1..16).contains(value)) {
+        return Err("has 16 bits for each value and uses only the lower 12; stretch them, as with `magick IN -auto-level OUT.png`".into());
+    }
     // Two or four samples: the last one is the opacity.
     let opacity =
         |pixel: &[u8]| if samples == channels { 255 } else { u32::from(pixel.last().copied().unwrap_or(255)) };
@@ -242,6 +250,26 @@ mod tests {
             writer.finish().unwrap();
             let (_folder, path) = written("ink.png", &file);
             assert_eq!(Picture::read(&path).unwrap().bytes, [ink, ground]);
+        }
+    }
+
+    #[test]
+    fn twelve_bits_in_sixteen_are_not_taken_for_black() {
+        for (value, right) in [(0x0FFFu16, None), (0x0100, None), (0x1000, Some(16)), (0xFFFF, Some(255)), (0, Some(0))]
+        {
+            let mut file = Vec::new();
+            let mut encoder = png::Encoder::new(&mut file, 1, 1);
+            encoder.set_color(png::ColorType::Grayscale);
+            encoder.set_depth(png::BitDepth::Sixteen);
+            let mut writer = encoder.write_header().unwrap();
+            writer.write_image_data(&value.to_be_bytes()).unwrap();
+            writer.finish().unwrap();
+            let (_folder, path) = written("deep.png", &file);
+            match (Picture::read(&path), right) {
+                (Ok(picture), Some(right)) => assert_eq!(picture.bytes, [right]),
+                (Err(error), None) => assert!(error.to_string().contains("only the lower 12"), "{error}"),
+                (found, _) => panic!("{value}: {found:?}"),
+            }
         }
     }
 

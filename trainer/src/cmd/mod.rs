@@ -58,12 +58,12 @@ enum Command {
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let Cli { command, output } = Cli::parse();
-    let result = match &command {
+    let result = json_can_name_all(output).and_then(|()| match &command {
         Command::Demo(arguments) => demo::run(arguments, output),
         Command::Bundle(arguments) => bundle::run(arguments, output),
         Command::Data(arguments) => data::run(arguments, output),
         Command::Image(arguments) => image::run(arguments, output),
-    };
+    });
     let printed = || output::finish().map_or(Ok(()), |error| Err(Error::Stdout(error)));
     let Err(error) = result.and_then(|()| printed()) else { return ExitCode::SUCCESS };
     // Who pressed Ctrl-C has read already what becomes of the work.
@@ -71,6 +71,17 @@ pub fn main() -> ExitCode {
         eprintln!("error: {}", error.to_string().replace('\n', " "));
     }
     ExitCode::from(error.status())
+}
+
+/// Refuses names that JSON cannot hold before any work is done, so that no result is lost for them.
+fn json_can_name_all(output: Output) -> Result<(), Error> {
+    match std::env::args_os().find(|name| output.json && name.to_str().is_none()) {
+        Some(name) => {
+            let name = name.to_string_lossy();
+            Err(Error::Usage(format!("`{name}` is not UTF-8, and JSON cannot hold it; rename it, or leave out --json")))
+        }
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
