@@ -44,6 +44,8 @@ struct Comparison {
     /// Runge-Kutta with the fewest steps whose error is not larger, for each kind of numbers with which that is
     /// possible.
     runge_kutta: Vec<Answer>,
+    /// The kinds of numbers with which no number of steps up to [`MOST_STEPS`] reaches it.
+    out_of_reach: Vec<&'static str>,
 }
 
 /// Compares each model and prints a table.
@@ -54,11 +56,14 @@ pub fn run(models: &[PathBuf], output: Output) -> Result<(), Error> {
     let comparisons = models.iter().map(|model| compare(model, output)).collect::<Result<Vec<_>, _>>()?;
     output.result(&comparisons, |comparisons| {
         say!("| one query, S, I and R | maximum error | Cortex-M4F | Cortex-M3 |\n| --- | --- | --- | --- |");
-        for Comparison { file, network, runge_kutta } in comparisons {
+        for Comparison { file, network, runge_kutta, out_of_reach } in comparisons {
             let name = file.file_stem().unwrap_or_default().to_string_lossy();
             show(&format!("**{name}**, {}", network.method), network);
             for answer in runge_kutta {
                 show(&format!("RK4 {}, {} steps", answer.method, answer.steps.unwrap_or(0)), answer);
+            }
+            for method in out_of_reach {
+                say!("| RK4 {method}, {MOST_STEPS} steps | larger | | |");
             }
         }
     });
@@ -91,7 +96,7 @@ fn compare(path: &Path, output: Output) -> Result<Comparison, Error> {
         cortex_m4f: of_state(&large),
         cortex_m3: of_state(&small),
     };
-    let mut rivals = Vec::new();
+    let (mut rivals, mut out_of_reach) = (Vec::new(), Vec::new());
     for (name, numbers) in [("f32", "f32"), ("fixed point", "fixed"), ("f64", "f64")] {
         let at = |steps: u32| {
             let answer = |query: &Query| match numbers {
@@ -104,13 +109,14 @@ fn compare(path: &Path, output: Output) -> Result<Comparison, Error> {
         let Some((steps, max_error)) =
             (1..=MOST_STEPS).map(|steps| (steps, at(steps))).find(|(_, error)| *error <= network.max_error)
         else {
+            out_of_reach.push(name);
             continue;
         };
         let cost = |report: &Report| line(report, numbers, steps);
         let (cortex_m4f, cortex_m3) = (cost(&large), cost(&small));
         rivals.push(Answer { method: name.into(), steps: Some(steps), max_error, cortex_m4f, cortex_m3 });
     }
-    Ok(Comparison { file: path.into(), network, runge_kutta: rivals })
+    Ok(Comparison { file: path.into(), network, runge_kutta: rivals, out_of_reach })
 }
 
 /// The state by Runge-Kutta in numbers of type `S`, computed as `firmware/images/bench` does.
