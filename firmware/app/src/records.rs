@@ -22,7 +22,7 @@ use sirocco::wire::store::{Origin, SLOTS};
 /// Bytes of a record: a multiple of every flash's word.
 pub const RECORD: usize = 32;
 
-/// What a record keeps.
+/// What a device has to know after a reset, beside the models themselves: each record holds all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct State {
     /// The model that shall answer, if one was ever activated.
@@ -49,7 +49,7 @@ pub struct Active {
 pub struct Record {
     /// Counts records.
     pub sequence: u32,
-    /// What it keeps.
+    /// What the device knew when it was written.
     pub state: State,
 }
 

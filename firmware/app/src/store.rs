@@ -114,7 +114,8 @@ impl<'a> Store<'a> {
         (Origin::BuiltIn, error)
     }
 
-    /// Whether a slot holds this model.
+    /// Checks that the slot holds the model that was activated, and that its signature, where one is needed, is still taken: the
+    /// slot may have been overwritten, and the keys may be those of newer firmware.
     fn check(&self, open: Open, slot: u8, active: &Active, room: u32, lowest: u32) -> Result<(), ModelError> {
         let area = self.slots.get(usize::from(slot)).ok_or(ModelError::Header)?;
         let (bytes, crc32) = self.identity(open, area.bytes(), room, lowest)?;

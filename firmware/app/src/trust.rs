@@ -43,7 +43,7 @@ impl Trust {
         Trust::default()
     }
 
-    /// What the device says about itself.
+    /// Which keys the device holds and whether a session is open, as the host is told.
     pub(crate) fn state(&self, lowest: u32, session: &Session) -> State {
         if !SIGNING {
             return State { open: true, lowest, ..State::default() };
@@ -98,7 +98,7 @@ fn check<'p>(
     if verify(public, &signed.bytes(), parts) { Ok(()) } else { Err(TrustRefusal::Forged { key }) }
 }
 
-/// Whether this is the signature of these bytes by that key.
+/// Verifies an ed25519 signature of the parts, one after the other, so that a model need not be copied together.
 #[cfg(feature = "signing")]
 fn verify<'p>(key: &PublicKey, signature: &[u8; 64], parts: impl Iterator<Item = &'p [u8]>) -> bool {
     use ed25519_compact::{PublicKey, Signature};
@@ -139,7 +139,7 @@ impl Session {
         }
     }
 
-    /// Whether this request has to be refused.
+    /// Whether this request would change the device while its operators have opened no session. Questions are never refused.
     pub(crate) fn refuses(&self, trust: &Trust, request: &Request) -> bool {
         let changes = match request {
             Request::Model(request) => !matches!(request, ModelRequest::List | ModelRequest::Wear),
