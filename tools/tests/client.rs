@@ -1,11 +1,14 @@
 //! The client with a device that is silent, late or noisy, has another protocol version, or answers wrongly.
 
-use sirocco::limits::MAX_FRAME;
+use sirocco::limits::{MAX_CHUNK, MAX_FRAME};
 use sirocco::query::{Query, QueryError};
 use sirocco::summary::SelfTest;
-use sirocco::wire::{self, DeviceError, FrameBuffer, FrameError, Message, PROTOCOL_VERSION, Request, Response, ask};
+use sirocco::wire::{
+    self, DeviceError, FrameBuffer, FrameError, Hello, Message, PROTOCOL_VERSION, REQUESTS, Request, Response, ask,
+};
 use sirocco_tools::client::transport::Transport;
 use sirocco_tools::client::{Client, ClientError, Patience, answered};
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -54,9 +57,16 @@ impl<F: FnMut(usize, Message<Request>) -> Option<Vec<u8>> + Send> Transport for 
 fn client(
     answer: impl FnMut(usize, Message<Request>) -> Option<Vec<u8>> + Send + 'static,
 ) -> (Client, Arc<Mutex<Vec<Vec<u8>>>>) {
+    client_of(Duration::from_millis(60), answer)
+}
+
+fn client_of(
+    timeout: Duration,
+    answer: impl FnMut(usize, Message<Request>) -> Option<Vec<u8>> + Send + 'static,
+) -> (Client, Arc<Mutex<Vec<Vec<u8>>>>) {
     let sent = Sent::default();
     let fake = Fake { answer, sent: Arc::clone(&sent), pending: Vec::new(), closed: false };
-    let patience = Patience { timeout: Duration::from_millis(60), retries: 2 };
+    let patience = Patience { timeout, retries: 2 };
     (Client::new(Box::new(fake), "fake", patience), sent)
 }
 
@@ -128,7 +138,46 @@ fn garbage_before_an_answer_is_skipped() {
 fn nothing_but_garbage_is_noise() {
     let (mut client, _) = client(|_, _| Some(vec![5, 1, 2, 0]));
     let error = client.ask(ask::SelfTest).unwrap_err();
-    assert!(matches!(error, ClientError::Noise { attempts: 3, .. }), "{error:?}");
+    assert!(matches!(error, ClientError::Noise { attempts: 3.., .. }), "{error:?}");
+}
+
+/// Noise ends an attempt early, and so must not end all of them early: an answer after twenty noisy ones is found.
+#[test]
+fn noise_is_outlasted_within_the_time_that_the_user_gave() {
+    let (mut client, sent) = client_of(Duration::from_secs(2), |n, request| {
+        Some(if n < 20 { [vec![5, 1, 2, 0], vec![0x55; 3000], vec![0]].concat() } else { passed(request.sequence) })
+    });
+    assert_eq!(client.ask(ask::SelfTest).unwrap(), PASSED);
+    assert_eq!(sent.lock().unwrap().len(), 20);
+}
+
+/// A device that calculates for longer than the time-out, and says so.
+struct Busy {
+    frames: VecDeque<Vec<u8>>,
+}
+
+impl Transport for Busy {
+    fn send(&mut self, _: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Delivers a frame after 40 ms.
+    fn receive(&mut self, buffer: &mut [u8], timeout: Duration) -> io::Result<usize> {
+        std::thread::sleep(timeout.min(Duration::from_millis(40)));
+        let frame = self.frames.pop_front().unwrap_or_default();
+        buffer[..frame.len()].copy_from_slice(&frame);
+        Ok(frame.len())
+    }
+}
+
+#[test]
+fn signs_of_life_are_waited_for() {
+    let hello = Hello { requests: REQUESTS, frame: MAX_FRAME as u16, chunk: MAX_CHUNK as u16 };
+    let sign = frame(PROTOCOL_VERSION, 0, Response::Hello(hello));
+    let frames = std::iter::repeat_n(sign, 5).chain([passed(1)]).collect();
+    let patience = Patience { timeout: Duration::from_millis(60), retries: 0 };
+    let mut client = Client::new(Box::new(Busy { frames }), "busy", patience);
+    assert_eq!(client.ask(ask::SelfTest).unwrap(), PASSED);
 }
 
 #[test]

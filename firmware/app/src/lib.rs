@@ -10,6 +10,7 @@
 //! | `push.rs` | requests about models and trust: received, checked, activated |
 //! | `trust.rs`, `keys.rs` | whose models are taken, and who may change the device |
 //! | `wear.rs` | how often models may be sent and activated |
+//! | `sign.rs` | signs of life during long calculations |
 //! | `timing.rs` | how long requests take, for the log |
 //! | `flash.rs`, `board.rs` | what a board provides |
 //!
@@ -27,6 +28,7 @@ mod push;
 pub mod records;
 mod request;
 mod serve;
+mod sign;
 mod store;
 mod timing;
 mod trust;

@@ -3,13 +3,14 @@
 use crate::board::Board;
 use crate::images::{Arena, Images};
 use crate::push::Bench;
+use crate::sign;
 use crate::store::Opened;
 use crate::trust::Session;
 use sirocco::bundle::Bundle;
-use sirocco::calibrate::{Calibration, Observation, Observations, Task, calibrate, forecast};
+use sirocco::calibrate::{Calibration, Observation, Observations, Task, calibrate_watched, forecast};
 use sirocco::error::ModelError;
 use sirocco::held::Held;
-use sirocco::limits::{MAX_CHUNK, MAX_FRAME, TRAJECTORY_POINTS};
+use sirocco::limits::{MAX_FRAME, TRAJECTORY_POINTS};
 use sirocco::outbreak::{self, Counts, Fit, Setting, Starts};
 use sirocco::summary::{ModelInfo, ModelKind, SelfTest, name};
 use sirocco::trajectory::Trajectory;
@@ -17,8 +18,8 @@ use sirocco::wire::outbreak::{OutbreakAnswer, OutbreakRequest};
 use sirocco::wire::store::{ModelRequest, Origin};
 use sirocco::wire::trust::{TrustRefusal, TrustRequest};
 use sirocco::wire::{
-    self, Ask, DeviceError, FrameBuffer, FrameError, Hello, Info, Message, PROTOCOL_VERSION, REQUESTS, Request,
-    Response, Statistics, ask,
+    self, Ask, DeviceError, FrameBuffer, FrameError, Info, Message, PROTOCOL_VERSION, REQUESTS, Request, Response,
+    Statistics, ask,
 };
 
 /// The state that outlives a change of the model: the half-received frame, the observations, the counts, the counters.
@@ -138,8 +139,9 @@ impl<'a> App<'a> {
         self.opened.slot_error
     }
 
-    /// Takes one received byte. The last byte of a request returns the answer, or the request if it is about models.
-    pub fn receive(&mut self, byte: u8) -> Option<Received<'_>> {
+    /// Takes one received byte. The last byte of a request returns the answer, or the request if it is about models. Signs of life
+    /// that are due before the answer go to `send`.
+    pub fn receive(&mut self, byte: u8, send: &mut dyn FnMut(&[u8])) -> Option<Received<'_>> {
         let (sequence, result) = match self.conversation.frames.push::<Request>(byte)? {
             Ok(Message { sequence, body, .. }) => {
                 self.streaming = None;
@@ -152,7 +154,7 @@ impl<'a> App<'a> {
                     }
                     Request::Trust(request) => return Some(Received::Trust { sequence, request }),
                     Request::Model(request) => return Some(Received::Model { sequence, request }),
-                    body => (sequence, self.handle(sequence, body)),
+                    body => (sequence, self.handle(sequence, body, send)),
                 }
             }
             Err(error) => {
@@ -217,7 +219,12 @@ impl<'a> App<'a> {
 
     // Not inlined: as a part of the main loop it takes 11 kB more of flash on a Cortex-M0+, and 1 kB on a Cortex-M4.
     #[inline(never)]
-    fn handle(&mut self, sequence: u16, request: Request) -> Result<Response, DeviceError> {
+    fn handle(
+        &mut self,
+        sequence: u16,
+        request: Request,
+        send: &mut dyn FnMut(&[u8]),
+    ) -> Result<Response, DeviceError> {
         Ok(match request {
             Request::Info => ask::Info::response(self.info()),
             Request::Predict(query) => ask::Predict::response(self.bundle()?.predict(&query)?),
@@ -231,14 +238,12 @@ impl<'a> App<'a> {
                 self.calibration = None;
                 ask::ObservationsClear::response(self.kept())
             }
-            Request::Calibrate(task) => ask::Calibrate::response(self.calibrate(&task)?),
+            Request::Calibrate(task) => ask::Calibrate::response(self.calibrate(&task, send)?),
             Request::Forecast { now, horizon } => {
                 let calibration = self.calibration.as_ref().ok_or(DeviceError::NotCalibrated)?;
                 ask::Forecast::response(forecast(self.bundle()?, calibration, now, horizon)?)
             }
-            Request::Hello => {
-                ask::Hello::response(Hello { requests: REQUESTS, frame: MAX_FRAME as u16, chunk: MAX_CHUNK as u16 })
-            }
+            Request::Hello => sign::hello(),
             Request::Trajectory { trajectory, first } => self.trajectory(sequence, trajectory, first)?,
             Request::Statistics => ask::Statistics::response(self.statistics()),
             Request::Image(request) => {
@@ -249,7 +254,7 @@ impl<'a> App<'a> {
                 let Held::Image(_) = self.held else { return Err(NO_IMAGES) };
                 Response::Samples(self.images.samples(request)?)
             }
-            Request::Outbreak(request) => Response::Outbreak(self.outbreak(request)?),
+            Request::Outbreak(request) => Response::Outbreak(self.outbreak(request, send)?),
             // `receive` passes these on and never calls this function with one.
             Request::Model(_) | Request::Trust(_) => return Err(DeviceError::UnknownRequest { known: REQUESTS }),
         })
@@ -284,10 +289,15 @@ impl<'a> App<'a> {
         Ok(self.kept())
     }
 
-    fn calibrate(&mut self, task: &Task) -> Result<(Calibration, Option<u32>), DeviceError> {
+    fn calibrate(
+        &mut self,
+        task: &Task,
+        send: &mut dyn FnMut(&[u8]),
+    ) -> Result<(Calibration, Option<u32>), DeviceError> {
         let bundle = self.bundle()?;
         let stopwatch = self.board.stopwatch();
-        let result = calibrate(bundle, &self.conversation.observations, task);
+        let observations = &self.conversation.observations;
+        let result = calibrate_watched(bundle, observations, task, &mut sign::of_life(observations.len(), send));
         let ticks = stopwatch.map(|ticks| ticks());
         let calibration = result?;
         self.calibration = Some(calibration.clone());
@@ -296,7 +306,11 @@ impl<'a> App<'a> {
 
     // Not inlined, so that the request loop does not reserve its stack for every request.
     #[inline(never)]
-    fn outbreak(&mut self, request: OutbreakRequest) -> Result<OutbreakAnswer, DeviceError> {
+    fn outbreak(
+        &mut self,
+        request: OutbreakRequest,
+        send: &mut dyn FnMut(&[u8]),
+    ) -> Result<OutbreakAnswer, DeviceError> {
         let counts = &mut self.conversation.counts;
         Ok(match request {
             OutbreakRequest::Add { place, counts: new } => {
@@ -316,7 +330,7 @@ impl<'a> App<'a> {
                 self.outbreak = None;
                 OutbreakAnswer::Kept(0)
             }
-            OutbreakRequest::Fit(setting) => self.fit(setting)?,
+            OutbreakRequest::Fit(setting) => self.fit(setting, send)?,
             OutbreakRequest::Expect { observable, from, to } => {
                 let (setting, fit) = self.outbreak.as_ref().ok_or(DeviceError::NotCalibrated)?;
                 let expected = outbreak::expected(self.bundle()?, setting, fit, observable, (from, to))?;
@@ -326,10 +340,12 @@ impl<'a> App<'a> {
     }
 
     #[inline(never)]
-    fn fit(&mut self, setting: Setting) -> Result<OutbreakAnswer, DeviceError> {
+    fn fit(&mut self, setting: Setting, send: &mut dyn FnMut(&[u8])) -> Result<OutbreakAnswer, DeviceError> {
         let bundle = self.bundle()?;
         let stopwatch = self.board.stopwatch();
-        let result = outbreak::fit(bundle, &self.conversation.counts, &setting, Starts::Guessed);
+        let counts = &self.conversation.counts;
+        let mut watch = sign::of_life(counts.len(), send);
+        let result = outbreak::fit_watched(bundle, counts, &setting, Starts::Guessed, &mut watch);
         let ticks = stopwatch.map(|ticks| ticks());
         let (_, fit) = self.outbreak.insert((setting, result?));
         Ok(OutbreakAnswer::Fit { fit: fit.clone(), ticks })

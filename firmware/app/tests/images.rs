@@ -45,7 +45,7 @@ fn ask(app: &mut App<'_>, body: Request) -> Response {
     let frame = wire::encode(&message, &mut buffer).unwrap();
     let mut answers = Vec::new();
     for byte in frame {
-        if let Some(Received::Reply(reply)) = app.receive(*byte) {
+        if let Some(Received::Reply(reply)) = app.receive(*byte, &mut |_| ()) {
             answers.push(wire::decode::<Response>(&mut reply.frame[..reply.frame.len() - 1].to_vec()).unwrap().body);
         }
     }

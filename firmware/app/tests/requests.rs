@@ -33,7 +33,7 @@ fn frame_of<T: serde::Serialize>(version: u8, sequence: u16, body: T) -> Vec<u8>
 fn send(app: &mut App<'_>, bytes: &[u8]) -> Vec<Message<Response>> {
     let mut answers = Vec::new();
     for &byte in bytes {
-        let mut next = match app.receive(byte) {
+        let mut next = match app.receive(byte, &mut |_| ()) {
             Some(Received::Reply(reply)) => Some(decoded(&reply)),
             Some(Received::Model { .. } | Received::Trust { .. }) => panic!("the conversation leaves models to others"),
             None => None,
@@ -166,6 +166,44 @@ fn counts_are_kept_and_an_epidemic_is_fitted_to_them() {
     assert_eq!(ask(&mut app, expect()), Response::Error(DeviceError::NotCalibrated));
 }
 
+/// A long fit: 200 counts, evaluated dozens of times.
+#[test]
+fn signs_of_life_come_before_the_answer_of_a_long_fit() {
+    let mut app = app();
+    for place in (0u16..200).step_by(40) {
+        let day = |k: u16| Count { t: f32::from(k + 1), value: 3.0 + f32::from(k % 7) };
+        let add = OutbreakRequest::Add { place, counts: (place..place + 40).map(day).collect() };
+        ask(&mut app, Request::Outbreak(add));
+    }
+    let range = |lo, hi| Range { lo, hi };
+    let setting = Setting {
+        series: [Series { observable: Observable::NewCases, start: 0.0, counts: 200 }].into_iter().collect(),
+        noise: Noise::Poisson,
+        infected: range(1e-6, 0.1),
+        recovery: range(0.02, 3.0),
+        scale: range(4000.0, 4000.0),
+        background: range(0.0, 0.0),
+        reproduction: [range(0.2, 19.0)].into_iter().collect(),
+        changes: heapless::Vec::new(),
+        removed: 0.0,
+        reporting: Default::default(),
+    };
+    let (mut signs, mut evaluations) = (Vec::new(), None);
+    for byte in frame_of(PROTOCOL_VERSION, 9, Request::Outbreak(OutbreakRequest::Fit(setting))) {
+        if let Some(Received::Reply(reply)) = app.receive(byte, &mut |sign| signs.push(sign.to_vec())) {
+            let Response::Outbreak(OutbreakAnswer::Fit { fit, .. }) = decoded(&reply).body else { panic!() };
+            evaluations = Some(usize::from(fit.evaluations));
+        }
+    }
+    // More than 64 counts each time: one sign before every evaluation.
+    assert!(Some(signs.len()) == evaluations && signs.len() > 8, "{} signs, {evaluations:?}", signs.len());
+    for mut sign in signs {
+        assert_eq!(sign.pop(), Some(0));
+        let message = wire::decode::<Response>(&mut sign).unwrap();
+        assert!(message.sequence == 0 && matches!(message.body, Response::Hello(_)), "{message:?}");
+    }
+}
+
 const FORECAST: Request = Request::Forecast { now: 5.0, horizon: 20.0 };
 
 #[test]
@@ -259,7 +297,7 @@ fn another_request_ends_a_trajectory() {
     let mut app = app();
     let trajectory = Trajectory { problem: inside(), until: 19.0, points: 1000 };
     for byte in frame_of(PROTOCOL_VERSION, 3, Request::Trajectory { trajectory, first: 0 }) {
-        let _ = app.receive(byte);
+        let _ = app.receive(byte, &mut |_| ());
     }
     assert!(app.more().is_some());
     assert!(matches!(ask(&mut app, Request::Hello), Response::Hello(_)), "and nothing after it");

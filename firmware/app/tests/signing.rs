@@ -335,7 +335,7 @@ fn ask(app: &mut App<'_>, request: Request) -> Result<(), DeviceError> {
     let frame = wire::encode(&message, &mut buffer).unwrap();
     let mut result = None;
     for byte in frame {
-        match app.receive(*byte) {
+        match app.receive(*byte, &mut |_| ()) {
             None => {}
             Some(Received::Model { .. } | Received::Trust { .. }) => result = Some(Ok(())),
             Some(Received::Reply(reply)) => {

@@ -43,6 +43,26 @@ pub trait Loss {
     fn evaluate(&self, u: &Vector) -> Result<Point, QueryError>;
 }
 
+/// Counts the evaluations of a loss, and calls its owner before each: a device shows meanwhile that it is still there.
+pub struct Meter<'w> {
+    /// Evaluations so far.
+    pub evaluations: u16,
+    watch: &'w mut dyn FnMut(),
+}
+
+impl<'w> Meter<'w> {
+    /// A meter at zero that calls `watch` before every evaluation.
+    pub fn new(watch: &'w mut dyn FnMut()) -> Self {
+        Meter { evaluations: 0, watch }
+    }
+
+    fn evaluate(&mut self, loss: &impl Loss, u: &Vector) -> Result<Point, QueryError> {
+        (self.watch)();
+        self.evaluations = self.evaluations.saturating_add(1);
+        loss.evaluate(u)
+    }
+}
+
 /// A point of a descent. Near it, the loss is that of the point, minus 2 gradient d, plus d information d.
 #[derive(Debug, Clone)]
 pub struct Point {
@@ -106,9 +126,8 @@ pub fn at_bound(u: f32) -> bool {
 ///
 /// # Errors
 /// [`QueryError`] if the model has no answer at the start.
-pub fn descend(loss: &impl Loss, start: &Vector, most: u16, evaluations: &mut u16) -> Result<Point, QueryError> {
-    let mut here = loss.evaluate(start)?;
-    *evaluations = evaluations.saturating_add(1);
+pub fn descend(loss: &impl Loss, start: &Vector, most: u16, meter: &mut Meter<'_>) -> Result<Point, QueryError> {
+    let mut here = meter.evaluate(loss, start)?;
     let mut damping = 0.0;
     // The expected gain of the last step, if that was undamped.
     let mut last_gain = None;
@@ -138,9 +157,7 @@ pub fn descend(loss: &impl Loss, start: &Vector, most: u16, evaluations: &mut u1
             here.converged = true;
             break;
         }
-        let trial = loss.evaluate(&u);
-        *evaluations = evaluations.saturating_add(1);
-        match trial {
+        match meter.evaluate(loss, &u) {
             Ok(trial) if trial.loss < here.loss => {
                 // Less damping if the linear model predicted the gain well, more if not.
                 let promised = here.loss - trial.loss > 0.25 * gain;

@@ -29,7 +29,7 @@ pub use crate::bundle::Free;
 pub use covariance::Covariance;
 pub use forecast::{Forecast, forecast};
 pub use forward::{Forward, Numerical};
-pub use solve::calibrate;
+pub use solve::{calibrate, calibrate_watched};
 
 use crate::bundle::Gradient;
 use crate::limits::{MAX_OBSERVATIONS, MAX_UNKNOWNS};

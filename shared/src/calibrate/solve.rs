@@ -1,7 +1,7 @@
 //! Weighted least squares over the quantities of a problem, each scaled to [-1, 1] over its range.
 
 use super::covariance::{self, Reading};
-use super::descent::{self, Loss, Point, at_bound};
+use super::descent::{self, Loss, Meter, Point, at_bound};
 use super::matrix::Vector;
 use super::{Calibration, CalibrationError, Estimate, Forward, Observation, Task};
 use crate::bundle::{Free, Range};
@@ -47,9 +47,23 @@ pub fn calibrate<F: Forward>(
     observations: &[Observation],
     task: &Task,
 ) -> Result<Calibration, CalibrationError> {
+    calibrate_watched(model, observations, task, &mut || {})
+}
+
+/// As [`calibrate`], and calls `watch` before every evaluation of `model` at all observations: a device shows meanwhile that it is
+/// still there.
+///
+/// # Errors
+/// As for [`calibrate`].
+pub fn calibrate_watched<F: Forward>(
+    model: &F,
+    observations: &[Observation],
+    task: &Task,
+    watch: &mut dyn FnMut(),
+) -> Result<Calibration, CalibrationError> {
     let fit = Fit::new(model, observations, task)?;
     let mut best: Option<Point> = None;
-    let (mut evaluations, mut starts) = (0, 0);
+    let (mut meter, mut starts) = (Meter::new(watch), 0);
     let mut refused = QueryError::Overflow;
     for (even, odd) in STARTS {
         let mut start = [0.0; MAX_UNKNOWNS];
@@ -57,7 +71,7 @@ pub fn calibrate<F: Forward>(
             *u = if index % 2 == 0 { even } else { odd };
         }
         starts += 1;
-        match descent::descend(&fit, &start, EVALUATIONS, &mut evaluations) {
+        match descent::descend(&fit, &start, EVALUATIONS, &mut meter) {
             Ok(point) => {
                 if best.as_ref().is_none_or(|best| point.loss < best.loss) {
                     best = Some(point);
@@ -70,7 +84,7 @@ pub fn calibrate<F: Forward>(
         }
     }
     let best = best.ok_or(CalibrationError::Query(refused))?;
-    fit.conclude(&best, evaluations, starts)
+    fit.conclude(&best, meter.evaluations, starts)
 }
 
 /// A calibration under way.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::bundle::{Bundle, Range};
 use crate::calibrate::covariance::{self, Reading};
-use crate::calibrate::descent::{self, Loss, Point, at_bound};
+use crate::calibrate::descent::{self, Loss, Meter, Point, at_bound};
 use crate::calibrate::matrix::Vector;
 use crate::limits::{MAX_COUNTS, MAX_PARAMETERS, MAX_UNKNOWNS};
 use crate::math::{abs, exp, ln, sqrt};
@@ -46,17 +46,33 @@ pub enum Starts {
 /// start.
 #[inline(never)]
 pub fn fit(bundle: &Bundle<'_>, counts: &[Count], setting: &Setting, starts: Starts) -> Result<Fit, OutbreakError> {
+    fit_watched(bundle, counts, setting, starts, &mut || {})
+}
+
+/// As [`fit`], and calls `watch` before every evaluation of the epidemic at all counts: a device shows meanwhile that it is still
+/// there.
+///
+/// # Errors
+/// As for [`fit`].
+#[inline(never)]
+pub fn fit_watched(
+    bundle: &Bundle<'_>,
+    counts: &[Count],
+    setting: &Setting,
+    starts: Starts,
+    watch: &mut dyn FnMut(),
+) -> Result<Fit, OutbreakError> {
     let mut task = Task::new(bundle, counts, setting)?;
     if task.unknowns == 0 {
         return Err(OutbreakError::Unknowns(0));
     }
-    let mut evaluations = 0;
-    let mut best = task.best(starts, &mut evaluations)?;
+    let mut meter = Meter::new(watch);
+    let mut best = task.best(starts, &mut meter)?;
     if setting.noise == (Noise::NegativeBinomial { dispersion: None }) {
         for _ in 0..TURNS {
             let before = task.scatter;
             task.scatter = Scatter::Counts(task.overdispersion(&best.u)?);
-            best = descent::descend(&task, &best.u, EVALUATIONS, &mut evaluations).map_err(OutbreakError::Query)?;
+            best = descent::descend(&task, &best.u, EVALUATIONS, &mut meter).map_err(OutbreakError::Query)?;
             if let (Scatter::Counts(a), Scatter::Counts(b)) = (before, task.scatter)
                 && abs(a - b) <= SETTLED * b
             {
@@ -64,7 +80,7 @@ pub fn fit(bundle: &Bundle<'_>, counts: &[Count], setting: &Setting, starts: Sta
             }
         }
     }
-    task.conclude(&best, evaluations)
+    task.conclude(&best, meter.evaluations)
 }
 
 /// The least deviance with the known parameters of `setting`, and where it is. For profiles: one unknown after the other is taken
@@ -79,7 +95,7 @@ pub fn least_deviance(
     starts: Starts,
 ) -> Result<(f32, Parameters), OutbreakError> {
     let task = Task::new(bundle, counts, setting)?;
-    let point = task.best(starts, &mut 0)?;
+    let point = task.best(starts, &mut Meter::new(&mut || {}))?;
     Ok((point.loss, task.values(&point.u)))
 }
 
@@ -161,10 +177,10 @@ impl<'m, 'a, 'c> Task<'m, 'a, 'c> {
 
     /// The end of the best descent.
     #[inline(never)]
-    fn best(&self, starts: Starts, evaluations: &mut u16) -> Result<Point, OutbreakError> {
+    fn best(&self, starts: Starts, meter: &mut Meter<'_>) -> Result<Point, OutbreakError> {
         let mut best: Option<Point> = None;
         let mut refused = QueryError::Overflow;
-        let mut attempt = |start: &Vector| match descent::descend(self, start, EVALUATIONS, evaluations) {
+        let mut attempt = |start: &Vector| match descent::descend(self, start, EVALUATIONS, meter) {
             Ok(point) if best.as_ref().is_none_or(|best| point.loss < best.loss) => best = Some(point),
             Ok(_) => {}
             Err(error) => refused = error,

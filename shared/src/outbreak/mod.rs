@@ -25,7 +25,7 @@ mod shape;
 
 pub use check::Check;
 pub use epidemic::{curve, expected};
-pub use fit::{Starts, fit, least_deviance};
+pub use fit::{Starts, fit, fit_watched, least_deviance};
 
 use crate::bundle::Range;
 use crate::calibrate::Covariance;

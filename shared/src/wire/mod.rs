@@ -8,7 +8,8 @@
 //!
 //! A receiver that has lost its place skips to the next zero byte. Every request gets exactly one answer, which repeats
 //! its sequence number; only a trajectory is answered by several frames. A frame that cannot be read is answered by
-//! [`DeviceError::Frame`] with sequence number 0.
+//! [`DeviceError::Frame`] with sequence number 0. During long calculations the device sends [`Response::Hello`] with sequence
+//! number 0, as a sign of life.
 //!
 //! | request | answer |
 //! | --- | --- |

@@ -30,6 +30,8 @@ const GRACE: Duration = Duration::from_millis(100);
 const SHARE: u32 = 20;
 /// The longest time to wait until a session is closed.
 const CLOSING: Duration = Duration::from_millis(500);
+/// How long to wait for the next sign of life of a device that has shown one.
+const ALIVE: Duration = Duration::from_secs(10);
 /// An epidemic may take this many times longer to fit than other questions take to answer.
 const LONG: u32 = 30;
 
@@ -275,16 +277,18 @@ impl Client {
         ClientError::Unexpected { port: self.port.clone() }
     }
 
-    /// One request, one answer, with retries.
+    /// One request, one answer, with retries. Noise makes an attempt short, so that there are more of them in the same time.
     fn request(&mut self, request: &Request) -> Result<Response, ClientError> {
-        let mut last = NoAnswer::Silence;
-        for _ in 0..=self.patience.retries {
+        let (mut last, mut attempts) = (NoAnswer::Silence, 0);
+        let end = Instant::now() + self.patience.timeout * (self.patience.retries + 1);
+        while attempts <= self.patience.retries || Instant::now() < end {
             match self.attempt(request)? {
                 Ok(response) => return Ok(response),
                 Err(reason) => last = reason,
             }
+            attempts += 1;
         }
-        let (port, attempts) = (self.port.clone(), self.patience.retries + 1);
+        let port = self.port.clone();
         Err(match last {
             NoAnswer::Silence => ClientError::Timeout { port, attempts, timeout: self.patience.timeout },
             NoAnswer::Noise(last) => ClientError::Noise { port, attempts, last },
@@ -306,6 +310,11 @@ impl Client {
             let defect = match received {
                 Ok(message) if message.sequence == self.sequence => return self.accept(message.body).map(Ok),
                 Ok(Message { sequence: 0, body: Response::Error(DeviceError::Frame(defect)), .. }) => defect,
+                Ok(Message { sequence: 0, body: Response::Hello(_), .. }) => {
+                    // It is still calculating.
+                    deadline = deadline.max(Instant::now() + ALIVE);
+                    continue;
+                }
                 Ok(_) => continue,
                 Err(FrameError::Version { version: device, .. }) => {
                     return Err(ClientError::Version { port: self.port.clone(), device });

@@ -84,7 +84,7 @@ fn evaluator_reproduction(counts: &[f32], mean: f32, deviation: f32, window: usi
 // SAFETY: the name is used once.
 #[unsafe(no_mangle)]
 fn request_loop<'f>(app: &'f mut App<'_>, byte: u8) -> Option<Received<'f>> {
-    app.receive(byte)
+    app.receive(byte, &mut |_| ())
 }
 
 // SAFETY: the name is used once.
