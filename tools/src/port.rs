@@ -6,6 +6,7 @@ use crate::client::transport::{Reopening, Serial, Transport};
 use crate::client::{Client, Patience};
 use crate::device::board::Board;
 use crate::device::qemu::Emulated;
+use crate::input::domain::DomainOptions;
 use crate::input::model_file::ModelFile;
 use crate::keys::PrivateKey;
 use crate::output::Output;
@@ -70,11 +71,17 @@ impl SolverArguments {
     /// # Errors
     /// As for [`PortArguments::connect`], [`Solver::device`] and [`Solver::here`]; [`Error::Usage`] if neither is
     /// given.
-    pub fn solver(&self, model: Option<&Path>, output: Output) -> Result<Solver, Error> {
+    pub fn solver(&self, model: Option<&Path>, domain: &DomainOptions, output: Output) -> Result<Solver, Error> {
+        if let Some(numerical) = domain.numerical()? {
+            return match model {
+                None => Ok(Solver::equations(numerical)),
+                Some(_) => Err(Error::Usage("give a model file or --domain, not both".into())),
+            };
+        }
         match (self.connect(model, output)?, model) {
             (Some((client, info)), _) => Solver::device(client, &info),
             (None, Some(path)) => Solver::here(ModelFile::read(path)?),
-            (None, None) => Err(Error::Usage("give --port or a model file, to say what answers".into())),
+            (None, None) => Err(Error::Usage("give --port or a model file, or --domain, to say what answers".into())),
         }
     }
 

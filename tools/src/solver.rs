@@ -1,17 +1,18 @@
-//! What answers questions: a device on a port, or this machine from a model file. Both give the same bits.
+//! What answers questions: a device on a port, or this machine from a model file, with the same bits; or this machine by the
+//! Runge-Kutta method, for problems that no model covers.
 
 use crate::Error;
 use crate::client::{Client, ClientError, answered};
 use crate::input::model_file::ModelFile;
 use crate::input::quantities::{self, system};
 use sirocco::bundle::Certificate;
-use sirocco::calibrate::{self, Calibration, CalibrationError, Forecast, Observation, Task};
+use sirocco::calibrate::{self, Calibration, CalibrationError, Forecast, Forward, Numerical, Observation, Task};
 use sirocco::ode::Ode;
 use sirocco::query::{Query, QueryError};
 use sirocco::trajectory::{Point, Trajectory};
 use sirocco::wire::{DeviceError, Info, ask};
 
-/// A solution bundle, on a device or in a file.
+/// A solution bundle, on a device or in a file, or equations that are solved here.
 pub struct Solver {
     place: Place,
     ode: Ode,
@@ -22,6 +23,7 @@ pub struct Solver {
 enum Place {
     Device(Box<Client>),
     Here(ModelFile),
+    Equations(Numerical),
 }
 
 impl Solver {
@@ -49,6 +51,14 @@ impl Solver {
         Ok(Solver { place: Place::Here(file), ode, domain, name })
     }
 
+    /// Equations, and the domain in which this machine solves them.
+    pub fn equations(numerical: Numerical) -> Self {
+        let ode = numerical.ode();
+        let domain = numerical.domain().iter().map(|range| (range.lo, range.hi)).collect();
+        let name = format!("the Runge-Kutta method for {}", ode.name());
+        Solver { place: Place::Equations(numerical), ode, domain, name }
+    }
+
     /// The system of equations.
     pub fn ode(&self) -> Ode {
         self.ode
@@ -71,7 +81,7 @@ impl Solver {
     pub fn is_there(&mut self) -> Result<(), Error> {
         match &mut self.place {
             Place::Device(client) => Ok(client.ask(ask::Info).map(|_| ())?),
-            Place::Here(_) => Ok(()),
+            Place::Here(_) | Place::Equations(_) => Ok(()),
         }
     }
 
@@ -88,6 +98,10 @@ impl Solver {
                     .solution(&trajectory.problem)
                     .and_then(|solution| (0..trajectory.points).map_while(|k| solution.point(trajectory, k)).collect())
             }
+            Place::Equations(numerical) => {
+                let times = (0..trajectory.points).map_while(|k| trajectory.query(k));
+                times.map(|query| Ok(numerical.certify(&query)?.prediction.into())).collect()
+            }
         };
         points.map_err(|source| self.unanswered(&trajectory.problem, source))
     }
@@ -100,6 +114,7 @@ impl Solver {
         Ok(match &mut self.place {
             Place::Device(client) => answered(client.ask(ask::Certify(*query)))?,
             Place::Here(file) => file.bundle()?.certify(query),
+            Place::Equations(numerical) => numerical.certify(query),
         })
     }
 
@@ -123,6 +138,7 @@ impl Solver {
                 }
             }
             Place::Here(file) => Ok(calibrate::calibrate(&file.bundle()?, observations, task).map(|c| (c, None))),
+            Place::Equations(numerical) => Ok(calibrate::calibrate(numerical, observations, task).map(|c| (c, None))),
         }
     }
 
@@ -140,6 +156,7 @@ impl Solver {
         Ok(match &mut self.place {
             Place::Device(client) => answered(client.ask(ask::Forecast(now, horizon)))?,
             Place::Here(file) => calibrate::forecast(&file.bundle()?, calibration, now, horizon),
+            Place::Equations(numerical) => calibrate::forecast(numerical, calibration, now, horizon),
         })
     }
 

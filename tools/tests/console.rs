@@ -96,6 +96,8 @@ fn every_line_is_an_observation_and_asks_anew() {
     let second = question(enter(&mut state, "1 R 0.25"));
     assert!(second.number > first.number);
     assert_eq!(second.observations.iter().map(|o| (o.t, o.component)).collect::<Vec<_>>(), [(1.0, 2), (3.0, 1)]);
+    let comma = question(enter(&mut state, "3 0,2"));
+    assert_eq!(comma.observations[1].value, 0.2);
     let third = question(enter(&mut state, "3 i 0.18"));
     assert_eq!((third.observations.len(), third.observations[1].value, third.now), (2, 0.18, 3.0));
     let undone = question(enter(&mut state, "undo"));
@@ -123,6 +125,7 @@ fn what_makes_no_sense_is_refused_and_stays_to_be_corrected() {
         ("3 12", "--population"),
         ("30 0.1", "outside the model's 0 to 20"),
         ("3 x", "`x` is not a number"),
+        ("3 1,000", "may have a decimal comma or a mark of thousands"),
         ("3 Q 0.1", "no component `Q`"),
         ("three 0.1", "neither a day nor a command"),
         ("3 nan", "not a number"),

@@ -80,6 +80,33 @@ fn a_band_without_a_bound_is_not_called_certified() {
     assert!(texts.iter().any(|text| text == "twice the estimated error"), "{texts:?}");
 }
 
+/// A problem that no model covers, by the Runge-Kutta method: a damped oscillator, whose solution is known.
+#[test]
+fn a_domain_of_ones_own_is_plotted_without_a_model() {
+    let domain = "t=0:10,x0=0:2,v0=0:1,delta=0.4:0.4,alpha=2:4,beta=0:1";
+    let own = |query: &str| {
+        sirocco(&["plot", "--system", "duffing", "--domain", domain, "--query", query, "--points", "41", "--json"])
+    };
+    let report = json(&own("x0=1,v0=0,alpha=4,beta=0"));
+    assert_eq!((&report["system"], points(&report).len()), (&"duffing".into(), 41));
+    for point in points(&report) {
+        let number = |value: &Value| value.as_f64().unwrap();
+        let (t, x) = (number(&point["t"]), number(&point["state"]["x"]));
+        // x'' + .4 x' + 4 x = 0
+        let frequency = (4.0 - 0.04f64).sqrt();
+        let right = (-0.2 * t).exp() * ((frequency * t).cos() + 0.2 / frequency * (frequency * t).sin());
+        let estimate = number(&point["certificate"]["error_estimate"]);
+        assert!((x - right).abs() <= 3.0 * estimate + 1e-5, "t {t}: {x} for {right}, estimate {estimate}");
+        assert!(point["certificate"]["error_bound"].is_null());
+    }
+    let error = failure(&own("x0=1,v0=0,alpha=4,beta=0,delta=0.5"), 2);
+    assert!(error.contains("holds `delta` at 0.4 and has no answer for delta=0.5"), "{error}");
+    let both = sirocco(&["plot", boxed().to_str().unwrap(), "--domain", domain, "--query", "x0=1", "--json"]);
+    assert_eq!(both.status.code(), Some(2));
+    let error = failure(&sirocco(&["plot", "--domain", "t=0:1,delta=0:1", "--query", "I0=1", "--json"]), 2);
+    assert!(error.contains("sir has no quantity `delta`; --domain takes t, I0"), "{error}");
+}
+
 #[test]
 fn a_calibration_shows_observations_fit_and_uncertainty() {
     let folder = tempfile::tempdir().unwrap();

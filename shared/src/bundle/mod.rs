@@ -10,7 +10,7 @@ mod probe;
 pub(crate) mod sensitivity;
 mod solution;
 
-pub use certificate::Certificate;
+pub use certificate::{Certificate, TRUST_LIMIT};
 pub use domain::{Form, Input, Range, Source, named_range};
 pub use probe::Probes;
 pub use sensitivity::{Free, Gradient};
@@ -34,9 +34,10 @@ use heapless::Vec;
 /// integer layers, so the bits of their golden answers differ.
 pub const FORMAT_VERSION: u16 = 4;
 
-/// How far a state may lie outside the possible states before [`Prediction::plausible`] is false: ten times the error of
-/// the poorest bundle worth shipping.
-const PLAUSIBLE_SLACK: f32 = 1e-2;
+/// How far a state may lie outside the possible states before [`Prediction::plausible`] is false, in stated largest errors of the
+/// bundle; and at least and at most. The least is for rounding, the most is the error of the poorest bundle worth shipping.
+const PLAUSIBLE_ERRORS: f32 = 4.0;
+const PLAUSIBLE_SLACK: (f32, f32) = (1e-5, 1e-2);
 
 /// A state, its derivative and its residual.
 type Answer = (State<f32>, State<f32>, State<f32>);
@@ -179,7 +180,8 @@ impl<'a> Bundle<'a> {
             return Err(QueryError::Overflow);
         }
         let initial = self.ode.initial(&query.initial);
-        let plausible = self.ode.plausible(&initial, &query.rates, &state, PLAUSIBLE_SLACK);
+        let slack = (PLAUSIBLE_ERRORS * self.max_error).clamp(PLAUSIBLE_SLACK.0, PLAUSIBLE_SLACK.1);
+        let plausible = self.ode.plausible(&initial, &query.rates, &state, slack);
         Ok(Prediction { state, derivative, residual, in_domain: self.in_domain(query), plausible })
     }
 

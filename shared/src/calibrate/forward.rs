@@ -1,11 +1,12 @@
 //! The models that a calibration fits: they give values at the observations and derivatives with respect to the unknowns.
 
 use super::Observation;
-use crate::bundle::{Bundle, Free, Gradient, Range};
-use crate::limits::{MAX_QUANTITIES, MAX_UNKNOWNS};
+use crate::bundle::{Bundle, Certificate, Free, Gradient, Range, TRUST_LIMIT};
+use crate::limits::{MAX_QUANTITIES, MAX_STATE, MAX_UNKNOWNS};
+use crate::math::abs;
 use crate::network::Tape;
 use crate::ode::{Ode, Rates, State};
-use crate::query::{Query, QueryError, unknowns};
+use crate::query::{Prediction, Query, QueryError, unknowns};
 use crate::rk4;
 use crate::scalar::Dual;
 use heapless::Vec;
@@ -94,6 +95,40 @@ impl Numerical {
         (fits && step.is_finite() && step > 0.0).then_some(Numerical { ode, domain, step })
     }
 
+    /// The state at the time of `query`, computed with half the step, and its error: 1/15 of what halving the step changed, as for any
+    /// method of order four. There is no bound.
+    ///
+    /// # Errors
+    /// [`QueryError`] if the query is malformed, or if the solution is no finite number.
+    pub fn certify(&self, query: &Query) -> Result<Certificate, QueryError> {
+        query.check(self.ode)?;
+        let initial = self.ode.initial(&query.initial);
+        let steps = self.steps(query.t);
+        let by = |steps| rk4::integrate(self.ode, &initial, &query.rates, query.t, steps);
+        let (coarse, state) = (by(steps), by(2 * steps));
+        let (mut error, mut corrected) = ([0.0; MAX_STATE], state);
+        for ((error, corrected), (fine, coarse)) in error.iter_mut().zip(&mut corrected).zip(state.iter().zip(coarse)) {
+            *error = (coarse - fine) / 15.0;
+            *corrected = fine - *error;
+        }
+        let estimate = error.iter().fold(0.0f32, |most, error| most.max(abs(*error)));
+        if !(estimate.is_finite() && state.iter().all(|value| value.is_finite())) {
+            return Err(QueryError::Overflow);
+        }
+        let in_domain = self.domain.iter().zip(query.quantities(self.ode)).all(|(range, value)| range.contains(value));
+        let plausible = self.ode.plausible(&query.initial, &query.rates, &state, TRUST_LIMIT);
+        let derivative = self.ode.rhs(&state, &query.rates);
+        let prediction = Prediction { state, derivative, residual: [0.0; MAX_STATE], in_domain, plausible };
+        let trusted = plausible && estimate <= TRUST_LIMIT;
+        Ok(Certificate { prediction, error, corrected, estimate, bound: None, trusted })
+    }
+
+    /// Steps to go this far in time.
+    fn steps(&self, far: f32) -> u32 {
+        let wanted = far / self.step;
+        if wanted < MAX_STEPS { wanted as u32 + 1 } else { MAX_STEPS as u32 }
+    }
+
     fn sweep<const N: usize>(
         &self,
         problem: &Query,
@@ -105,8 +140,7 @@ impl Numerical {
         let mut y = self.ode.initial(&initial);
         let mut now = 0.0;
         while let Some(next) = following(observations, now) {
-            let wanted = (next - now) / self.step;
-            let steps = if wanted < MAX_STEPS { wanted as u32 + 1 } else { MAX_STEPS as u32 };
+            let steps = self.steps(next - now);
             let h = Dual::fixed((next - now) / steps as f32);
             for _ in 0..steps {
                 y = rk4::step(self.ode, &y, &rates, h);

@@ -42,7 +42,7 @@ struct Built {
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let board = Board::find(&arguments.board)?;
     let elf = if arguments.lint {
-        cargo::lint(&board)?;
+        cargo::lint(&board, output)?;
         None
     } else {
         Some(cargo::build_with(&board, &arguments.keys, output)?)

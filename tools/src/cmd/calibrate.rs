@@ -5,6 +5,7 @@ mod outbreak;
 
 use crate::Error;
 use crate::estimate::knowledge::Knowledge;
+use crate::input::domain::DomainOptions;
 use crate::input::observations::{self, ObservationOptions, Observed};
 use crate::input::outbreak::OutbreakOptions;
 use crate::input::problem::ProblemOptions;
@@ -13,8 +14,7 @@ use crate::output::{Output, finite, map};
 use crate::port::{HELP, SolverArguments};
 use crate::solver::Solver;
 use serde::Serialize;
-use sirocco::bundle::{Range, named_range};
-use sirocco::calibrate::{self, Calibration, Forecast, Forward, Numerical, Task, Uncertain};
+use sirocco::calibrate::{self, Calibration, Forecast, Task, Uncertain};
 use sirocco::math::sqrt;
 use sirocco::ode::Ode;
 use sirocco::query::Query;
@@ -72,15 +72,8 @@ pub struct Arguments {
     /// Time of the forecast; the last time of the model's domain if left out
     #[arg(long, value_name = "T")]
     horizon: Option<f32>,
-    /// Solve by the Runge-Kutta method in this domain, instead of using a model
-    #[arg(long, value_name = "NAME=LO:HI,...", value_parser = ranges, conflicts_with_all = ["port", "model", "table"])]
-    domain: Option<::std::vec::Vec<(String, Range)>>,
-    /// System of equations to solve, with --domain
-    #[arg(long, default_value = "sir")]
-    system: String,
-    /// Largest step in time, with --domain
-    #[arg(long, default_value_t = 0.1)]
-    step: f32,
+    #[command(flatten)]
+    domain: DomainOptions,
     /// Image file to write, with a table: NAME.svg or NAME.png
     #[arg(long, value_name = "FILE", requires = "table")]
     out: Option<PathBuf>,
@@ -91,15 +84,6 @@ pub struct Arguments {
     knowledge: Knowledge,
     #[command(flatten)]
     reading: OutbreakOptions,
-}
-
-/// Parses `name=lo:hi,...`.
-fn ranges(text: &str) -> Result<Vec<(String, Range)>, String> {
-    let range = |part: &str| {
-        let (name, [lo, hi]) = named_range(part)?;
-        Some((name.trim().to_owned(), Range { lo: lo.trim().parse().ok()?, hi: hi.trim().parse().ok()? }))
-    };
-    text.split(',').map(|part| range(part).ok_or_else(|| format!("`{part}` is not NAME=LO:HI"))).collect()
 }
 
 /// Correlations above this are said: the estimates can hardly be told apart.
@@ -176,32 +160,23 @@ impl Arguments {
         let (now, horizon) = (self.now.unwrap_or(last), self.horizon.unwrap_or(end));
         Ok(Question { ode, observed, task, now, horizon })
     }
-
-    fn numerical(&self, ranges: &[(String, Range)]) -> Result<Numerical, Error> {
-        let unknown = || Error::Usage(format!("no system is called `{}`", self.system));
-        let ode = Ode::from_name(&self.system).ok_or_else(unknown)?;
-        let mut domain = Vec::new();
-        for name in ode.quantity_names() {
-            let missing = || Error::Usage(format!("--domain has no range for `{name}`"));
-            domain.push(ranges.iter().find(|(n, _)| n == name).ok_or_else(missing)?.1);
-        }
-        let odd = || Error::Usage("--domain takes finite ranges with lo <= hi, and --step a positive number".into());
-        Numerical::new(ode, &domain, self.step).ok_or_else(odd)
-    }
 }
 
 /// Calibrates and prints the result.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     if let Some(table) = &arguments.table {
+        if arguments.domain.domain.is_some() {
+            return Err(Error::Usage(
+                "a table of an outbreak is fitted by a model of SIR for every epidemic; leave --domain out".into(),
+            ));
+        }
         return outbreak::run(arguments, table, output);
     }
-    let (question, answer) = match &arguments.domain {
-        Some(ranges) => by_runge_kutta(arguments, &arguments.numerical(ranges)?)?,
-        None if arguments.solver.port.is_none() && arguments.model.is_none() => {
-            return Err(Error::Usage("give --port, --model or --domain, to say what computes".into()));
-        }
-        None => by_model(arguments, arguments.solver.solver(arguments.model.as_deref(), output)?)?,
-    };
+    if arguments.solver.port.is_none() && arguments.model.is_none() && arguments.domain.domain.is_none() {
+        return Err(Error::Usage("give --port, --model or --domain, to say what computes".into()));
+    }
+    let solver = arguments.solver.solver(arguments.model.as_deref(), &arguments.domain, output)?;
+    let (question, answer) = by_model(arguments, solver)?;
     let Answer { calibration, forecast, ticks } = answer;
     let report = Report::of(question.ode, &calibration, &forecast, question.now, ticks);
     if output.json {
@@ -209,18 +184,6 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     }
     output.result(&report, |report| print(report, &question));
     Ok(())
-}
-
-fn by_runge_kutta(arguments: &Arguments, model: &Numerical) -> Result<(Question, Answer), Error> {
-    let domain: Vec<_> = model.domain().iter().map(|range| (range.lo, range.hi)).collect();
-    let question = arguments.question(model.ode(), &domain)?;
-    let Question { observed, task, now, horizon, .. } = &question;
-    let calibration = calibrate::calibrate(model, &observed.observations, task);
-    let calibration = calibration.map_err(|source| Error::Calibration { source })?;
-    let forecast = calibrate::forecast(model, &calibration, *now, *horizon);
-    let query = quantities::text(question.ode, &Query { t: *horizon, ..calibration.problem });
-    let forecast = forecast.map_err(|source| Error::Query { query, source })?;
-    Ok((question, Answer { calibration, forecast, ticks: None }))
 }
 
 fn by_model(arguments: &Arguments, mut solver: Solver) -> Result<(Question, Answer), Error> {

@@ -4,6 +4,7 @@ use crate::Error;
 use crate::cmd::calibrate;
 use crate::console::state::{Effect, Notice, Settings, State};
 use crate::console::{self, work};
+use crate::input::domain::DomainOptions;
 use crate::input::observations::{self, ObservationOptions};
 use crate::input::outbreak::OutbreakOptions;
 use crate::input::problem::ProblemOptions;
@@ -25,7 +26,7 @@ use std::time::{Duration, Instant};
 /// typed; Esc or Ctrl-C ends.
 ///
 /// With --port, a device answers; if it is unplugged, the console waits for it and goes on. Without --port, this
-/// machine answers from the model file. With --json, the observations and the last estimates are printed at the end.
+/// machine answers from the model file, or with --domain by the Runge-Kutta method. With --json, the observations and the last estimates are printed at the end.
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
@@ -40,6 +41,8 @@ pub struct Arguments {
     model: Option<PathBuf>,
     #[command(flatten)]
     solver: SolverArguments,
+    #[command(flatten)]
+    domain: DomainOptions,
     #[command(flatten)]
     problem: ProblemOptions,
     /// CSV file with earlier observations, as `save` writes it, or a table of an outbreak that counts people infected, removed or
@@ -78,7 +81,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     if !(terminal && io::stdin().is_terminal()) {
         return Err(Error::NoTerminal);
     }
-    let solver = arguments.solver.solver(arguments.model.as_deref(), output)?;
+    let solver = arguments.solver.solver(arguments.model.as_deref(), &arguments.domain, output)?;
     let mut observed = arguments.observed;
     let (mut seen, mut remarks) = (Vec::new(), Vec::new());
     if let Some(path) = &arguments.observations {
@@ -100,9 +103,10 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         // Cannot fail: the receiver is in this function.
         let _ = ask.send(*question);
     }
-    let (port, model) = (arguments.solver.clone(), arguments.model.clone());
+    let (port, model, domain) = (arguments.solver.clone(), arguments.model.clone(), arguments.domain.clone());
     let worker = std::thread::spawn(move || {
-        work::work(solver, &questions, &tell, || port.solver(model.as_deref(), Output { quiet: true, ..output }));
+        let output = Output { quiet: true, ..output };
+        work::work(solver, &questions, &tell, || port.solver(model.as_deref(), &domain, output));
     });
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);

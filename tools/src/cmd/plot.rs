@@ -4,6 +4,7 @@ use crate::Error;
 use crate::cmd::samples;
 use crate::curve::{Certified, Fit, certified, fit};
 use crate::figure::{self, Format, Units};
+use crate::input::domain::DomainOptions;
 use crate::input::observations::{self, ObservationOptions};
 use crate::input::outbreak::OutbreakOptions;
 use crate::input::problem::ProblemOptions;
@@ -25,7 +26,7 @@ use std::path::{Path, PathBuf};
 /// model's domain. --observations draws the observations, the fit with two standard errors around it, and the
 /// residuals. --samples draws the entropy of the images that a device kept, in the order in which they came.
 ///
-/// With --port, a device answers; without it, this machine does, from the model file and with the same bits. --out
+/// With --port, a device answers; without it, this machine does, from the model file and with the same bits, or with --domain by the Runge-Kutta method, for problems that no model covers. --out
 /// writes an SVG or PNG image; --json prints the data, with or without an image.
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
@@ -34,6 +35,7 @@ Examples:
   sirocco plot --port auto --query t=5,I0=0.3,R0=0.2,beta=0.6,gamma=0.5 --points 40 --out trajectory.png
   sirocco plot sir.safetensors --observations seen.csv --free beta,gamma --fix I0=0.3,R0=0.2 --out fit.png
   sirocco plot --port auto --observations seen.csv --fix I0=0.3,R0=0.2 --json
+  sirocco plot --domain t=0:60,I0=0.001:0.1,R0=0:0.1,beta=0.1:1,gamma=0.1:1 --query I0=0.01,R0=0,beta=0.4,gamma=0.2 --out sir.svg
   sirocco plot --port auto --samples --out samples.svg
 
 {HELP}"))]
@@ -53,6 +55,8 @@ pub struct Arguments {
     /// Draw the images that a device with an image network kept
     #[arg(long, conflicts_with_all = ["query", "observations"], requires = "port")]
     samples: bool,
+    #[command(flatten)]
+    domain: DomainOptions,
     #[command(flatten)]
     problem: ProblemOptions,
     #[command(flatten)]
@@ -152,7 +156,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     if arguments.samples {
         return arguments.samples(file, output);
     }
-    let mut solver = arguments.solver.solver(arguments.model.as_deref(), output)?;
+    let mut solver = arguments.solver.solver(arguments.model.as_deref(), &arguments.domain, output)?;
     let units = Units { ode: solver.ode(), population: arguments.observed.population, width: arguments.width };
     let (figure, mut report) = match &arguments.observations {
         None => arguments.trajectory(&mut solver, units, output)?,

@@ -122,7 +122,10 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         if answer.trusted == Some(false) {
             say!("trusted    NO: the error is too large to be estimated well");
         }
-        say!("domain     {}", if answer.in_domain { "inside" } else { "OUTSIDE what the model was trained on" });
+        match quantities::outside(ode, domain, &query).as_slice() {
+            [] if answer.in_domain => say!("domain     inside"),
+            outside => say!("domain     OUTSIDE what the model was trained on: {}", outside.join(", ")),
+        }
         if !answer.plausible {
             say!("plausible  NO: no solution passes through this state");
         }

@@ -387,8 +387,14 @@ impl State {
     }
 }
 
+/// A number with a decimal point or a decimal comma.
 fn number(word: &str) -> Result<f32, String> {
-    let value: Option<f32> = word.parse().ok().filter(|value: &f32| value.is_finite());
+    if let Some((_, decimals)) = word.split_once(',')
+        && (decimals.len() == 3 || decimals.contains(','))
+    {
+        return Err(format!("`{word}` may have a decimal comma or a mark of thousands; write a point, or no mark"));
+    }
+    let value: Option<f32> = word.replace(',', ".").parse().ok().filter(|value: &f32| value.is_finite());
     value.ok_or_else(|| format!("`{word}` is not a number"))
 }
 

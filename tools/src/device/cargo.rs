@@ -12,6 +12,7 @@ use crate::repository::firmware;
 use sirocco::limits::MAX_KEYS;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// Environment variables that change what is built, or where it is written.
 const CLEARED: [&str; 8] = [
@@ -102,16 +103,17 @@ pub fn build(board: &Board, output: Output) -> Result<PathBuf, Error> {
 pub fn build_with(board: &Board, keys: &KeyArguments, output: Output) -> Result<PathBuf, Error> {
     let folder = if keys.is_empty() { "target" } else { WITH_KEYS };
     let elf = firmware()?.join(folder).join(&board.target).join("release").join(&board.name);
-    if !elf.is_file() {
-        output.progress(format_args!("building firmware for {}", board.name));
+    let slow = Slow { output, what: "building firmware for", said: !elf.is_file() };
+    if slow.said {
+        slow.say(board);
     }
     if keys.is_empty() {
-        run("build", board, &[], &[])?;
+        run("build", board, &[], &[], slow)?;
     } else {
         // The feature is one of another package, which is selected for its sake.
         let rest =
             ["--package", "sirocco-firmware", "--features", "sirocco-firmware/signing", "--target-dir", WITH_KEYS];
-        run("build", board, &rest, &keys.variables()?)?;
+        run("build", board, &rest, &keys.variables()?, slow)?;
     }
     Ok(elf)
 }
@@ -120,17 +122,52 @@ pub fn build_with(board: &Board, keys: &KeyArguments, output: Output) -> Result<
 ///
 /// # Errors
 /// As for [`build`].
-pub fn lint(board: &Board) -> Result<(), Error> {
-    run("clippy", board, &["--", "-D", "warnings"], &[])
+pub fn lint(board: &Board, output: Output) -> Result<(), Error> {
+    run("clippy", board, &["--", "-D", "warnings"], &[], Slow { output, what: "checking firmware for", said: false })
 }
 
-fn run(subcommand: &str, board: &Board, rest: &[&str], variables: &[(&str, String)]) -> Result<(), Error> {
+/// What to say once a build turns out to take long.
+struct Slow {
+    output: Output,
+    what: &'static str,
+    /// Whether it has been said.
+    said: bool,
+}
+
+impl Slow {
+    fn say(&self, board: &Board) {
+        let (what, board) = (self.what, &board.name);
+        self.output.progress(format_args!("{what} {board}; this may take minutes, and waits for other builds to end"));
+    }
+}
+
+/// A build that takes longer than this is spoken of.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+fn run(
+    subcommand: &str,
+    board: &Board,
+    rest: &[&str],
+    variables: &[(&str, String)],
+    mut slow: Slow,
+) -> Result<(), Error> {
     let mut cargo = command("cargo", &firmware()?);
     cargo.args([subcommand, "--quiet", "--locked", "--release", "--package", &board.name, "--target", &board.target]);
     // Without this variable, defmt leaves all messages but errors out of the firmware.
     cargo.args(rest).envs(variables.iter().cloned()).env("DEFMT_LOG", "info").stdout(Stdio::null());
     let remedy = "install Rust from https://rustup.rs";
-    let status = cargo.status().map_err(|source| Error::Program { program: "cargo".into(), source, remedy })?;
+    let failed = |source| Error::Program { program: "cargo".into(), source, remedy };
+    let (mut child, begun) = (cargo.spawn().map_err(failed)?, Instant::now());
+    let status = loop {
+        if let Some(status) = child.try_wait().map_err(failed)? {
+            break status;
+        }
+        if !slow.said && begun.elapsed() > PATIENCE {
+            slow.said = true;
+            slow.say(board);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
     if status.success() {
         return Ok(());
     }

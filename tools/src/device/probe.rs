@@ -55,14 +55,16 @@ struct Model<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// Finds the board, builds its firmware if anything changed, and checks that the model is valid and fits its slot.
+    /// Finds the board and probe-rs, builds the board's firmware if anything changed, and checks that the model is valid and fits its
+    /// slot.
     ///
     /// # Errors
-    /// As for [`Board::find`] and [`cargo::build`]; [`Error::NoHardware`] for a board of the emulator; [`Error::Model`]
+    /// As for [`Board::find`], [`program::find`] and [`cargo::build`]; [`Error::NoHardware`] for a board of the emulator; [`Error::Model`]
     /// or [`Error::Firmware`] for the model.
     pub fn prepare(arguments: &'a ProbeArguments, output: Output) -> Result<Self, Error> {
         let board = Board::find(&arguments.board)?;
         board.probe()?;
+        program::find(PROGRAM, INSTALL)?;
         if let Some(path) = &arguments.model {
             ModelFile::read(path)?.held()?;
         }

@@ -3,7 +3,21 @@
 use crate::Error;
 use crate::device::cargo;
 use crate::output::Output;
+use std::io::ErrorKind;
 use std::process::{Command, Stdio};
+
+/// Checks that a program is on the PATH, before work is done that needs it.
+///
+/// # Errors
+/// [`Error::Program`] if it is not, with this remedy.
+pub fn find(program: &str, remedy: &'static str) -> Result<(), Error> {
+    let file = format!("{program}{}", std::env::consts::EXE_SUFFIX);
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&folders).any(|folder| folder.join(&file).is_file()) {
+        return Ok(());
+    }
+    Err(Error::Program { program: program.to_owned(), source: ErrorKind::NotFound.into(), remedy })
+}
 
 /// Runs a command to its end and returns its command line.
 ///

@@ -1,5 +1,6 @@
 //! What a person gives to a command: model files, observations, tables of outbreaks, images, problems; and the files of kept images.
 
+pub mod domain;
 pub mod model_file;
 pub mod observations;
 pub mod outbreak;

@@ -39,12 +39,27 @@ impl ProblemOptions {
         };
         let unknown = || Error::Usage(format!("cannot estimate `{}`; --free takes {choices}", names.join(",")));
         let free = Free::of(ode, &names).ok_or_else(unknown)?;
+        let ranges = || ode.quantity_names().zip(domain).skip(1);
+        if let Some((name, (at, _))) = ranges().find(|(name, (lo, hi))| lo == hi && names.contains(name)) {
+            return Err(Error::Usage(format!(
+                "the model holds `{name}` at {at}, so it cannot be estimated; leave it out of --free"
+            )));
+        }
         let mut values = Vec::new();
         for ((name, (lo, hi)), index) in ode.quantity_names().zip(domain).zip(0u8..) {
             let given = known.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
             let fixed = (lo == hi || index == 0 || free.contains(index)).then_some(*lo);
             let missing = || Error::Usage(format!("`{name}` is neither free nor known; add --fix {name}=..."));
             values.push(given.or(fixed).ok_or_else(missing)?);
+        }
+        for (name, value) in known {
+            if let Some((_, (lo, hi))) =
+                ranges().find(|(known, (lo, hi))| known == name && !(*lo..=*hi).contains(value))
+            {
+                return Err(Error::Usage(format!(
+                    "{name}={value} lies outside the model's domain, {lo} to {hi}; with --domain this machine solves the equations elsewhere"
+                )));
+            }
         }
         Ok(Task { free, fixed: Query::from_quantities(ode, &values), relative })
     }
@@ -77,5 +92,7 @@ mod tests {
         assert!(error(&[], "delta=1").contains("`delta`"));
         assert!(error(&["beta"], "I0=0.3,R0=3.7").contains("beta / gamma"));
         assert!(error(&["beta"], "R0=0.2").contains("`I0` is neither free nor known"));
+        assert!(error(&["gamma"], "").contains("the model holds `gamma` at 0.5"));
+        assert!(error(&["beta"], "I0=0.9,R0=0.2").contains("I0=0.9 lies outside the model's domain, 0.2 to 0.4"));
     }
 }

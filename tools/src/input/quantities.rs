@@ -19,8 +19,8 @@ pub type Named = Vec<(String, f32)>;
 pub fn parse(text: &str) -> Result<Named, String> {
     let pair = |part: &str| {
         let (name, value) = part.split_once('=').ok_or_else(|| format!("`{part}` is not NAME=VALUE"))?;
-        let value = value.trim().parse().map_err(|_| format!("`{value}` is not a number"))?;
-        Ok((name.trim().to_owned(), value))
+        let value = value.trim().parse().ok().filter(|value: &f32| value.is_finite());
+        Ok((name.trim().to_owned(), value.ok_or_else(|| format!("`{part}` has no finite number; write NAME=0.5"))?))
     };
     text.split(',').map(pair).collect()
 }
@@ -94,11 +94,18 @@ pub fn system(model: &ModelInfo) -> Result<(Ode, &Domain), Error> {
     Ok((ode, bundle.domain.get(..ode.quantity_names().count()).unwrap_or(&bundle.domain)))
 }
 
+/// The quantities of a query that lie outside the domain, each with its value and its range, for people.
+pub fn outside(ode: Ode, domain: &[(f32, f32)], query: &Query) -> Vec<String> {
+    let values = ode.quantity_names().zip(query.quantities(ode)).zip(domain);
+    let outside = values.filter(|((_, value), (lo, hi))| !(*lo..=*hi).contains(value));
+    outside.map(|((name, value), (lo, hi))| format!("{name}={value} ({lo} to {hi})")).collect()
+}
+
 /// A query with the named quantities. Those that the model holds fixed (whose range in `domain` is one value) may be
 /// left out.
 ///
 /// # Errors
-/// [`Error::Usage`] for a name that is unknown, repeated or missing.
+/// [`Error::Usage`] for a name that is unknown, repeated or missing, and for another value than the one that the model holds fixed.
 pub fn query(ode: Ode, domain: &[(f32, f32)], named: &Named) -> Result<Query, Error> {
     let names: Vec<&str> = ode.quantity_names().collect();
     let list = names.join(", ");
@@ -115,6 +122,12 @@ pub fn query(ode: Ode, domain: &[(f32, f32)], named: &Named) -> Result<Query, Er
     for (name, &(lo, hi)) in names.iter().zip(domain) {
         let given = named.iter().find(|(n, _)| n == name).map(|(_, value)| *value);
         let fixed = (lo == hi).then_some(lo);
+        if let (Some(given), Some(fixed)) = (given, fixed.filter(|fixed| given.is_some_and(|given| given != *fixed))) {
+            return Err(Error::Usage(format!(
+                "the model holds `{name}` at {fixed} and has no answer for {name}={given}; leave it out, or take a model with a range \
+                 for it"
+            )));
+        }
         let missing =
             || Error::Usage(format!("`{name}` is missing; give --{name}, or all in one: --at {}", template(&names)));
         values.push(given.or(fixed).ok_or_else(missing)?);
@@ -215,7 +228,10 @@ mod tests {
                 .contains("R0=3.7: R0 is the share that is recovered at the start, at most 1; the reproduction number")
         );
         assert!(parse("t").unwrap_err().contains("NAME=VALUE"));
-        assert!(parse("t=ten").unwrap_err().contains("`ten`"));
+        assert!(parse("t=ten").unwrap_err().contains("`t=ten`"));
+        assert!(parse("t=1,I0=nan").unwrap_err().contains("`I0=nan` has no finite number"));
+        let held = error("t=1,I0=.3,R0=.2,beta=.5,gamma=.6");
+        assert!(held.contains("holds `gamma` at 0.5 and has no answer for gamma=0.6"), "{held}");
     }
 
     #[test]
