@@ -1,9 +1,10 @@
 //! The trainer through its command line: train, resume, finetune, evaluate, quantize, and every way to fail.
 
-use sirocco_tests::program::{assert_fails, json, train};
+use sirocco_tests::program::{assert_fails, json, train, trainer};
 use sirocco_tests::tolerance as tol;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A folder that is removed after the test, and paths in it.
@@ -186,28 +187,70 @@ fn a_resumed_run_continues_bit_for_bit() {
     assert_fails(&bundle("train", &options), 1, &checkpoint);
 }
 
+/// Trainings of both kinds are killed (SIGKILL) at random moments, 6 times in all or as often as SIROCCO_KILLS says, and resumed each
+/// time from whatever the checkpoint holds. In the end their files are those of unbroken runs.
+#[test]
+fn killed_trainings_end_in_the_file_of_an_unbroken_one() {
+    let kills = std::env::var("SIROCCO_KILLS").ok().map_or(6, |text| text.parse::<u64>().unwrap());
+    let bundle = ["bundle", "train", "--preset", "sir-full", "--hidden", "8,8", "--iterations", "150"];
+    let image = ["image", "pretrain", "--dataset", "fixture-mnist", "--network", "lenet16", "--steps", "150"];
+    for (kind, options, kills) in [("bundle", bundle, kills.div_ceil(2)), ("image", image, kills / 2)] {
+        let folder = Folder::new();
+        let (whole, parts, checkpoint) = (folder.text("whole"), folder.text("parts"), folder.text("checkpoint"));
+        let started = Instant::now();
+        json(&train(&[&options[..], &["--quiet", "--json", "--out", &whole]].concat()));
+        let unbroken = started.elapsed();
+        let resumed = || {
+            let often =
+                ["--quiet", "--json", "--checkpoint-every", "0.05", "--checkpoint", &checkpoint, "--out", &parts];
+            let mut command = Command::new(trainer());
+            command.args(options).args(often).args(Path::new(&checkpoint).exists().then_some("--resume"));
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            command
+        };
+        let (mut killed, mut random) = (0, 0x9E37_79B9_7F4A_7C15u64);
+        for kill in 0..kills {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(kill | 1);
+            // A run that has ended begins again, so that every kill meets one at work.
+            if Path::new(&parts).exists() {
+                assert_eq!(std::fs::read(&parts).unwrap(), std::fs::read(&whole).unwrap(), "{kind}, {kill} kills");
+                std::fs::remove_file(&parts).unwrap();
+                std::fs::remove_file(&checkpoint).unwrap();
+            }
+            let mut child = resumed().spawn().unwrap();
+            std::thread::sleep(unbroken.mul_f64(0.02 + 0.5 * (random >> 40) as f64 / (1u64 << 24) as f64));
+            child.kill().unwrap();
+            killed += u32::from(!child.wait().unwrap().success());
+        }
+        assert!(resumed().status().unwrap().success());
+        assert!(
+            std::fs::read(&parts).unwrap() == std::fs::read(&whole).unwrap(),
+            "{kind}: another file after {kills} kills"
+        );
+        println!("{kind}: {killed} of {kills} runs killed before their end, {:.1} s unbroken", unbroken.as_secs_f64());
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_keeps_the_best_weights() {
     use std::io::Read;
-    use std::time::{Duration, Instant};
     let folder = Folder::new();
     let (out, checkpoint) = (folder.text("out.safetensors"), folder.path("checkpoint"));
     // A run far longer than the test, interrupted as soon as it has written its first checkpoint.
     let options = ["--preset", "sir-field", "--seconds", "600", "--quiet", "--json", "--out", &out, "--checkpoint"];
-    let program = sirocco_tests::program::trainer();
-    let mut child = std::process::Command::new(program)
+    let mut child = Command::new(trainer())
         .args(["bundle", "train"])
         .args(options)
         .arg(&checkpoint)
-        .stdout(std::process::Stdio::piped())
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let started = Instant::now();
     while !checkpoint.is_file() && started.elapsed() < Duration::from_secs(60) {
         std::thread::sleep(Duration::from_millis(50));
     }
-    let interrupt = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(interrupt.success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let mut printed = String::new();

@@ -11,6 +11,7 @@ use crate::host::session::{Saver, Session};
 use candle_core::Device;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The folder of the data sets, as an option.
 #[derive(Debug, clap::Args)]
@@ -50,7 +51,7 @@ impl Threads {
 /// Where a training run keeps its state.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Checkpoints {
-    /// File that keeps the state of the run: written every five seconds, at the end, and on Ctrl-C. If it cannot be
+    /// File that keeps the state of the run: written every five seconds (see --checkpoint-every), at the end, and on Ctrl-C. If it cannot be
     /// written, the run ends at once with an error, and the file still holds the state before, for --resume. No
     /// checkpoints unless given
     #[arg(long, value_name = "FILE")]
@@ -58,6 +59,15 @@ pub struct Checkpoints {
     /// Go on from the state in --checkpoint, to the same bits as an unbroken run. Repeat the options of the first command
     #[arg(long, requires = "checkpoint")]
     resume: bool,
+    /// Shortest time between two checkpoints
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, requires = "checkpoint", value_parser = seconds)]
+    checkpoint_every: f64,
+}
+
+/// Parses a length of time.
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds));
+    seconds.ok_or_else(|| "give a number of seconds, at most a day".into())
 }
 
 impl Checkpoints {
@@ -70,7 +80,8 @@ impl Checkpoints {
             let message = format!("--checkpoint and --out both name `{}`; name two files", out.display());
             return Err(Error::Usage(message));
         }
-        let saver = Saver::new(self.checkpoint.as_deref(), self.resume, identity)?;
+        let every = Duration::from_secs_f64(self.checkpoint_every);
+        let saver = Saver::new(self.checkpoint.as_deref(), self.resume, every, identity)?;
         let interrupt = Interrupt::on_ctrl_c("stopping after this iteration; the weights so far are kept")?;
         Ok(Session { progress, interrupt, saver })
     }

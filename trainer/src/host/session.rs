@@ -7,9 +7,6 @@ use crate::host::progress::Progress;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Shortest time between two checkpoints.
-const EVERY: Duration = Duration::from_secs(5);
-
 /// The companions of a training run, from its first iteration to its last.
 #[derive(Debug)]
 pub struct Session {
@@ -22,7 +19,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Saves the state of the run, unless it was saved less than five seconds ago.
+    /// Saves the state of the run, unless it was saved a short time ago.
     ///
     /// If that fails, the run ends at its next iteration and [`Session::finish`] returns the error. The file then still
     /// holds the checkpoint before, from which the run can go on.
@@ -63,19 +60,24 @@ pub struct Saver {
 }
 
 impl Saver {
-    /// Checkpoints of the run `identity` go to `path`; without a path none are written. With `resume` the run goes on
+    /// Checkpoints of the run `identity` go to `path`, at most one in the time `every`; without a path none are written. With `resume` the run goes on
     /// from the checkpoint that is there.
     ///
     /// # Errors
     /// [`CheckpointError::Write`] if the folder of `path` does not exist: better now than after the first iterations.
     /// [`CheckpointError::Exists`] if there is a file that a fresh run would overwrite.
-    pub fn new(path: Option<&Path>, resume: bool, identity: Identity) -> Result<Self, CheckpointError> {
+    pub fn new(
+        path: Option<&Path>,
+        resume: bool,
+        every: Duration,
+        identity: Identity,
+    ) -> Result<Self, CheckpointError> {
         path.map_or(Ok(()), atomic::check)?;
         if let Some(path) = path.filter(|path| path.is_file() && !resume) {
             return Err(CheckpointError::Exists(path.into()));
         }
         let (path, last) = (path.map(Path::to_owned), Instant::now());
-        Ok(Saver { path, resume, identity, every: EVERY, last, failure: None })
+        Ok(Saver { path, resume, identity, every, last, failure: None })
     }
 
     /// Reads the checkpoint to resume from, with its path for error messages; `None` for a run that starts afresh.
@@ -105,7 +107,7 @@ pub(crate) mod tests {
 
     /// A session that saves at every call.
     pub fn session(path: &Path) -> Session {
-        let saver = Saver { every: Duration::ZERO, ..Saver::new(Some(path), true, Identity::new()).unwrap() };
+        let saver = Saver::new(Some(path), true, Duration::ZERO, Identity::new()).unwrap();
         Session { progress: Progress::hidden(Budget::iterations(1)), interrupt: Interrupt::never(), saver }
     }
 
@@ -120,7 +122,7 @@ pub(crate) mod tests {
         let mut session = session(&path);
         session.keep(|_| Ok(state(1)));
         assert_eq!(session.saver.load().unwrap().unwrap().0, state(1));
-        session.saver.every = EVERY;
+        session.saver.every = Duration::from_secs(5);
         session.keep(|_| panic!("the last checkpoint is a moment old"));
         session.finish(|_| Ok(state(3))).unwrap();
         assert_eq!(Checkpoint::load(&path, &Identity::new()).unwrap(), state(3));
@@ -146,7 +148,7 @@ pub(crate) mod tests {
     fn a_file_that_has_nowhere_to_go_is_refused_before_the_run() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("missing").join("checkpoint");
-        let error = Saver::new(Some(&path), false, Identity::new()).unwrap_err();
+        let error = Saver::new(Some(&path), false, Duration::ZERO, Identity::new()).unwrap_err();
         assert!(error.to_string().contains("missing"), "{error}");
     }
 }
