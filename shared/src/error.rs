@@ -124,6 +124,9 @@ pub enum ModelError {
         /// The lowest one that the board takes.
         lowest: u32,
     },
+    /// The network has values for outputs, which the protocol has no requests for.
+    #[error("the network's outputs are values and no classes, and this firmware only classifies")]
+    Values,
 }
 
 /// What there can be too many of.
@@ -164,7 +167,7 @@ pub enum NodeDefect {
     /// Its output or its weights exceed the limits.
     #[error("its output or weights exceed the limits")]
     TooLarge,
-    /// Logits are missing, not last, or not one per class.
+    /// Logits or values are missing or not last, or the logits are not one per class.
     #[error("the logits are missing, not last, or not one per class")]
     Logits,
 }
@@ -267,4 +270,6 @@ keys! {
     SetProbability = "set.probability",
     /// Images to a false alarm of the sequential test for drift, at least, on average; optional, beside the tensors `usual`.
     Usual = "usual.images",
+    /// Numbers per byte of the image and of the outputs, for an image network whose outputs are values: `0.39,0.36`.
+    Values = "values",
 }

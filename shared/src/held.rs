@@ -134,6 +134,9 @@ impl<'a> Classifier<'a> {
     #[inline(never)]
     pub fn from_model<K: Kernel>(model: &Model<'a>) -> Result<Self, ModelError> {
         let network = Network::open(model)?;
+        if network.value_count() > 0 {
+            return Err(ModelError::Values);
+        }
         let number = |key: Key| match model.entry(key.key()) {
             None => Ok(None),
             Some(text) => crate::text::number(text).map(Some).ok_or(ModelError::Metadata(key)),

@@ -29,23 +29,24 @@ pub const MAX_PARAMETERS: usize = 5 + MAX_CHANGES + MAX_REPORTING_CHANGES;
 pub const MAX_LAYERS: usize = 6;
 /// Widest dense layer of a bundle network: value and tangent buffers are 4 x 64 x 4 B = 1 KiB of stack.
 pub const MAX_WIDTH: usize = 64;
-/// Nodes of an image network. ResNet-8 has 14; an opened network keeps about 120 bytes of RAM for each.
-pub const MAX_NODES: usize = 24;
+/// Nodes of an image network. ResNet-8 has 14, MobileNet 29; an opened network keeps about 100 bytes of RAM for each.
+pub const MAX_NODES: usize = 32;
 /// Inputs that an image network may look at for one image, pooling included: ten times ResNet-8's. A Cortex-M4 at 64 MHz takes
 /// about four seconds for them, and answers nothing else meanwhile.
 pub const MAX_WORK: u64 = 128_000_000;
 /// Classes of an image network: CIFAR-100 has a hundred.
 pub const MAX_CLASSES: usize = 128;
-/// Rows or columns of an image value: what a small camera gives.
-pub const MAX_SIDE: usize = 256;
+/// Rows or columns of an image value: what a small camera gives, or a line of a thousand readings of a sensor.
+pub const MAX_SIDE: usize = 1024;
 /// Channels of an image value.
 pub const MAX_CHANNELS: usize = 1024;
 /// Weights of one output of an image layer, padded: 2^15 products of 255 and 127 and a bias of 2^30 fit 32 bits.
 pub const MAX_FAN_IN: usize = 1 << 15;
 /// Longest JSON header of a model file. A bundle's is about 3 KiB.
 pub const MAX_HEADER: usize = 16 * 1024;
-/// Tensors in a model file: ResNet-8 with its golden images and what is usual has 44, a bundle of six integer layers 26.
-pub const MAX_TENSORS: usize = 44;
+/// Tensors in a model file: MobileNet with its golden images and what is usual has 92, ResNet-8 44, a bundle of six integer
+/// layers 26. Each takes 32 bytes of stack while a file is opened.
+pub const MAX_TENSORS: usize = 96;
 /// Entries of `__metadata__`: an image network that was finetuned twice and signed has up to 55. Each takes 16 bytes of stack.
 pub const MAX_METADATA: usize = 64;
 /// Dimensions of a tensor.

@@ -102,8 +102,7 @@ fn network(seed: u64) -> Graph<Floats> {
     let image = Shape { channels: draw(1, 3), height: draw(14, 36), width: draw(14, 36) };
     let mut net = Builder::new(image, seed);
     let kernel = [draw(1, 5), draw(1, 5)];
-    let window =
-        Window { kernel, stride: [draw(1, 2); 2], padding: [kernel[0] / 2 * draw(0, 1), kernel[1] / 2 * draw(0, 1)] };
+    let window = Window::even(kernel, [draw(1, 2); 2], [kernel[0] / 2 * draw(0, 1), kernel[1] / 2 * draw(0, 1)]);
     net = net.conv(draw(2, 12) * 2 - draw(0, 4) / 4, window, true);
     let size = draw(1, net.shape().height.min(net.shape().width).min(3));
     net = net.pool(Window::square(size, size, 0), draw(0, 1) == 0);

@@ -90,8 +90,9 @@ fn plain(net: &Graph<Integers>, image: &[u8]) -> (Vec<Vec<u8>>, Vec<f32>) {
     (values, logits)
 }
 
-/// A network that has every operation, with sizes drawn from `draw`.
-fn network(seed: u64) -> Graph<Floats> {
+/// A network that has every operation, with sizes drawn by seed. With `newer`, what version 2 of the format brought, too:
+/// padding that differs between sides, and values for outputs.
+fn network(seed: u64, newer: bool) -> Graph<Floats> {
     let mut random = Random::new(seed, Purpose::Choice, 0);
     let mut draw = |lo: usize, hi: usize| lo + (random.bits() >> 32) as usize % (hi - lo + 1);
     let image = Shape { channels: draw(1, 4), height: draw(7, 12), width: draw(7, 12) };
@@ -99,26 +100,31 @@ fn network(seed: u64) -> Graph<Floats> {
     let kernel = [draw(1, 4), draw(1, 4)];
     let padding = [draw(0, kernel[0] - 1), draw(0, kernel[1] - 1)];
     let relu = draw(0, 1) == 1;
-    net = net.conv(draw(1, 9), Window { kernel, stride: [draw(1, 2), draw(1, 2)], padding }, relu);
+    let after = if newer { kernel.map(|side| draw(0, side - 1)) } else { padding };
+    net = net.conv(draw(1, 9), Window { kernel, stride: [draw(1, 2), draw(1, 2)], padding, after }, relu);
     if draw(0, 1) == 1 {
-        net = net.depthwise(Window::square(3, draw(1, 2), 1), draw(0, 1) == 1);
+        let window = Window::square(3, draw(1, 2), 1);
+        let window = if newer { Window::same([draw(1, 3), draw(1, 4)], window.stride, net.shape()) } else { window };
+        net = net.depthwise(window, draw(0, 1) == 1);
     }
     let (skip, channels) = (net.value(), net.shape().channels);
     net = net.conv(draw(1, 6), Window::square(1, 1, 0), true).conv(channels, Window::square(3, 1, 1), false);
     net = net.add(skip, draw(0, 1) == 1);
     if draw(0, 1) == 1 {
         net = net.conv(4 * draw(1, 3), Window::square(1, 1, 0), draw(0, 1) == 1);
-        let padding = [net.shape().height, net.shape().width].map(|side| draw(usize::from(side < 3), 2));
-        net = net.conv(draw(1, 9), Window { kernel: [3, 3], stride: [1, 1], padding }, draw(0, 1) == 1);
+        let sides = [net.shape().height, net.shape().width];
+        let padding = sides.map(|side| draw(usize::from(side < 3), 2));
+        let after = if newer { sides.map(|side| draw(usize::from(side < 3), 2)) } else { padding };
+        net = net.conv(draw(1, 9), Window { kernel: [3, 3], stride: [1, 1], padding, after }, draw(0, 1) == 1);
     }
     let (height, width) = (net.shape().height, net.shape().width);
-    let window =
-        Window { kernel: [draw(1, height.min(3)), draw(1, width.min(3))], stride: [draw(1, 2); 2], padding: [0; 2] };
+    let window = Window::even([draw(1, height.min(3)), draw(1, width.min(3))], [draw(1, 2); 2], [0; 2]);
     net = net.pool(window, draw(0, 1) == 1);
     if draw(0, 1) == 1 {
         net = net.global_average();
     }
-    net.dense(draw(1, 9), true).logits(draw(1, 7))
+    net = net.dense(draw(1, 9), true);
+    if newer && draw(0, 3) == 0 { net.values(draw(1, 300)) } else { net.logits(draw(1, 7)) }
 }
 
 fn noise(shape: Shape, seed: u64) -> Vec<f32> {
@@ -129,8 +135,8 @@ fn noise(shape: Shape, seed: u64) -> Vec<f32> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
     #[test]
-    fn the_device_computes_what_is_defined(seed: u64, transformed: bool) {
-        let folded = network(seed);
+    fn the_device_computes_what_is_defined(seed: u64, transformed: bool, newer: bool) {
+        let folded = network(seed, newer);
         let transformed = if transformed { Transformed::Always } else { Transformed::Never };
         let exported = export_random(&folded, seed, transformed).unwrap();
         let model = Model::open(&exported.bytes).unwrap();
@@ -145,7 +151,11 @@ proptest! {
         let image = image_bytes(&noise(folded.input, seed), folded.input.channels);
         let mut arena = vec![0xdead_beef; device.arena()];
         let logits = device.logits::<Portable>(&image, &mut arena).unwrap();
-        prop_assert_eq!(logits.values(), &plain(&quantized, &image).1[..]);
+        let (values, plain_logits) = plain(&quantized, &image);
+        prop_assert_eq!(logits.values(), &plain_logits[..]);
+        let outputs = values.last().unwrap();
+        prop_assert_eq!(device.values::<Portable>(&image, &mut arena).unwrap(), &outputs[..]);
+        prop_assert_eq!(device.value_count(), outputs.len());
         // What was left in the arena does not matter.
         prop_assert_eq!(device.logits::<Portable>(&image, &mut arena).unwrap(), logits);
     }
@@ -205,7 +215,7 @@ fn a_budget_decides_which_convolutions_are_transformed() {
 #[test]
 fn quantization_stays_near_the_network_it_came_from() {
     for seed in 0..20 {
-        let folded = network(seed);
+        let folded = network(seed, false);
         let exported = export_random(&folded, seed, Transformed::Never).unwrap();
         let largest = folded.logits(&noise(folded.input, seed)).unwrap().iter().fold(1.0f32, |m, l| m.max(l.abs()));
         // About a dozen roundings, each by at most 1/255 of a range.

@@ -78,7 +78,9 @@ fn every_truncation_and_every_flipped_bit_is_an_error() {
 
 #[test]
 fn bad_metadata_are_named() {
-    assert_eq!(set(Key::Format, "2"), Err(ModelError::Version { supported: 1 }));
+    for version in ["0", "3", "-1", "one"] {
+        assert_eq!(set(Key::Format, version), Err(ModelError::Version { supported: 2 }), "{version}");
+    }
     for (key, bad) in [
         (Key::Kind, "bundle"),
         (Key::Image, "6x7"),

@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(key(1).public().verify(&signed).unwrap(), 7);
         let (before, after) = (file.model().unwrap(), signed.model().unwrap());
         assert_eq!(before.tensors().len(), after.tensors().len());
-        for (a, b) in before.tensors().iter().zip(after.tensors()) {
+        for (a, b) in before.tensors().zip(after.tensors()) {
             assert_eq!((a.name, a.dtype, &a.shape, a.bytes), (b.name, b.dtype, &b.shape, b.bytes));
         }
         let others = |model: &Model<'_>| -> Vec<(String, String)> {

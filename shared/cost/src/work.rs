@@ -15,7 +15,7 @@ const TURN: usize = 8;
 /// The work of one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Work {
-    /// The operation of the node.
+    /// The operation of the node, by which its costs are found.
     pub operation: Operation,
     /// How often it does each kind of work, by the name of the kind. Every node of an operation has the same kinds, in
     /// the same order.
@@ -29,12 +29,14 @@ impl Work {
             Operation::Conv => convolution(step),
             Operation::Winograd => winograd(step),
             Operation::Depthwise => depthwise(step),
-            Operation::Dense | Operation::Logits => dense(step),
+            Operation::Dense | Operation::Logits | Operation::Values => dense(step),
             Operation::Max | Operation::Average => pool(step),
             Operation::Add => add(step),
         };
         let counts = counts.into_iter().map(|(kind, count)| (kind, count as u64)).collect();
-        Work { operation: step.operation, counts }
+        // Values are a dense layer's outputs, to the instruction.
+        let operation = if step.operation == Operation::Values { Operation::Dense } else { step.operation };
+        Work { operation, counts }
     }
 
     /// The instructions for this work.

@@ -22,7 +22,7 @@
 
 use crate::error::{Key, ModelError};
 use crate::limits::{MAX_BETS, MAX_CLASSES, MAX_FAN_IN};
-use crate::model::{Model, Tensor};
+use crate::model::Model;
 use crate::text::number;
 
 /// Tensor of means and weights of features.
@@ -83,7 +83,7 @@ impl<'a> Usual<'a> {
             && (1..=MAX_BETS / 2).contains(&count)
             && bets.has_shape(&[2, count, bins]);
         let images = model.entry(Key::Usual.key()).and_then(number).filter(|n| *n >= 1.0 && *n <= 1e9);
-        match (Tensor::u8(features), Tensor::f32(scales), Tensor::f32(quantiles), Tensor::f32(bets), images) {
+        match (features.u8(), scales.f32(), quantiles.f32(), bets.f32(), images) {
             (Some(features), Some(scales), Some(quantiles), Some(bets), Some(images)) if fits => {
                 let usual = Usual { classes, features, scales, quantiles, bets, images };
                 if usual.is_sound(bins) { Ok(Some(usual)) } else { Err(ModelError::Metadata(Key::Usual)) }

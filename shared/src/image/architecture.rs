@@ -13,8 +13,14 @@
 //! | `average` | `kernel=8x8 stride=8x8 zero=0` |
 //! | `add` | `other=3 zero=0` |
 //! | `logits` | `out=10`; the last node, and only that |
+//! | `values` | `out=640 zero=96`; in place of `logits`, for a network whose outputs are numbers and no classes |
 //!
-//! `zero` is the zero point of the node's output. A [`Step`] displays as this text.
+//! `zero` is the zero point of the node's output. `padding=1x1` puts so many rows above and below, and so many columns to the
+//! left and to the right; `padding=0x1:1x1` puts those before the colon above and to the left, the others below and to the
+//! right. A [`Step`] displays as this text, with the colon only where both sides differ.
+//!
+//! Version 2 of the format has what older readers refuse: padding with a colon, `values`, sides above [`FIRST_SIDE`] and more
+//! than [`FIRST_NODES`] nodes. A network without any of these is written as version 1 ([`Architecture::version`]).
 
 use crate::error::{Countable, Key, ModelError, NodeDefect};
 use crate::layer::shape::{Geometry, Shape, Window};
@@ -23,6 +29,11 @@ use crate::limits::{MAX_CHANNELS, MAX_CLASSES, MAX_FAN_IN, MAX_NODES, MAX_SIDE};
 use crate::text::{split, split_once};
 use core::fmt;
 use heapless::Vec;
+
+/// Longest side of a value in version 1 of the format.
+pub const FIRST_SIDE: usize = 256;
+/// Nodes of a network in version 1 of the format.
+pub const FIRST_NODES: usize = 24;
 
 /// Largest number of channels of an image: three for color, and one more.
 pub const MAX_IMAGE_CHANNELS: usize = 4;
@@ -46,11 +57,13 @@ pub enum Operation {
     Add,
     /// See [`crate::layer::dense_bytes`].
     Logits,
+    /// A dense layer whose outputs are those of the network.
+    Values,
 }
 
 impl Operation {
     /// All of them, with their names in files.
-    const ALL: [(&'static str, Self); 8] = [
+    const ALL: [(&'static str, Self); 9] = [
         ("conv", Operation::Conv),
         ("winograd", Operation::Winograd),
         ("depthwise", Operation::Depthwise),
@@ -59,11 +72,17 @@ impl Operation {
         ("average", Operation::Average),
         ("add", Operation::Add),
         ("logits", Operation::Logits),
+        ("values", Operation::Values),
     ];
 
     /// Its name in files.
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, operation)| *operation == self).map_or("", |(name, _)| name)
+    }
+
+    /// Whether its outputs are those of the network, so that it is the last node.
+    fn is_last(self) -> bool {
+        matches!(self, Operation::Logits | Operation::Values)
     }
 }
 
@@ -88,7 +107,7 @@ impl Step {
         match self.operation {
             Operation::Conv => conv::scratch(&self.geometry),
             Operation::Winograd => winograd::scratch(&self.geometry),
-            Operation::Dense | Operation::Logits => dense_bytes::words(self.geometry.input.size()),
+            Operation::Dense | Operation::Logits | Operation::Values => dense_bytes::words(self.geometry.input.size()),
             Operation::Average => self.geometry.output.channels,
             Operation::Depthwise | Operation::Max | Operation::Add => 0,
         }
@@ -99,7 +118,9 @@ impl Step {
         match self.operation {
             Operation::Conv => 2 * conv::words(&self.geometry),
             Operation::Winograd => winograd::fan_in(&self.geometry),
-            Operation::Dense | Operation::Logits => 2 * dense_bytes::words(self.geometry.input.size()),
+            Operation::Dense | Operation::Logits | Operation::Values => {
+                2 * dense_bytes::words(self.geometry.input.size())
+            }
             _ => self.geometry.window.kernel.iter().product(),
         }
     }
@@ -108,7 +129,7 @@ impl Step {
 /// The text of a node in a file.
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Geometry { output, window: Window { kernel, stride, padding }, .. } = self.geometry;
+        let Geometry { output, window: Window { kernel, stride, padding, after }, .. } = self.geometry;
         let takes = Takes::of(self.operation);
         write!(f, "{} from={}", self.operation.name(), self.from)?;
         if takes.other {
@@ -122,6 +143,9 @@ impl fmt::Display for Step {
         }
         if takes.padding {
             write!(f, " padding={}x{}", padding[0], padding[1])?;
+            if after != padding {
+                write!(f, ":{}x{}", after[0], after[1])?;
+            }
         }
         if takes.zero {
             write!(f, " zero={}", self.zero)?;
@@ -166,7 +190,7 @@ impl Architecture {
     ///
     /// # Errors
     /// [`ModelError::Metadata`] if `image` is not a shape within the limits; else as for [`Self::push`], and [`ModelError::Node`]
-    /// if the last node is not `logits`.
+    /// if the last node is neither `logits` nor `values`.
     pub fn parse(image: &str, nodes: &str) -> Result<Self, ModelError> {
         let image = parse_image(image).ok_or(ModelError::Metadata(Key::Image))?;
         // Not by `new`: moved out of its result, the architecture would lie on the stack twice.
@@ -176,7 +200,7 @@ impl Architecture {
             architecture.push(operation, attributes)?;
         }
         match architecture.steps.last() {
-            Some(Step { operation: Operation::Logits, .. }) => Ok(architecture),
+            Some(step) if step.operation.is_last() => Ok(architecture),
             _ => {
                 let node = architecture.steps.len().saturating_sub(1) as u8;
                 Err(ModelError::Node { node, defect: NodeDefect::Logits })
@@ -200,7 +224,7 @@ impl Architecture {
             let each = match step.operation {
                 Operation::Conv | Operation::Winograd => taps.saturating_mul(input.channels as u64),
                 Operation::Depthwise | Operation::Max | Operation::Average => taps,
-                Operation::Dense | Operation::Logits => input.size() as u64,
+                Operation::Dense | Operation::Logits | Operation::Values => input.size() as u64,
                 Operation::Add => 2,
             };
             each.saturating_mul(output.size() as u64)
@@ -208,14 +232,32 @@ impl Architecture {
         self.steps.iter().map(of).fold(0, u64::saturating_add)
     }
 
-    /// Classes: the width of the logits.
+    /// Classes: the width of the logits, or 0 if the outputs are values.
     pub fn classes(&self) -> usize {
-        self.steps.last().map_or(0, |step| step.geometry.output.channels)
+        let logits = self.steps.last().filter(|step| step.operation == Operation::Logits);
+        logits.map_or(0, |step| step.geometry.output.channels)
+    }
+
+    /// Whether the outputs are values and no classes.
+    pub fn has_values(&self) -> bool {
+        self.steps.last().is_some_and(|step| step.operation == Operation::Values)
+    }
+
+    /// The oldest version of the format that has all this network uses, but for the multipliers of sums.
+    pub fn version(&self) -> u16 {
+        let long = |shape: Shape| shape.height > FIRST_SIDE || shape.width > FIRST_SIDE;
+        let newer = |step: &Step| {
+            let window = step.geometry.window;
+            let long =
+                long(step.geometry.output) || window.kernel.iter().chain(&window.stride).any(|n| *n > FIRST_SIDE);
+            window.padding != window.after || long || step.operation == Operation::Values
+        };
+        if long(self.image) || self.steps.len() > FIRST_NODES || self.steps.iter().any(newer) { 2 } else { 1 }
     }
 
     /// Checks a node against the values so far.
     fn step(&self, operation: Operation, attributes: Attributes) -> Result<Step, NodeDefect> {
-        if self.steps.last().is_some_and(|step| step.operation == Operation::Logits) {
+        if self.steps.last().is_some_and(|step| step.operation.is_last()) {
             return Err(NodeDefect::Logits);
         }
         let input = self.value(attributes.from).ok_or(NodeDefect::Order)?;
@@ -225,7 +267,7 @@ impl Architecture {
         }
         let window = attributes.window;
         let [height, width] = match operation {
-            Operation::Dense | Operation::Logits => [1, 1],
+            Operation::Dense | Operation::Logits | Operation::Values => [1, 1],
             _ => window.output(input).ok_or(NodeDefect::Window)?,
         };
         let channels = attributes.out.unwrap_or(input.channels);
@@ -274,10 +316,10 @@ struct Takes {
 
 impl Takes {
     fn of(operation: Operation) -> Self {
-        use Operation::{Add, Average, Conv, Dense, Depthwise, Logits, Max, Winograd};
+        use Operation::{Add, Average, Conv, Dense, Depthwise, Logits, Max, Values, Winograd};
         Takes {
             other: operation == Add,
-            out: matches!(operation, Conv | Winograd | Dense | Logits),
+            out: matches!(operation, Conv | Winograd | Dense | Logits | Values),
             window: matches!(operation, Conv | Depthwise | Max | Average),
             padding: matches!(operation, Conv | Winograd | Depthwise),
             zero: !matches!(operation, Max | Logits),
@@ -314,7 +356,7 @@ impl Attributes {
                 "zero" => zero.replace(value.parse::<u8>().map_err(|_| NodeDefect::Attribute)?).is_some(),
                 "kernel" => kernel.replace(pair(value)?).is_some(),
                 "stride" => stride.replace(pair(value)?).is_some(),
-                "padding" => padding.replace(pair(value)?).is_some(),
+                "padding" => padding.replace(both(value)?).is_some(),
                 _ => true,
             };
             if again {
@@ -331,10 +373,12 @@ impl Attributes {
             (padding.is_some(), takes.padding),
         ];
         let from = from.filter(|_| stated.iter().all(|(has, takes)| has == takes)).ok_or(NodeDefect::Attribute)?;
+        let [padding, after] = padding.unwrap_or([[0; 2]; 2]);
         let window = Window {
             kernel: kernel.unwrap_or(if operation == Operation::Winograd { winograd::KERNEL } else { [1, 1] }),
             stride: stride.unwrap_or([1, 1]),
-            padding: padding.unwrap_or([0, 0]),
+            padding,
+            after,
         };
         Ok(Attributes { from, other: other.unwrap_or(from), out, window, zero: zero.unwrap_or(0) })
     }
@@ -350,6 +394,13 @@ fn pair(text: &str) -> Result<[usize; 2], NodeDefect> {
     let (rows, columns) = split_once(text, b'x').ok_or(NodeDefect::Attribute)?;
     let pair = [number(rows)?, number(columns)?];
     if pair.iter().all(|n| *n <= MAX_SIDE) { Ok(pair) } else { Err(NodeDefect::TooLarge) }
+}
+
+/// `1x1`, or `0x0:1x1` where the two sides differ.
+fn both(text: &str) -> Result<[[usize; 2]; 2], NodeDefect> {
+    let Some((before, after)) = split_once(text, b':') else { return Ok([pair(text)?; 2]) };
+    let sides = [pair(before)?, pair(after)?];
+    if sides[0] == sides[1] { Err(NodeDefect::Attribute) } else { Ok(sides) }
 }
 
 #[cfg(test)]
@@ -392,6 +443,40 @@ mod tests {
     }
 
     #[test]
+    fn padding_of_one_side_is_read_and_written() {
+        let text = "conv from=0 out=8 kernel=3x3 stride=2x2 padding=0x0:1x1 zero=0;depthwise from=1 kernel=1x4 stride=1x1 \
+                    padding=0x3:0x0 zero=0;winograd from=2 out=4 padding=0x2:1x1 zero=0;values from=3 out=640 zero=9";
+        let parsed = Architecture::parse("8x8x2", text).unwrap();
+        let shapes = parsed.steps.iter().map(|step| (step.geometry.output.height, step.geometry.output.width));
+        assert_eq!(shapes.collect::<std::vec::Vec<_>>(), [(4, 4), (4, 4), (3, 5), (1, 1)]);
+        let written: std::vec::Vec<_> = parsed.steps.iter().map(|step| std::format!("{step}")).collect();
+        assert_eq!(written.join(";"), text);
+        assert_eq!((parsed.classes(), parsed.has_values(), parsed.version()), (0, true, 2));
+        for (bad, why) in [
+            ("1x1:1x1", NodeDefect::Attribute),
+            ("1x1:", NodeDefect::Attribute),
+            ("1x1:1x0:1x1", NodeDefect::Attribute),
+            ("0x0:3x0", NodeDefect::Window),
+        ] {
+            let node = std::format!("conv from=0 out=8 kernel=3x3 stride=1x1 padding={bad} zero=0");
+            assert_eq!(defect(&node), (0, why), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_new_forms_raise_the_version() {
+        let version = |image: &str, nodes: &str| Architecture::parse(image, nodes).unwrap().version();
+        let logits = "logits from=1 out=2";
+        assert_eq!(version("8x8x2", &std::format!("{CONV};{logits}")), 1);
+        let pool = "max from=0 kernel=1x1 stride=1x1";
+        let many = |nodes: usize| std::vec![pool; nodes].join(";");
+        assert_eq!(version("8x8x2", &std::format!("{};{logits}", many(23))), 1);
+        assert_eq!(version("8x8x2", &std::format!("{};{logits}", many(24))), 2);
+        assert_eq!(version("1x257x2", &std::format!("max from=0 kernel=1x9 stride=1x9;{logits}")), 2);
+        assert_eq!(version("8x8x2", "values from=0 out=2 zero=0"), 2);
+    }
+
+    #[test]
     fn every_defect_has_its_name() {
         assert_eq!(defect("blur from=0"), (0, NodeDefect::Operation));
         assert_eq!(defect(""), (0, NodeDefect::Operation));
@@ -412,13 +497,13 @@ mod tests {
         assert_eq!(defect("winograd from=0 out=8 padding=1x1 zero=0"), (0, NodeDefect::Window));
         assert_eq!(defect("winograd from=0 out=8 kernel=3x3 padding=1x1 zero=0"), (0, NodeDefect::Attribute));
         assert_eq!(defect("dense from=0 out=5000 zero=0"), (0, NodeDefect::TooLarge));
-        assert_eq!(defect("max from=0 kernel=300x1 stride=1x1"), (0, NodeDefect::TooLarge));
+        assert_eq!(defect("max from=0 kernel=1025x1 stride=1x1"), (0, NodeDefect::TooLarge));
         assert_eq!(defect("logits from=0 out=200"), (0, NodeDefect::TooLarge));
         assert_eq!(defect(CONV), (0, NodeDefect::Logits));
         assert_eq!(defect("logits from=0 out=2;logits from=0 out=2"), (1, NodeDefect::Logits));
         let many = std::vec!["max from=0 kernel=1x1 stride=1x1"; MAX_NODES + 1].join(";");
         assert!(matches!(Architecture::parse("8x8x2", &many), Err(ModelError::TooMany(Countable::Layers))));
-        for bad in ["8x8", "8x8x5", "0x8x1", "8x8x1x1", "8x300x1", "axbxc"] {
+        for bad in ["8x8", "8x8x5", "0x8x1", "8x8x1x1", "8x1025x1", "axbxc"] {
             assert!(matches!(Architecture::parse(bad, CONV), Err(ModelError::Metadata(Key::Image))), "{bad}");
         }
     }

@@ -1,8 +1,8 @@
 //! Sum of two values of the same shape, each with a scale of its own.
 //!
-//! y = clamp(floor((bias + a m + b n) / 2^14), 0, 255). m and n are 15-bit multipliers, round(2^14 s_a / s_out);
+//! y = clamp(floor((bias + a m + b n) / 2^14), 0, 255). m and n are multipliers of up to 17 bits, round(2^14 s_a / s_out);
 //! bias = round(2^14 (zero_out - zero_a s_a / s_out - zero_b s_b / s_out)) + 2^13. A ReLU is an output zero point of 0.
-//! Cost: two multiplications and one saturating shift per element. Everything fits 32 bits: |a m| < 2^23, |bias| <= 2^30.
+//! Cost: two multiplications and one saturating shift per element. Everything fits 32 bits: |a m| < 2^25, |bias| <= 2^30.
 
 use super::requantize::biases;
 use crate::error::{ModelError, TensorKind};
@@ -10,8 +10,10 @@ use crate::model::{Model, Tensor};
 
 /// Fractional bits of the multipliers.
 pub const SHIFT: u32 = 14;
-/// Largest multiplier: 2 - 2^-14.
-pub const MAX_MULTIPLIER: i32 = (2 << SHIFT) - 1;
+/// Largest multiplier in version 1 of the format: 2 - 2^-14.
+pub const FIRST_MULTIPLIER: i32 = (2 << SHIFT) - 1;
+/// Largest multiplier: 8 - 2^-14.
+pub const MAX_MULTIPLIER: i32 = (8 << SHIFT) - 1;
 
 /// A residual sum.
 #[derive(Debug, Clone, Copy)]
@@ -25,12 +27,12 @@ impl Add {
     ///
     /// # Errors
     /// [`ModelError::Tensor`] if a tensor is missing or has another type or shape, [`ModelError::Value`] for a multiplier outside
-    /// 0 to [`MAX_MULTIPLIER`] or a bias beyond 2^30.
-    pub fn open(model: &Model<'_>, index: u8) -> Result<Self, ModelError> {
+    /// 0 to `largest` or a bias beyond 2^30.
+    pub fn open(model: &Model<'_>, index: u8, largest: i32) -> Result<Self, ModelError> {
         let bias = biases(model, index, 1)?;
         let multipliers = super::tensor(model, index, TensorKind::Multiplier, &[2], Tensor::i32)?;
         match (bias, multipliers) {
-            ([bias], [m, n]) if [m, n].iter().all(|m| (0..=MAX_MULTIPLIER).contains(*m)) => {
+            ([bias], [m, n]) if [m, n].iter().all(|m| (0..=largest).contains(*m)) => {
                 Ok(Add { bias: *bias, multipliers: [*m, *n] })
             }
             _ => Err(ModelError::Value { layer: index }),

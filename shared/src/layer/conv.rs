@@ -12,14 +12,14 @@
 use super::kernel::ImageLoops;
 use super::pack::PIXELS;
 use super::requantize::{Channels, packed_weights};
-use super::shape::{Corner, Geometry};
+use super::shape::{Compact, Corner, Geometry};
 use crate::error::ModelError;
 use crate::model::Model;
 
 /// A convolution that borrows its weights from the model file.
 #[derive(Debug, Clone, Copy)]
 pub struct Conv<'a> {
-    geometry: Geometry,
+    geometry: Compact,
     weight: &'a [u32],
     channels: Channels<'a>,
     zeros: Zeros,
@@ -75,34 +75,45 @@ impl<'a> Conv<'a> {
     pub fn open(model: &Model<'a>, index: u8, geometry: Geometry, zeros: Zeros, zero: u8) -> Result<Self, ModelError> {
         let outputs = geometry.output.channels;
         let weight = packed_weights(model, index, outputs, words(&geometry))?;
-        Ok(Conv { geometry, weight, channels: Channels::open(model, index, outputs, zero)?, zeros })
+        let channels = Channels::open(model, index, outputs, zero)?;
+        Ok(Conv { geometry: geometry.into(), weight, channels, zeros })
     }
 
     /// The number of multiply-accumulates of one evaluation, padding included.
     pub fn macs(&self) -> u32 {
-        self.geometry.macs()
+        self.geometry.get().macs()
     }
 
     /// Computes the whole output.
     pub fn evaluate<K: ImageLoops>(&self, input: &[u8], output: &mut [u8], scratch: &mut [u32]) {
-        let words = words(&self.geometry);
+        let windows = Windows { geometry: self.geometry.get(), zeros: self.zeros };
+        let geometry = &windows.geometry;
+        let words = words(geometry);
         let Some((columns, row)) = scratch.split_at_mut_checked(words * PIXELS) else { return };
-        let Some(row) = row.get_mut(..padded_row(&self.geometry) / 4) else { return };
+        let Some(row) = row.get_mut(..padded_row(geometry) / 4) else { return };
         let columns = columns.as_chunks_mut::<PIXELS>().0;
         let Ok(row) = bytemuck::try_cast_slice_mut(row) else { return };
-        let outputs = self.geometry.output.channels.max(1);
-        let mut corners = self.geometry.corners();
+        let outputs = geometry.output.channels.max(1);
+        let mut corners = geometry.corners();
         for group in output.chunks_mut((PIXELS * outputs).max(1)) {
             for (place, corner) in (0..group.len() / outputs).zip(&mut corners) {
-                self.unpack_window::<K>(input, corner, place, columns, row);
+                windows.unpack::<K>(input, corner, place, columns, row);
             }
             K::group(self.weight, columns, &self.channels, group);
         }
     }
+}
 
+/// The windows of an evaluation.
+struct Windows {
+    geometry: Geometry,
+    zeros: Zeros,
+}
+
+impl Windows {
     /// Unpacks the window at `corner` into the column at `place`.
     #[inline]
-    fn unpack_window<K: ImageLoops>(
+    fn unpack<K: ImageLoops>(
         &self,
         input: &[u8],
         corner: Corner,

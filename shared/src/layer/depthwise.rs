@@ -6,7 +6,7 @@
 
 use super::conv::Zeros;
 use super::requantize::{Channels, requantize};
-use super::shape::Geometry;
+use super::shape::{Compact, Geometry};
 use crate::error::{ModelError, TensorKind};
 use crate::model::{Model, Tensor};
 
@@ -16,7 +16,7 @@ const AT_ONCE: usize = 8;
 /// A depthwise convolution that borrows its weights from the model file.
 #[derive(Debug, Clone, Copy)]
 pub struct Depthwise<'a> {
-    geometry: Geometry,
+    geometry: Compact,
     weight: &'a [i8],
     channels: Channels<'a>,
     zeros: Zeros,
@@ -33,27 +33,29 @@ impl<'a> Depthwise<'a> {
         let shape = [rows, columns, geometry.input.channels.next_multiple_of(4)];
         let weight = super::tensor(model, index, TensorKind::Weight, &shape, Tensor::i8)?;
         let channels = Channels::open(model, index, geometry.output.channels, zero)?;
-        Ok(Depthwise { geometry, weight, channels, zeros })
+        Ok(Depthwise { geometry: geometry.into(), weight, channels, zeros })
     }
 
     /// The number of multiply-accumulates of one evaluation, padding included.
     pub fn macs(&self) -> u32 {
-        let [rows, columns] = self.geometry.window.kernel;
-        (self.geometry.output.size() * rows * columns) as u32
+        let Geometry { output, window, .. } = self.geometry.get();
+        let [rows, columns] = window.kernel;
+        (output.size() * rows * columns) as u32
     }
 
     /// Computes the whole output.
     pub fn evaluate(&self, input: &[u8], output: &mut [u8]) {
-        let channels = self.geometry.output.channels.max(1);
-        for (pixel, corner) in output.chunks_exact_mut(channels).zip(self.geometry.corners()) {
+        let geometry = self.geometry.get();
+        let channels = geometry.output.channels.max(1);
+        for (pixel, corner) in output.chunks_exact_mut(channels).zip(geometry.corners()) {
             let mut parameters = self.channels.iter();
             for (first, bytes) in (0..).step_by(AT_ONCE).zip(pixel.chunks_mut(AT_ONCE)) {
                 let mut sums = [0i32; AT_ONCE];
                 let mut taps = self.weight.chunks_exact(channels.next_multiple_of(4).max(1));
-                for row in (corner.row..).take(self.geometry.window.kernel[0]) {
-                    for column in (corner.column..).take(self.geometry.window.kernel[1]) {
+                for row in (corner.row..).take(geometry.window.kernel[0]) {
+                    for column in (corner.column..).take(geometry.window.kernel[1]) {
                         let weights = taps.next().and_then(|tap| tap.get(first..)).unwrap_or(&[]);
-                        let x = self.geometry.pixel(row, column).and_then(|at| input.get(at + first..));
+                        let x = geometry.pixel(row, column).and_then(|at| input.get(at + first..));
                         match x {
                             Some(x) => accumulate(&mut sums, weights, x),
                             None => accumulate(&mut sums, weights, &self.zeros.repeated()),

@@ -46,5 +46,5 @@ fn tensor<'a, T>(
     let bad = ModelError::Tensor { layer: index, tensor: kind };
     write!(name, "layers.{index}.{}", kind.name()).map_err(|_| bad)?;
     let tensor = model.tensor(&name).ok_or(bad)?;
-    if tensor.has_shape(shape) { elements(tensor).ok_or(bad) } else { Err(bad) }
+    if tensor.has_shape(shape) { elements(&tensor).ok_or(bad) } else { Err(bad) }
 }

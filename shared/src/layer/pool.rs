@@ -6,7 +6,7 @@
 
 use super::kernel::ImageLoops;
 use super::requantize::{Channels, requantize};
-use super::shape::{Corner, Geometry};
+use super::shape::{Compact, Corner, Geometry};
 use crate::error::ModelError;
 use crate::model::Model;
 
@@ -23,17 +23,22 @@ fn pixels(geometry: Geometry, input: &[u8], corner: Corner) -> impl Iterator<Ite
 /// Maximum pooling.
 #[derive(Debug, Clone, Copy)]
 pub struct MaxPool {
-    /// Its window.
-    pub geometry: Geometry,
+    geometry: Compact,
 }
 
 impl MaxPool {
+    /// The maxima of windows of this geometry.
+    pub fn new(geometry: Geometry) -> Self {
+        MaxPool { geometry: geometry.into() }
+    }
+
     /// Computes the whole output.
     pub fn evaluate<K: ImageLoops>(&self, input: &[u8], output: &mut [u8]) {
-        let channels = self.geometry.output.channels.max(1);
-        for (largest, corner) in output.chunks_exact_mut(channels).zip(self.geometry.corners()) {
+        let geometry = self.geometry.get();
+        let channels = geometry.output.channels.max(1);
+        for (largest, corner) in output.chunks_exact_mut(channels).zip(geometry.corners()) {
             largest.fill(0);
-            for pixel in pixels(self.geometry, input, corner) {
+            for pixel in pixels(geometry, input, corner) {
                 K::max(largest, pixel);
             }
         }
@@ -43,7 +48,7 @@ impl MaxPool {
 /// Average pooling.
 #[derive(Debug, Clone, Copy)]
 pub struct AveragePool<'a> {
-    geometry: Geometry,
+    geometry: Compact,
     channels: Channels<'a>,
 }
 
@@ -54,18 +59,19 @@ impl<'a> AveragePool<'a> {
     /// [`ModelError::Tensor`] if a tensor is missing or has another type or shape, [`ModelError::Value`] if a number is out of
     /// range.
     pub fn open(model: &Model<'a>, index: u8, geometry: Geometry, zero: u8) -> Result<Self, ModelError> {
-        Ok(AveragePool { geometry, channels: Channels::open(model, index, 1, zero)? })
+        Ok(AveragePool { geometry: geometry.into(), channels: Channels::open(model, index, 1, zero)? })
     }
 
     /// Computes the whole output. Scratch memory: a sum per channel.
     pub fn evaluate(&self, input: &[u8], output: &mut [u8], scratch: &mut [u32]) {
-        let channels = self.geometry.output.channels.max(1);
+        let geometry = self.geometry.get();
+        let channels = geometry.output.channels.max(1);
         let Some(sums) = scratch.get_mut(..channels) else { return };
         let Some((bias, multiplier)) = self.channels.iter().next() else { return };
-        for (bytes, corner) in output.chunks_exact_mut(channels).zip(self.geometry.corners()) {
+        for (bytes, corner) in output.chunks_exact_mut(channels).zip(geometry.corners()) {
             // In two's complement the unsigned sum has the bits of the signed one.
             sums.fill(bias as u32);
-            for pixel in pixels(self.geometry, input, corner) {
+            for pixel in pixels(geometry, input, corner) {
                 for (sum, x) in sums.iter_mut().zip(pixel) {
                     *sum = sum.wrapping_add(u32::from(*x));
                 }

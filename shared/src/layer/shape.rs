@@ -45,22 +45,47 @@ pub struct Window {
     pub kernel: [usize; 2],
     /// Step from one output to the next.
     pub stride: [usize; 2],
-    /// Rows and columns put around the value, on each side.
+    /// Rows put above the value and columns to its left.
     pub padding: [usize; 2],
+    /// Rows put below the value and columns to its right.
+    pub after: [usize; 2],
 }
 
 impl Window {
     /// A window with the same numbers for rows and columns.
     pub fn square(kernel: usize, stride: usize, padding: usize) -> Self {
-        Window { kernel: [kernel; 2], stride: [stride; 2], padding: [padding; 2] }
+        Self::even([kernel; 2], [stride; 2], [padding; 2])
     }
 
-    /// Rows and columns of the output: floor((n + 2 padding - kernel) / stride) + 1; `None` if the window does not fit, does
-    /// not move, or can lie wholly inside the padding.
+    /// A window with the same padding on both sides.
+    pub fn even(kernel: [usize; 2], stride: [usize; 2], padding: [usize; 2]) -> Self {
+        Window { kernel, stride, padding, after: padding }
+    }
+
+    /// The window of TensorFlow's padding `SAME` over a value: ceil(n / stride) outputs, and where the padding is odd, the
+    /// larger half comes after the value.
+    pub fn same(kernel: [usize; 2], stride: [usize; 2], input: Shape) -> Self {
+        let total = |axis: usize, n: usize| {
+            let outputs = n.div_ceil(stride[axis].max(1));
+            (outputs.saturating_sub(1) * stride[axis] + kernel[axis]).saturating_sub(n)
+        };
+        let total = [total(0, input.height), total(1, input.width)];
+        let padding = total.map(|total| total / 2);
+        Window { kernel, stride, padding, after: [total[0] - padding[0], total[1] - padding[1]] }
+    }
+
+    /// Whether nothing is put around the value.
+    pub fn is_bare(&self) -> bool {
+        self.padding == [0; 2] && self.after == [0; 2]
+    }
+
+    /// Rows and columns of the output: floor((n + padding + after - kernel) / stride) + 1; `None` if the window does not fit,
+    /// does not move, or can lie wholly inside the padding.
     pub fn output(&self, input: Shape) -> Option<[usize; 2]> {
         let along = |axis: usize, n: usize| {
-            let [kernel, stride, padding] = [self.kernel, self.stride, self.padding].map(|pair| pair[axis]);
-            let room = (n + 2 * padding).checked_sub(kernel).filter(|_| padding < kernel)?;
+            let [kernel, stride, padding, after] =
+                [self.kernel, self.stride, self.padding, self.after].map(|pair| pair[axis]);
+            let room = (n + padding + after).checked_sub(kernel).filter(|_| padding.max(after) < kernel)?;
             Some(room.checked_div(stride)? + 1)
         };
         Some([along(0, input.height)?, along(1, input.width)?])
@@ -76,6 +101,41 @@ pub struct Geometry {
     pub output: Shape,
     /// The window.
     pub window: Window,
+}
+
+/// A geometry in half the memory: an opened network keeps one for each layer. No number of it is above
+/// [`MAX_SIDE`](crate::limits::MAX_SIDE) or [`MAX_CHANNELS`](crate::limits::MAX_CHANNELS).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compact {
+    input: [u16; 3],
+    output: [u16; 3],
+    window: [[u16; 2]; 4],
+}
+
+impl From<Geometry> for Compact {
+    fn from(Geometry { input, output, window }: Geometry) -> Self {
+        let Window { kernel, stride, padding, after } = window;
+        let shape = |shape: Shape| [shape.height, shape.width, shape.channels].map(|n| n as u16);
+        Compact {
+            input: shape(input),
+            output: shape(output),
+            window: [kernel, stride, padding, after].map(|pair| pair.map(|n| n as u16)),
+        }
+    }
+}
+
+impl Compact {
+    /// The geometry.
+    pub fn get(self) -> Geometry {
+        let shape = |[height, width, channels]: [u16; 3]| Shape {
+            height: height.into(),
+            width: width.into(),
+            channels: channels.into(),
+        };
+        let [kernel, stride, padding, after] = self.window.map(|pair| pair.map(usize::from));
+        let window = Window { kernel, stride, padding, after };
+        Geometry { input: shape(self.input), output: shape(self.output), window }
+    }
 }
 
 /// Top left corner of a window in the input; negative inside the padding.

@@ -26,7 +26,7 @@
 use super::conv::Zeros;
 use super::pack::PIXELS;
 use super::requantize::Channels;
-use super::shape::{Geometry, Shape};
+use super::shape::{Compact, Geometry, Shape};
 use super::tiles::{Column, Group, PLACES, Tile, Tiles};
 use crate::error::{ModelError, TensorKind};
 use crate::model::{Model, Tensor};
@@ -42,7 +42,7 @@ pub const KERNEL: [usize; 2] = [3, 3];
 /// A convolution that borrows its transformed weights from the model file.
 #[derive(Debug, Clone, Copy)]
 pub struct Winograd<'a> {
-    geometry: Geometry,
+    geometry: Compact,
     weight: &'a [[u32; 2]],
     channels: Channels<'a>,
     zeros: Zeros,
@@ -102,29 +102,31 @@ impl<'a> Winograd<'a> {
         let shape = [outputs.div_ceil(2), PLACES, words(&geometry), 4];
         let weight = super::tensor(model, index, TensorKind::Weight, &shape, Tensor::i16_words)?;
         let weight = weight.as_chunks().0;
-        Ok(Winograd { geometry, weight, channels: Channels::open(model, index, outputs, zero)?, zeros })
+        let channels = Channels::open(model, index, outputs, zero)?;
+        Ok(Winograd { geometry: geometry.into(), weight, channels, zeros })
     }
 
     /// The number of multiply-accumulates of the direct form: the work that is asked for, not that which is done.
     pub fn macs(&self) -> u32 {
-        self.geometry.macs()
+        self.geometry.get().macs()
     }
 
     /// Computes the whole output.
     pub fn evaluate<T: Tiles>(&self, input: &[u8], output: &mut [u8], scratch: &mut [u32]) {
-        let words = words(&self.geometry);
+        let geometry = &self.geometry.get();
+        let words = words(geometry);
         let Some((columns, buffer)) = scratch.split_at_mut_checked(words * PLACES * PIXELS) else { return };
         let Some(buffer) = buffer.get_mut(..words / 2 * PLACES) else { return };
         let columns = columns.as_chunks_mut().0.as_chunks_mut::<PLACES>().0;
         let Ok(buffer) = bytemuck::try_cast_slice_mut(buffer) else { return };
-        let row = self.geometry.output.width * self.geometry.output.channels;
-        let mut corners = tiles(&self.geometry);
+        let row = geometry.output.width * geometry.output.channels;
+        let mut corners = tiles(geometry);
         loop {
             let mut tiles = Vec::<Tile, PIXELS>::new();
             for corner in corners.by_ref().take(PIXELS) {
-                self.transform::<T>(input, corner, tiles.len(), columns, buffer);
+                self.transform::<T>(geometry, input, corner, tiles.len(), columns, buffer);
                 // There is room: at most as many are taken as the vector holds.
-                let _ = tiles.push(tile(&self.geometry, corner));
+                let _ = tiles.push(tile(geometry, corner));
             }
             if tiles.is_empty() {
                 return;
@@ -138,14 +140,15 @@ impl<'a> Winograd<'a> {
     /// `buffer` first.
     fn transform<T: Tiles>(
         &self,
+        geometry: &Geometry,
         input: &[u8],
         output: [usize; 2],
         place: usize,
         columns: &mut [Column],
         buffer: &mut [u8],
     ) {
-        let Shape { width, channels, .. } = self.geometry.input;
-        let mut pixels = pixels(&self.geometry, output);
+        let Shape { width, channels, .. } = geometry.input;
+        let mut pixels = pixels(geometry, output);
         let ends = (pixels.next().flatten(), pixels.last().flatten());
         if let (Some(first), Some(_)) = ends
             && let Some(inside) = input.get(first..)
@@ -153,7 +156,7 @@ impl<'a> Winograd<'a> {
             return T::transform(inside, channels, width * channels, place, columns);
         }
         let zeros = self.zeros.0.iter().cycle();
-        for (pixel, at) in buffer.chunks_exact_mut(channels.max(1)).zip(self::pixels(&self.geometry, output)) {
+        for (pixel, at) in buffer.chunks_exact_mut(channels.max(1)).zip(self::pixels(geometry, output)) {
             match at.and_then(|at| input.get(at..at + channels)) {
                 Some(bytes) => pixel.iter_mut().zip(bytes).for_each(|(byte, of)| *byte = *of),
                 None => pixel.iter_mut().zip(zeros.clone()).for_each(|(byte, zero)| *byte = *zero),

@@ -4,21 +4,39 @@ use super::Dtype;
 use super::json::Json;
 use crate::error::{Countable, ModelError};
 use crate::limits::{MAX_METADATA, MAX_RANK, MAX_TENSORS};
+use core::ops::Range;
 use heapless::Vec;
 
 /// Key of the metadata in the header.
 const METADATA: &str = "__metadata__";
 
-/// A tensor's entry: where its data lie, relative to the start of the data.
+/// A tensor's entry: where its data lie, relative to the start of the data. As small as it can be, because an opened file
+/// keeps all of them.
+#[derive(Debug, Clone)]
 pub(super) struct Entry<'a> {
     pub name: &'a str,
     pub dtype: Dtype,
-    pub shape: Vec<u32, MAX_RANK>,
-    pub begin: usize,
-    pub end: usize,
+    rank: u8,
+    shape: [u32; MAX_RANK],
+    pub begin: u32,
+}
+
+impl Entry<'_> {
+    /// Its dimensions.
+    pub fn shape(&self) -> &[u32] {
+        self.shape.get(..self.rank.into()).unwrap_or(&[])
+    }
+
+    /// Where its data lie. Its length fitted its type and shape when it was read.
+    pub fn place(&self) -> Range<usize> {
+        let bytes = self.shape().iter().fold(self.dtype.size(), |n, d| n.saturating_mul(*d as usize));
+        let begin = self.begin as usize;
+        begin..begin.saturating_add(bytes)
+    }
 }
 
 /// A parsed header. Names are unique; each entry's length fits its type and shape.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Header<'a> {
     pub metadata: Vec<(&'a str, &'a str), MAX_METADATA>,
     pub tensors: Vec<Entry<'a>, MAX_TENSORS>,
@@ -30,14 +48,15 @@ impl Header<'_> {
         let mut covered = 0;
         // Each pass finds the tensors that begin where the last one ended (several only if all but one are empty).
         for _ in 0..self.tensors.len() {
-            let next = self.tensors.iter().filter(|t| t.begin == covered).map(|t| t.end).max();
+            let places = self.tensors.iter().map(Entry::place);
+            let next = places.filter(|place| place.start == covered).map(|place| place.end).max();
             match next {
                 Some(end) => covered = end,
                 None => break,
             }
         }
-        let total: usize = self.tensors.iter().map(|t| t.end - t.begin).fold(0, usize::saturating_add);
-        if self.tensors.iter().all(|t| t.end <= covered) && total == covered {
+        let total: usize = self.tensors.iter().map(|t| t.place().len()).fold(0, usize::saturating_add);
+        if self.tensors.iter().all(|t| t.place().end <= covered) && total == covered {
             Ok(covered)
         } else {
             Err(ModelError::Offsets)
@@ -45,13 +64,13 @@ impl Header<'_> {
     }
 }
 
-/// Parses the header. A defect of its contents, the first one, is reported only if all of the text is JSON.
-pub(super) fn parse(json: &[u8]) -> Result<Header<'_>, ModelError> {
+/// Parses the header into an empty one, so that it lies in memory once. A defect of its contents, the first one, is reported
+/// only if all of the text is JSON.
+pub(super) fn parse<'a>(json: &'a [u8], header: &mut Header<'a>) -> Result<(), ModelError> {
     // Escapes would need a buffer to unescape into; no writer of ours makes any.
     if json.contains(&b'\\') {
         return Err(ModelError::Header);
     }
-    let mut header = Header { metadata: Vec::new(), tensors: Vec::new() };
     let (mut seen, mut defect) = (false, None);
     let mut json = Json::new(json);
     let parsed = json.object(|json, name| {
@@ -73,7 +92,7 @@ pub(super) fn parse(json: &[u8]) -> Result<Header<'_>, ModelError> {
     match (parsed.and_then(|()| json.end()), defect) {
         (None, _) => Err(ModelError::Header),
         (Some(()), Some(defect)) => Err(defect),
-        (Some(()), None) => Ok(header),
+        (Some(()), None) => Ok(()),
     }
 }
 
@@ -111,7 +130,7 @@ fn entry<'a>(json: &mut Json<'a>, name: &'a str) -> Option<Result<Entry<'a>, Mod
                 let mut pair = Vec::<u32, 2>::new();
                 json.array(|json| pair.push(json.number()?).ok())?;
                 let [begin, end] = pair.as_slice() else { return None };
-                offsets.replace((*begin as usize, *end as usize)).is_some()
+                offsets.replace((*begin, *end)).is_some()
             }
             _ => true,
         };
@@ -126,14 +145,17 @@ fn check<'a>(
     name: &'a str,
     dtype: &str,
     shape: Option<Vec<u32, MAX_RANK>>,
-    begin: usize,
-    end: usize,
+    begin: u32,
+    end: u32,
 ) -> Result<Entry<'a>, ModelError> {
     let dtype = Dtype::from_name(dtype).ok_or(ModelError::Header)?;
-    let shape = shape.ok_or(ModelError::TooMany(Countable::Dimensions))?;
-    let bytes = shape.iter().try_fold(dtype.size(), |n, d| n.checked_mul(*d as usize));
-    if end.checked_sub(begin).is_some() && end.checked_sub(begin) == bytes {
-        Ok(Entry { name, dtype, shape, begin, end })
+    let dimensions = shape.ok_or(ModelError::TooMany(Countable::Dimensions))?;
+    let bytes = dimensions.iter().try_fold(dtype.size(), |n, d| n.checked_mul(*d as usize));
+    let length = end.checked_sub(begin).map(|length| length as usize);
+    if length.is_some() && length == bytes {
+        let mut shape = [0; MAX_RANK];
+        shape.iter_mut().zip(&dimensions).for_each(|(to, from)| *to = *from);
+        Ok(Entry { name, dtype, rank: dimensions.len() as u8, shape, begin })
     } else {
         Err(ModelError::Offsets)
     }

@@ -17,8 +17,9 @@ pub mod signature;
 
 pub use foreign::Foreign;
 
-use crate::error::{Countable, Key, ModelError};
-use crate::limits::{MAX_HEADER, MAX_METADATA, MAX_RANK, MAX_TENSORS};
+use crate::error::{Key, ModelError};
+use crate::limits::{self, MAX_HEADER, MAX_RANK};
+use header::{Entry, Header};
 use heapless::Vec;
 
 /// The CRC-32 of model files and of frames (ISO-HDLC, the one of zip and Ethernet).
@@ -128,9 +129,9 @@ impl<'a> Tensor<'a> {
 #[derive(Debug, Clone)]
 pub struct Model<'a> {
     file: &'a [u8],
+    data: &'a [u8],
     crc32: u32,
-    metadata: Vec<(&'a str, &'a str), MAX_METADATA>,
-    tensors: Vec<Tensor<'a>, MAX_TENSORS>,
+    header: Header<'a>,
 }
 
 impl<'a> Model<'a> {
@@ -162,7 +163,8 @@ impl<'a> Model<'a> {
         }
         let length = length as usize;
         let (json, data) = rest.split_at_checked(length).ok_or(truncated(8 + length))?;
-        let header = header::parse(json)?;
+        let mut header = Header::default();
+        header::parse(json, &mut header)?;
         let used = header.data_length()?;
         let data = data.get(..used).ok_or(truncated(8 + length + used))?;
         let file = bytes.get(..8 + length + used).ok_or(truncated(8 + length + used))?;
@@ -170,13 +172,7 @@ impl<'a> Model<'a> {
         if !(data.as_ptr() as usize).is_multiple_of(8) {
             return Err(ModelError::Misaligned);
         }
-        let mut tensors = Vec::new();
-        for entry in &header.tensors {
-            let bytes = data.get(entry.begin..entry.end).ok_or(ModelError::Offsets)?;
-            let tensor = Tensor { name: entry.name, dtype: entry.dtype, shape: entry.shape.clone(), bytes };
-            tensors.push(tensor).map_err(|_| ModelError::TooMany(Countable::Tensors))?;
-        }
-        Ok(Model { file, crc32, metadata: header.metadata, tensors })
+        Ok(Model { file, data, crc32, header })
     }
 
     /// The file's bytes, exactly.
@@ -191,17 +187,24 @@ impl<'a> Model<'a> {
 
     /// All metadata, in the file's order.
     pub fn metadata(&self) -> &[(&'a str, &'a str)] {
-        &self.metadata
+        &self.header.metadata
     }
 
     /// All tensors, in the header's order.
-    pub fn tensors(&self) -> &[Tensor<'a>] {
-        &self.tensors
+    pub fn tensors(&self) -> impl ExactSizeIterator<Item = Tensor<'a>> {
+        self.header.tensors.iter().map(|entry| self.read(entry))
+    }
+
+    fn read(&self, entry: &Entry<'a>) -> Tensor<'a> {
+        // The data cover all places: [`Self::open_prefix`] has cut them to what the entries cover.
+        let bytes = self.data.get(entry.place()).unwrap_or(&[]);
+        let shape = limits::collect(entry.shape().iter().copied());
+        Tensor { name: entry.name, dtype: entry.dtype, shape, bytes }
     }
 
     /// A metadata value by its name.
     pub fn entry(&self, name: &str) -> Option<&'a str> {
-        self.metadata.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
+        self.header.metadata.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
     }
 
     /// A metadata value that has to be there.
@@ -213,8 +216,8 @@ impl<'a> Model<'a> {
     }
 
     /// A tensor by its name.
-    pub fn tensor(&self, name: &str) -> Option<&Tensor<'a>> {
-        self.tensors.iter().find(|t| t.name == name)
+    pub fn tensor(&self, name: &str) -> Option<Tensor<'a>> {
+        self.header.tensors.iter().find(|t| t.name == name).map(|entry| self.read(entry))
     }
 }
 

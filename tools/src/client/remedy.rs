@@ -42,6 +42,7 @@ pub fn model_remedy(error: &ModelError) -> &'static str {
     match error {
         ModelError::Unsigned | ModelError::Forged { .. } => "sign it with `sirocco sign`",
         ModelError::UnknownKey { .. } => "sign it with a key that the device holds: `sirocco info` names them",
+        ModelError::Values => "evaluate it in firmware of your own, by `sirocco::image::Network::values`",
         ModelError::Serial { .. } => "sign it with a higher --serial, or see `sirocco models --lowest`",
         _ => "check the file with `sirocco inspect`, and the slots with `sirocco models`",
     }

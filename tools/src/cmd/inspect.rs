@@ -128,7 +128,7 @@ fn show(bundle: &BundleReport) {
 
 fn report(file: &ModelFile) -> Result<Report, Error> {
     let model = file.model()?;
-    let data: usize = model.tensors().iter().map(|t| t.bytes.len()).sum();
+    let data: usize = model.tensors().map(|t| t.bytes.len()).sum();
     let content = match model.entry(Key::Kind.key()).and_then(ModelKind::from_name) {
         Some(ModelKind::Image) => Content::Image(image::report(file, &model)?),
         _ => Content::Bundle(bundle(file)?),
@@ -139,7 +139,7 @@ fn report(file: &ModelFile) -> Result<Report, Error> {
         header_bytes: model.file().len() - data,
         crc32: format!("{:08x}", model.crc32()),
         metadata: model.metadata().iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
-        tensors: model.tensors().iter().map(tensor).collect(),
+        tensors: model.tensors().map(|t| tensor(&t)).collect(),
         content,
     })
 }

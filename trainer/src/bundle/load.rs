@@ -67,9 +67,9 @@ fn parts(bytes: &[u8]) -> Result<(Problem, Mlp, Scheme, Metadata), ModelError> {
         };
         let (weight, bias) = (tensor(TensorKind::Weight)?, tensor(TensorKind::Bias)?);
         match scheme {
-            Scheme::F32 => parameters.extend(floats(weight).chain(floats(bias))),
-            Scheme::I16 => parameters.extend(integers(weight.i16(), *inputs, tensor(TensorKind::Scale)?, bias)),
-            Scheme::I8I16 => parameters.extend(integers(weight.i8(), *inputs, tensor(TensorKind::Scale)?, bias)),
+            Scheme::F32 => parameters.extend(floats(&weight).chain(floats(&bias))),
+            Scheme::I16 => parameters.extend(integers(weight.i16(), *inputs, &tensor(TensorKind::Scale)?, &bias)),
+            Scheme::I8I16 => parameters.extend(integers(weight.i8(), *inputs, &tensor(TensorKind::Scale)?, &bias)),
         }
     }
     let mlp = Mlp { widths, activation: bundle.network().activation(), parameters };

@@ -152,6 +152,11 @@ impl Builder {
         self.node(input, Shape::vector(outputs), Operation::Dense { outputs, relu }, weights)
     }
 
+    /// The network, with a last dense layer whose outputs are values and no classes.
+    pub fn values(self, outputs: usize) -> Graph<Floats> {
+        self.dense(outputs, false).graph
+    }
+
     /// The network, with a last dense layer.
     pub fn logits(self, classes: usize) -> Graph<Floats> {
         let mut graph = self.dense(classes, false).graph;

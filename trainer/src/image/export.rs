@@ -6,8 +6,8 @@
 //! evaluator, compares its classes with those of the f32 network on labeled images, and puts both accuracies and golden
 //! answers into the file. It refuses a file that loses more than [`Options::tolerance`].
 
-use super::answers::{self, Answer};
-use super::pack::{golden, tensors};
+use super::answers::{self, Answer, image_bytes};
+use super::pack::{golden, metadata, tensors};
 use super::trust::{self, Risk, Sets, Thresholds};
 use super::usual::HeldOut;
 use crate::host::model_file::{self, Metadata, ModelBytes};
@@ -20,16 +20,14 @@ use crate::image::quantize::winograd::{self, Transformed};
 use rayon::prelude::*;
 use sirocco::error::{Key, ModelError};
 use sirocco::image::architecture::{Architecture, Operation};
-use sirocco::image::arena::Arena;
 use sirocco::image::golden::Golden;
-use sirocco::image::{FORMAT_VERSION, ImageError, Network};
+use sirocco::image::{ImageError, Network};
 use sirocco::layer::kernel::Portable;
 use sirocco::model::Model;
-use sirocco::summary::ModelKind;
 use sirocco_cost::Processor;
 
 /// Golden images put into a file.
-const GOLDEN: usize = 4;
+pub const GOLDEN: usize = 4;
 /// Bytes for the measured metadata and for the names of the golden tensors.
 const MEASURED: usize = 640;
 /// Bytes for what is usual, without its features, and for thresholds.
@@ -220,7 +218,7 @@ pub fn export_with_progress(
     let size = |a: &Architecture| file_size(&integers, a, check.labels.len(), held.is_some(), options);
     winograd::choose(&mut architecture, options.transformed, size)?;
     let instructions = [Processor::Dsp, Processor::Portable].map(|p| sirocco_cost::total(&architecture, p));
-    let mut metadata = metadata(&integers, &architecture, options);
+    let mut metadata = metadata(&integers, &architecture, &options.provenance);
     let draft = model_file::assemble(&tensors(&integers, &architecture), &metadata)?;
     let network = Network::open(&Model::open(&draft)?)?;
     let held = held.map(|held| HeldOut::of(&network, learned.both(), held.both())).transpose()?;
@@ -273,7 +271,8 @@ pub fn export_with_progress(
         set("set.coverage", sets.asked.to_string());
         set(Key::SetProbability.key(), sets.probability.to_string());
     }
-    let golden = golden(&network, check.iter().map(|(image, _)| image).take(GOLDEN))?;
+    let images = check.iter().map(|(image, _)| image_bytes(image, graph.input.channels));
+    let golden = golden(&network, images.take(GOLDEN))?;
     let bytes = model_file::assemble(&[tensors, golden].concat(), &metadata)?;
     verify(&bytes)?;
     if let Transformed::Within(budget) = options.transformed {
@@ -315,7 +314,8 @@ fn file_size(
     usual: bool,
     options: &Options,
 ) -> Result<usize, ImageExportError> {
-    let draft = model_file::assemble(&tensors(integers, architecture), &metadata(integers, architecture, options))?;
+    let draft =
+        model_file::assemble(&tensors(integers, architecture), &metadata(integers, architecture, &options.provenance))?;
     let golden = images.min(GOLDEN) * (integers.input.size() + 4 * architecture.classes());
     let features = architecture.steps.last().map_or(0, |step| step.geometry.input.size());
     let usual = if usual { USUAL + features * (architecture.classes() + 1) } else { 0 };
@@ -323,7 +323,10 @@ fn file_size(
 }
 
 /// Opens the file as a device would, and replays its golden images.
-fn verify(bytes: &[u8]) -> Result<(), ImageExportError> {
+///
+/// # Errors
+/// [`ImageExportError`] if a device would refuse it, or an answer differs.
+pub fn verify(bytes: &[u8]) -> Result<(), ImageExportError> {
     let model = Model::open(bytes)?;
     let network = Network::open(&model)?;
     let golden = Golden::open(&model, &network)?.ok_or(ModelError::Golden)?;
@@ -376,24 +379,4 @@ impl Comparison {
             answers,
         })
     }
-}
-
-/// The metadata that the reader needs, and the provenance.
-fn metadata(integers: &Graph<Integers>, architecture: &Architecture, options: &Options) -> Metadata {
-    let mut metadata = options.provenance.clone();
-    let mut set = |key: Key, value: String| metadata.insert(key.key().into(), value);
-    let nodes: Vec<_> = architecture.steps.iter().map(|step| step.to_string()).collect();
-    set(Key::Format, FORMAT_VERSION.to_string());
-    set(Key::Kind, ModelKind::Image.name().into());
-    set(Key::Image, architecture.image.to_string());
-    set(Key::Nodes, nodes.join(";"));
-    set(Key::Arena, Arena::new(architecture).bytes().to_string());
-    set(Key::Classes, integers.classes.join(","));
-    let image = integers.coding(0);
-    let padding: Vec<_> = (0..integers.input.channels).map(|c| image.byte(c).to_string()).collect();
-    set(Key::Padding, padding.join(","));
-    // The scale of every value but the logits, for programs that read activations.
-    let scales = (0..integers.nodes.len()).map(|value| format!("{:e}", integers.coding(value).scale as f32));
-    metadata.insert("scales".into(), scales.collect::<Vec<_>>().join(","));
-    metadata
 }

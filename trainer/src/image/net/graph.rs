@@ -47,7 +47,7 @@ pub enum Operation {
 impl Operation {
     /// The mean of each channel of a value of this shape.
     pub fn global_average(input: Shape) -> Self {
-        Operation::AveragePool(Window { kernel: [input.height, input.width], stride: [1, 1], padding: [0, 0] })
+        Operation::AveragePool(Window::even([input.height, input.width], [1, 1], [0, 0]))
     }
 
     /// Numbers of weights and biases and the shape of the output, for inputs of these shapes; or why they do not fit.
@@ -66,7 +66,7 @@ impl Operation {
                 Ok((filters * taps, *filters, slid(window, *filters)?))
             }
             Operation::Dense { outputs, .. } => Ok((outputs * input.size(), *outputs, Shape::vector(*outputs))),
-            Operation::MaxPool(window) | Operation::AveragePool(window) if window.padding == [0, 0] => {
+            Operation::MaxPool(window) | Operation::AveragePool(window) if window.is_bare() => {
                 Ok((0, 0, slid(window, input.channels)?))
             }
             Operation::MaxPool(_) | Operation::AveragePool(_) => Err("pooling takes no padding"),
@@ -96,7 +96,7 @@ pub struct Node<W> {
     pub weights: W,
 }
 
-/// A network of inference. Its last value holds one logit per class.
+/// A network of inference. Its last value holds one logit per class, or numbers that are no classes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Graph<W> {
     /// Shape of an image.
@@ -107,7 +107,7 @@ pub struct Graph<W> {
     pub deviation: Vec<f32>,
     /// The nodes in order of evaluation.
     pub nodes: Vec<Node<W>>,
-    /// Names of the classes, in the order of the logits.
+    /// Names of the classes, in the order of the logits; empty if the outputs are values and no classes.
     pub classes: Vec<String>,
 }
 
@@ -172,7 +172,7 @@ impl Graph<Floats> {
             shapes.push(output);
         }
         match shapes.last().map_or(0, Shape::size) {
-            logits if logits == self.classes.len() => Ok(shapes),
+            logits if logits == self.classes.len() || self.classes.is_empty() => Ok(shapes),
             logits => Err(GraphError::Classes { logits, classes: self.classes.len() }),
         }
     }
@@ -342,7 +342,7 @@ mod tests {
     fn a_convolution_by_hand() {
         // 3x3 image, 2x2 kernel, padding 1, stride 2: the corners see one pixel each.
         let image: Vec<f32> = (1..=9u8).map(f32::from).collect();
-        let window = Window { kernel: [2, 2], stride: [2, 2], padding: [1, 1] };
+        let window = Window::square(2, 2, 1);
         let net = network([1, 3, 3], 4, vec![conv(vec![1.0, 10.0, 100.0, 1000.0], vec![0.5], window, 1, false)]);
         assert_eq!(net.logits(&image).unwrap(), [1000.5, 3200.5, 7040.5, 9865.5]);
         assert_eq!(net.macs().unwrap(), 16);

@@ -94,7 +94,9 @@ pub fn convolution(x: &Tensor, w: &Tensor, b: &Tensor, geometry: &Geometry, relu
         let (conv, direction) = (Conv(*geometry), Direction::Forward);
         return x.contiguous()?.apply_op3(w, b, Convolution { conv, direction, relu });
     }
-    let y = x.conv2d(w, geometry.window.padding[0], geometry.window.stride[0], 1, 1)?;
+    let ([above, left], [below, right]) = (geometry.window.padding, geometry.window.after);
+    let padded = x.pad_with_zeros(2, above, below)?.pad_with_zeros(3, left, right)?;
+    let y = padded.conv2d(w, 0, geometry.window.stride[0], 1, 1)?;
     with_bias(&y, b, relu)
 }
 

@@ -53,7 +53,8 @@ impl Coding {
         self.spread.iter().all(|s| *s == 1.0) && self.zero.iter().all(|z| *z == self.zero[0])
     }
 
-    fn uniform(scale: f64, zero: f64) -> Self {
+    /// One scale and one zero point for all channels.
+    pub fn uniform(scale: f64, zero: f64) -> Self {
         Coding { scale, zero: vec![zero], spread: vec![1.0] }
     }
 
@@ -85,7 +86,7 @@ pub struct Integers {
 
 impl Integers {
     /// The numbers of an operation without weights.
-    fn without_weights(bias: Vec<i32>, multiplier: Vec<i32>, coding: Coding) -> Self {
+    pub fn without_weights(bias: Vec<i32>, multiplier: Vec<i32>, coding: Coding) -> Self {
         Integers { weight: vec![], bias, unit: vec![], multiplier, coding }
     }
 }
@@ -137,8 +138,14 @@ impl Graph<Integers> {
     /// [`ModelError`] if the network is too large for a device.
     pub fn architecture(&self) -> Result<Architecture, ModelError> {
         let mut architecture = Architecture::new(self.input)?;
-        for node in &self.nodes {
-            architecture.push(node.device_operation(), node.attributes())?;
+        for (index, node) in self.nodes.iter().enumerate() {
+            let operation = match node.operation {
+                Operation::Dense { .. } if self.classes.is_empty() && index + 1 == self.nodes.len() => {
+                    architecture::Operation::Values
+                }
+                _ => node.device_operation(),
+            };
+            architecture.push(operation, node.attributes())?;
         }
         Ok(architecture)
     }
@@ -153,9 +160,9 @@ pub fn quantize(graph: &Graph<Floats>, ranges: &[Interval]) -> Result<Graph<Inte
     let mut codings = vec![Coding::image(graph)];
     let mut nodes: Vec<Node<Integers>> = vec![];
     for (index, node) in graph.nodes.iter().enumerate() {
-        let last = index + 1 == graph.nodes.len();
+        let logits = index + 1 == graph.nodes.len() && !graph.classes.is_empty();
         let (shape, range) = (shapes[node.input], ranges[index + 1]);
-        let weights = Quantizer { index, codings: &codings, input: node.input, shape, range, last }.integers(node)?;
+        let weights = Quantizer { index, codings: &codings, input: node.input, shape, range, logits }.integers(node)?;
         codings.push(weights.coding.clone());
         nodes.push(Node { input: node.input, operation: node.operation, weights });
     }
@@ -177,8 +184,8 @@ struct Quantizer<'a> {
     shape: Shape,
     /// The range of the node's own value.
     range: Interval,
-    /// Whether it is the last node.
-    last: bool,
+    /// Whether its outputs are logits.
+    logits: bool,
 }
 
 impl Quantizer<'_> {
@@ -206,7 +213,7 @@ impl Quantizer<'_> {
                 let rows = weight.chunks_exact(shape.size());
                 let rows = rows.map(|row| channels_last(row, [shape.channels, shape.height, shape.width])).collect();
                 let mut integers = self.weighted(rows, bias, input, *relu)?;
-                if self.last && !relu {
+                if self.logits && !relu {
                     integers.multiplier.clear();
                 }
                 Ok(integers)
@@ -223,7 +230,7 @@ impl Quantizer<'_> {
                 let operands = [self.uniform(input)?, self.uniform(&self.codings[*other])?];
                 let coarsest = operands[0].scale.max(operands[1].scale);
                 let unit = f64::from(1 << add::SHIFT);
-                let output = self.coding(*relu, coarsest * unit / f64::from(add::MAX_MULTIPLIER));
+                let output = self.coding(*relu, coarsest * unit / f64::from(add::FIRST_MULTIPLIER));
                 let ratio = operands.map(|o| o.scale / output.scale);
                 let zeros = ratio[0] * operands[0].zero[0] + ratio[1] * operands[1].zero[0];
                 let bias = (unit * (output.zero[0] - zeros)).round() + unit / 2.0;

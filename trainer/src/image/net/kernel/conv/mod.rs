@@ -95,8 +95,8 @@ impl Conv {
     /// Rows and columns of the padded image.
     #[inline]
     fn padded(&self) -> [usize; 2] {
-        let [above, left] = self.0.window.padding;
-        [self.0.input.height + 2 * above, self.0.input.width + 2 * left]
+        let ([above, left], [below, right]) = (self.0.window.padding, self.0.window.after);
+        [self.0.input.height + above + below, self.0.input.width + left + right]
     }
 
     /// First entry of row `u` of the window of output (i, j) in the padded image `[h, w, c]`.
