@@ -11,6 +11,7 @@ mod instructions;
 mod links;
 mod model_reader;
 mod mutants;
+mod pictures;
 mod python;
 mod school;
 mod seed_corpus;

@@ -1,8 +1,9 @@
 //! Makes the built-in digits anew: `cargo run --release -p sirocco-trainer --example fixture -- DATA_FOLDER`.
 
 use flate2::{Compression, GzBuilder};
+use sirocco_pictures::Preparation;
 use sirocco_trainer::dataset::format::idx;
-use sirocco_trainer::dataset::{self, Folder, Prepare, Split};
+use sirocco_trainer::dataset::{self, Folder, Split, prepare};
 use std::error::Error;
 use std::io::Write;
 use std::path::Path;
@@ -17,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("usps", Split::Test, "test", 400),
     ] {
         let (_, drawn) = dataset::find(set)?.load(&folder, split)?.split(count, 0)?;
-        let images = Prepare { size: Some(16), ..Prepare::default() }.apply(&drawn)?;
+        let images = prepare(&drawn, &Preparation::default(), Some([16, 16]))?;
         let bytes: Vec<u8> = images.pixels.iter().map(|p| (p * 255.0).round() as u8).collect();
         let file = out.join(format!("{set}-{part}.gz"));
         // No time and no name in the header: the same images give the same file.

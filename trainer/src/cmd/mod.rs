@@ -13,6 +13,7 @@ pub mod error;
 pub mod image;
 pub mod options;
 pub mod output;
+pub mod reading;
 
 use clap::{Parser, Subcommand};
 use error::Error;
@@ -52,7 +53,7 @@ enum Command {
     /// Image data sets: list, fetch, check and preview them
     Data(data::Arguments),
     /// Image networks: training, few labels for another domain, 8-bit files for devices, studies
-    Image(image::Arguments),
+    Image(Box<image::Arguments>),
 }
 
 /// Runs the command that the process was started with.

@@ -108,15 +108,60 @@ pub enum DataError {
         /// What is wrong.
         error: ImagesError,
     },
+    /// A name is neither that of a data set nor that of a folder.
+    #[error("there is neither a data set nor a folder `{name}`; choose one of {known}, or name a folder of pictures")]
+    NoSuch {
+        /// The name.
+        name: String,
+        /// The data sets.
+        known: String,
+    },
+    /// A folder is not one of pictures in classes.
+    #[error(
+        "`{}` {what}; give a folder that holds a folder of pictures for each class, or a table with the columns `file` and `label`",
+        .place.display()
+    )]
+    Classes {
+        /// The folder or the table.
+        place: PathBuf,
+        /// A predicate of it.
+        what: String,
+    },
+    /// A folder of pictures leaves none for the test.
+    #[error("`{}` has no picture for the test; add pictures, or raise --test-share", .place.display())]
+    NoTest {
+        /// The folder or the table.
+        place: PathBuf,
+    },
+    /// A table of pictures violates its format.
+    #[error("`{}`, line {line}: {what}; its columns are `file`, `label`, and perhaps `split` (train or test) and `group`", .file.display())]
+    Table {
+        /// The table.
+        file: PathBuf,
+        /// The line, counted from 1.
+        line: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// A file would be left out, which was forbidden.
+    #[error("`{}` {what} ({left_out} such files in all, and --strict was given)", .file.display())]
+    Strict {
+        /// The file.
+        file: PathBuf,
+        /// A predicate of it.
+        what: String,
+        /// The number of files that would be left out.
+        left_out: usize,
+    },
     /// The images cannot be given this size.
-    #[error("images of {height} x {width} cannot be resized to {size} x {size}; choose a size from 1 to {limit}")]
+    #[error("images of {height} x {width} cannot be resized to {} x {}; choose a size from 1 to {limit}", size[0], size[1])]
     Resize {
         /// Rows.
         height: usize,
         /// Columns.
         width: usize,
         /// Rows and columns that were asked for.
-        size: usize,
+        size: [usize; 2],
         /// The largest size.
         limit: usize,
     },

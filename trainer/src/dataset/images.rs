@@ -1,6 +1,7 @@
 //! Labeled images in memory: `pixels[n][channel][row][column]`, one label each.
 
 use crate::host::random::{Purpose, Random};
+use std::collections::BTreeMap;
 
 /// A set of labeled images of one shape.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +18,8 @@ pub struct Images {
     pub labels: Vec<u8>,
     /// The number of classes. Their names are in the data set.
     pub classes: usize,
+    /// The group of every image, if there are groups: a split holds out whole ones.
+    groups: Vec<u32>,
 }
 
 /// Why numbers are not a set of images, or why images cannot be drawn from one.
@@ -78,7 +81,14 @@ impl Images {
         if let Some(at) = pixels.iter().position(|p| !p.is_finite()) {
             return Err(ImagesError::NotFinite { index: at / size });
         }
-        Ok(Self { channels, height, width, pixels, labels, classes })
+        Ok(Self { channels, height, width, pixels, labels, classes, groups: Vec::new() })
+    }
+
+    /// The same images in groups, of which [`Images::split`] holds out whole ones.
+    #[must_use]
+    pub fn in_groups(self, groups: Vec<u32>) -> Self {
+        debug_assert_eq!(groups.len(), self.len());
+        Self { groups, ..self }
     }
 
     /// The number of images.
@@ -114,7 +124,8 @@ impl Images {
             pixels.extend_from_slice(self.image(index));
         }
         let labels = indices.iter().map(|&i| self.labels[i]).collect();
-        Self { pixels, labels, ..*self }
+        let groups = indices.iter().filter_map(|&i| self.groups.get(i).copied()).collect();
+        Self { pixels, labels, groups, ..*self }
     }
 
     /// The first `count` images, or all if there are fewer.
@@ -122,17 +133,41 @@ impl Images {
         self.select(&(0..count.min(self.len())).collect::<Vec<_>>())
     }
 
-    /// Splits at random, the same way for the same seed: (the rest, `held_out` images).
+    /// Splits at random, the same way for the same seed: (the rest, `held_out` images). Of images in groups whole groups are held
+    /// out, so that there may be more than `held_out`; their number gives the same split again.
     ///
     /// # Errors
     /// [`ImagesError::TooFew`] if `held_out` is more than there are.
     pub fn split(&self, held_out: usize, seed: u64) -> Result<(Self, Self), ImagesError> {
+        let (rest, held) = self.split_order(held_out, seed)?;
+        Ok((self.select(&rest), self.select(&held)))
+    }
+
+    /// The numbers of the images that [`Images::split`] gives, in its order.
+    ///
+    /// # Errors
+    /// As for [`Images::split`].
+    pub fn split_order(&self, held_out: usize, seed: u64) -> Result<(Vec<usize>, Vec<usize>), ImagesError> {
         if held_out > self.len() {
             return Err(ImagesError::TooFew { wanted: held_out, available: self.len() });
         }
-        let order = permutation(self.len(), seed);
-        let (held, rest) = order.split_at(held_out);
-        Ok((self.select(rest), self.select(held)))
+        let mut order = permutation(self.len(), seed);
+        let mut count = held_out;
+        if self.groups.len() == self.len() {
+            // Every group stands where the first of its images does.
+            let mut place = BTreeMap::new();
+            for at in &order {
+                let next = place.len();
+                place.entry(self.groups[*at]).or_insert(next);
+            }
+            order.sort_by_key(|at| place[&self.groups[*at]]);
+            let same = |at: usize| self.groups[order[at]] == self.groups[order[at - 1]];
+            while count > 0 && count < order.len() && same(count) {
+                count += 1;
+            }
+        }
+        let rest = order.split_off(count);
+        Ok((rest, order))
     }
 
     /// The number of images of each class.
@@ -144,11 +179,20 @@ impl Images {
         counts
     }
 
+    /// The numbers of images, of each class as many as the largest class has: those of smaller ones occur several times. Trained on
+    /// as a subset, all classes are drawn equally often.
+    pub fn balanced(&self, seed: u64) -> Vec<usize> {
+        let largest = self.class_counts().into_iter().max().unwrap_or(0);
+        let order = permutation(self.len(), seed);
+        let of = |class: usize| order.iter().copied().filter(move |at| usize::from(self.labels[*at]) == class);
+        (0..self.classes).flat_map(|class| of(class).collect::<Vec<_>>().into_iter().cycle().take(largest)).collect()
+    }
+
     /// Images with the same labels and other pixels, of a new `shape`.
     pub(crate) fn with_pixels(&self, shape: [usize; 3], pixels: Vec<f32>) -> Self {
         let [channels, height, width] = shape;
         debug_assert_eq!(pixels.len(), self.len() * channels * height * width);
-        Self { channels, height, width, pixels, labels: self.labels.clone(), classes: self.classes }
+        Self { channels, height, width, pixels, labels: self.labels.clone(), groups: self.groups.clone(), ..*self }
     }
 }
 
@@ -200,5 +244,29 @@ mod tests {
         assert_eq!(all.split(20, 7).unwrap().1, held);
         assert_ne!(all.split(20, 8).unwrap().1, held);
         assert_eq!(all.split(51, 7).unwrap_err(), ImagesError::TooFew { wanted: 51, available: 50 });
+    }
+
+    #[test]
+    fn balanced_classes_are_drawn_equally_often() {
+        let images = numbered(10).select(&[0, 1, 3, 4, 6, 9]);
+        assert_eq!(images.class_counts(), [4, 2, 0]);
+        let drawn = images.balanced(1);
+        assert_eq!(images.select(&drawn).class_counts(), [4, 4, 0]);
+        assert!((0..6).all(|at| drawn.contains(&at)), "{drawn:?}");
+    }
+
+    #[test]
+    fn whole_groups_are_held_out_and_their_number_gives_the_same_split() {
+        let all = numbered(50).in_groups((0..50).map(|k| k / 4).collect());
+        let mut before = 0;
+        for wanted in [0, 1, 10, 30, 50] {
+            let (rest, held) = all.split(wanted, 7).unwrap();
+            assert!(held.len() >= wanted && held.len() < wanted + 4 && rest.len() + held.len() == 50, "{}", held.len());
+            assert!(held.groups.iter().all(|group| !rest.groups.contains(group)));
+            assert_eq!(all.split(held.len(), 7).unwrap().1, held);
+            assert!(held.len() >= before, "the smaller split is part of the larger");
+            before = held.len();
+        }
+        assert_ne!(all.split(10, 7).unwrap().1.labels, all.split(10, 8).unwrap().1.labels);
     }
 }

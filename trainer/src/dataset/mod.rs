@@ -1,28 +1,32 @@
-//! Image data sets: one file each, one line in [`ALL`]. Loading reads the files, checks every count and label, and
-//! compares a fingerprint of the images, so that nobody trains on a damaged or different set unknowingly.
+//! Image data sets. Those that the program knows have one file each, and one line in [`ALL`]: loading reads the files, checks
+//! every count and label, and compares a fingerprint of the images, so that nobody trains on a damaged or different set
+//! unknowingly. Others are folders of [`pictures`]. A [`Collection`] is either.
 
 mod cifar10;
 mod cifar100;
+mod collection;
 pub mod error;
 pub mod fetch;
 mod fixture;
 pub mod format;
 pub mod images;
 mod mnist;
-pub mod prepare;
+pub mod pictures;
+mod prepare;
 pub mod source;
 mod usps;
 
+pub use collection::Collection;
 pub use error::{DataError, Defect, FormatError};
 pub use images::Images;
-pub use prepare::{Geometry, Prepare};
+pub use prepare::prepare;
 pub use source::{Folder, SourceFile};
 
 use crate::host::names::{self, UnknownName};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-/// Every data set.
+/// Every data set that the program knows.
 pub const ALL: &[DataSet] =
     &[mnist::DATA, usps::DATA, cifar10::DATA, cifar100::DATA, cifar100::SUBSET, fixture::MNIST, fixture::USPS];
 
@@ -41,7 +45,7 @@ pub enum Split {
     Test,
 }
 
-/// A data set.
+/// A data set that the program knows.
 #[derive(Debug, Clone, Copy)]
 pub struct DataSet {
     /// Its name on the command line.

@@ -4,7 +4,7 @@
 //! Every command that trains holds out the first images of one fixed permutation, and writes their number into the network's
 //! file. So whoever has the data set finds the same images again, and of two such splits the smaller is part of the larger.
 
-use crate::dataset::images::{Images, ImagesError, permutation};
+use crate::dataset::images::{Images, ImagesError};
 use crate::host::model_file::Metadata;
 
 /// Seed of the permutation.
@@ -24,7 +24,7 @@ pub fn usual(images: usize) -> usize {
     (images / 10).min(MOST)
 }
 
-/// Splits training images: (the rest, `count` held out).
+/// Splits training images: (the rest, `count` held out, or a few more so that whole groups are).
 ///
 /// # Errors
 /// [`ImagesError::TooFew`] if there are fewer.
@@ -33,9 +33,12 @@ pub fn split(images: &Images, count: usize) -> Result<[Images; 2], ImagesError> 
     Ok([rest, held])
 }
 
-/// The number in the data set of every image that [`split`] leaves of so many.
-pub fn order(images: usize, count: usize) -> Vec<usize> {
-    permutation(images, SEED).split_off(count.min(images))
+/// The number in the data set of every image that [`split`] leaves.
+///
+/// # Errors
+/// As for [`split`].
+pub fn order(images: &Images, count: usize) -> Result<Vec<usize>, ImagesError> {
+    Ok(images.split_order(count, SEED)?.0)
 }
 
 /// Training images of a data set, divided for one network.
@@ -76,7 +79,7 @@ mod tests {
         let images = quarters(100, 1, 0.3);
         let [rest, held] = split(&images, usual(100)).unwrap();
         assert_eq!((rest.len(), held.len(), usual(60_000)), (90, 10, 5000));
-        assert_eq!(images.select(&order(100, 10)), rest, "what remains has its numbers in the data set");
+        assert_eq!(images.select(&order(&images, 10).unwrap()), rest, "what remains has its numbers in the data set");
         let once = provenance(&[["dataset", "a"], ["held_out", "10"]]);
         assert_eq!(Division::of(&once, "a", &images).unwrap(), Division { rest, held });
         // Trained on it twice: nothing that either training has seen is held out.

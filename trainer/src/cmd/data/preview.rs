@@ -4,8 +4,9 @@ use crate::cmd::error::Error;
 use crate::cmd::image::shifting::Shifting;
 use crate::cmd::options::Place;
 use crate::cmd::output::Output;
+use crate::cmd::reading::ReadingOptions;
 use crate::dataset::images::permutation;
-use crate::dataset::{self, Images, Split};
+use crate::dataset::{Collection, Images, Split};
 use crate::image::sheet::Sheet;
 use crate::image::shift::{self, Shift};
 use candle_core::Device;
@@ -17,11 +18,12 @@ use std::path::PathBuf;
 /// Use it to see what a shift does to images before training with it. Writes one picture.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  sirocco-train data preview mnist --data data --out mnist.png\n  \
+                        sirocco-train data preview photos --fit pad --size 32 --out photos.svg\n  \
                         sirocco-train data preview fixture-usps --shift blur:1.5 --out blurred.svg\n  \
                         sirocco-train data preview cifar10 --gallery --data data --out shifts.svg")]
 pub struct Arguments {
-    /// Data set to show; `sirocco-train data list` shows their names
-    #[arg(value_name = "SET")]
+    /// Data set to show, or folder of pictures; `sirocco-train data list` shows the names of data sets
+    #[arg(value_name = "SET|DIR")]
     set: String,
     #[command(flatten)]
     place: Place,
@@ -31,6 +33,12 @@ pub struct Arguments {
     /// Number of images in a row
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     per_class: u32,
+    #[command(flatten)]
+    reading: ReadingOptions,
+    /// Rows and columns at which images are shown, as a network of this size would see them. Unless given, those of the data set,
+    /// or of a typical picture of a folder, of at most 96
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    size: Option<u16>,
     #[command(flatten)]
     shifting: Shifting,
     /// Show the same images in every row: first unchanged, then under every kind of shift, from weak to strong
@@ -43,6 +51,9 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
+
+/// Rows and columns of a folder's pictures on the sheet, at most, unless told otherwise.
+const SHOWN: usize = 96;
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -57,18 +68,19 @@ struct Report {
 /// # Errors
 /// [`Error`] if the data set is missing, the shift cannot be fitted, or the file cannot be written.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
-    let set = dataset::find(&arguments.set)?;
-    let images = set.load(&arguments.place.folder(), arguments.split)?;
+    let set = Collection::open(&arguments.set, &arguments.place.folder(), arguments.reading.reading())?;
+    let shape = arguments.shape(&set);
+    let images = set.load(arguments.split, shape)?;
     let training = || -> Result<Images, Error> {
         match arguments.split {
             Split::Train => Ok(images.clone()),
-            Split::Test => Ok(set.load(&arguments.place.folder(), Split::Train)?),
+            Split::Test => Ok(set.load(Split::Train, shape)?),
         }
     };
     let rows = if arguments.gallery {
         arguments.shifts(&images, training, output)?
     } else {
-        arguments.classes(set.classes, &images, training, output)?
+        arguments.classes(&set.classes, &images, training, output)?
     };
     let title =
         format!("{} ({:?}, {})", set.name, arguments.split, if arguments.gallery { "shifts" } else { "classes" });
@@ -88,16 +100,24 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
 }
 
 impl Arguments {
+    /// The shape in which images are shown.
+    fn shape(&self, set: &Collection) -> [usize; 3] {
+        let [channels, height, width] = set.shape();
+        let limit = if set.channels().is_some() { usize::MAX } else { SHOWN };
+        let side = self.size.map(usize::from);
+        [channels, side.unwrap_or(height.min(limit)), side.unwrap_or(width.min(limit))]
+    }
+
     fn classes(
         &self,
-        names: &[&str],
+        names: &[String],
         images: &Images,
         training: impl FnOnce() -> Result<Images, Error>,
         output: Output,
     ) -> Result<Vec<(String, Images)>, Error> {
         let shift = self.shifting.fit(&Device::Cpu, output, training)?;
         let rows = by_class(images, self.per_class as usize, self.seed).into_iter().zip(names);
-        rows.map(|(images, name)| Ok(((*name).to_owned(), shift.apply(&images, self.seed)?))).collect()
+        rows.map(|(images, name)| Ok((name.clone(), shift.apply(&images, self.seed)?))).collect()
     }
 
     /// One image of every class in turn, under every level of every kind.

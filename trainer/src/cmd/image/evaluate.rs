@@ -75,7 +75,9 @@ struct Evaluation<'a> {
 /// # Errors
 /// [`Error`] if a file cannot be read, or the data set does not fit the network.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
-    let kind = Contents::read(&arguments.file)?.metadata.remove(Key::Kind.key());
+    let mut metadata = Contents::read(&arguments.file)?.metadata;
+    arguments.data.follow(&metadata);
+    let kind = metadata.remove(Key::Kind.key());
     if kind.as_deref().and_then(ModelKind::from_name) == Some(ModelKind::Image) {
         return arguments.as_a_device_would(output);
     }
@@ -108,10 +110,6 @@ impl Arguments {
         let network = &classifier.network;
         let Shape { height, width, channels } = network.image();
         let name = self.file.display().to_string();
-        if height != width {
-            let why = format!("`{name}` takes images of {height}x{width}; data sets give square ones");
-            return Err(Error::Usage(why));
-        }
         let load = |split| self.data.load_as(&self.dataset, split, &name, [channels, height, width]);
         let shift = self.shifting.fit(&Device::Cpu, output, || load(Split::Train))?;
         let test = shift.apply(&load(Split::Test)?, shifting::seed(Split::Test))?;

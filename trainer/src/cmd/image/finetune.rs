@@ -5,6 +5,7 @@ use crate::cmd::error::Error;
 use crate::cmd::image::shifting::{self, Shifting};
 use crate::cmd::options::Compute;
 use crate::cmd::output::Output;
+use crate::cmd::reading;
 use crate::dataset::{self, Images, Split};
 use crate::host::interrupt::Interrupt;
 use crate::host::model_file::Metadata;
@@ -122,6 +123,7 @@ const NOTICE: &str = "stopping; nothing is written";
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let device = arguments.compute.open()?;
     let source = ImageModel::load(&arguments.from, &device)?;
+    arguments.data.follow(&source.provenance);
     let Some(target) = arguments.target.as_deref().filter(|_| arguments.samples.is_none()) else {
         return arguments.learn_samples(source, output);
     };
@@ -153,7 +155,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     bar.finish();
     let Some(adapted) = first else { return Err(Error::Usage("no seed was run; raise --seeds".into())) };
     if let Some(file) = &arguments.scores {
-        let name = (target, held_out::order(train.len(), arguments.validation));
+        let name = (target, held_out::order(&train, arguments.validation)?);
         write_scores(file, &adapted, &pool, name)?;
     }
     let mut provenance = source.provenance;
@@ -170,6 +172,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         ("accuracy", format!("{:.2}", accuracies[0])),
     ];
     provenance.extend(entries.map(|(k, v)| (k.to_string(), v)));
+    provenance.extend(reading::entries(&*arguments.data.open(target)?));
     ImageModel { network: adapted.network, classes: source.classes, provenance }.save(&arguments.out)?;
     let report = Report::new(&accuracies, &labels, arguments.steps, Some(&arguments.out), arguments.seed);
     output.result(&report, |report| say!("{}", report.text()));

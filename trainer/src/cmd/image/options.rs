@@ -2,24 +2,65 @@
 
 use crate::cmd::error::Error;
 use crate::cmd::options::Place;
-use crate::dataset::{self, Geometry, Images, Prepare, Split};
+use crate::cmd::reading::ReadingOptions;
+use crate::dataset::pictures::Reading;
+use crate::dataset::{Collection, DataError, Images, Split};
+use crate::host::model_file::Metadata;
 use crate::image::net::architecture::Architecture;
 use crate::image::training::{Optimizer, Schedule, Settings};
 use crate::statistics::{deviation, mean};
 use serde::Serialize;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The source of images, and how they become the network's input.
 #[derive(Debug, clap::Args)]
 pub struct Data {
     #[command(flatten)]
     pub place: Place,
-    /// Part of MNIST's images to use: `whole`, or `box`, which aligns its digits with those of USPS
-    #[arg(long, value_enum, default_value_t = Geometry::Whole)]
-    pub geometry: Geometry,
+    #[command(flatten)]
+    pub reading: ReadingOptions,
+    /// What the network's file says of the reading, and the data sets that were opened.
+    #[arg(skip)]
+    opened: Mutex<Opened>,
+}
+
+#[derive(Debug, Default)]
+struct Opened {
+    provenance: Metadata,
+    collections: Vec<Arc<Collection>>,
+    /// Data sets whose pictures were spoken of.
+    told: Vec<String>,
 }
 
 impl Data {
+    /// Completes the options by what a network's file says, so that it sees images as it did in training, and the same ones are for
+    /// the test.
+    pub fn follow(&self, provenance: &Metadata) {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        *opened = Opened { provenance: provenance.clone(), ..Opened::default() };
+    }
+
+    /// How images become the network's input, and how they are split.
+    pub fn reading(&self) -> Reading {
+        self.reading.completed(&self.opened.lock().unwrap_or_else(PoisonError::into_inner).provenance)
+    }
+
+    /// The data set `name`, or the folder of pictures with this path.
+    ///
+    /// # Errors
+    /// [`Error`] if there is neither.
+    pub fn open(&self, name: &str) -> Result<Arc<Collection>, Error> {
+        let reading = self.reading();
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(collection) = opened.collections.iter().find(|collection| collection.name == name) {
+            return Ok(collection.clone());
+        }
+        let collection = Arc::new(Collection::open(name, &self.place.folder(), reading)?);
+        opened.collections.push(collection.clone());
+        Ok(collection)
+    }
+
     /// A split of the data set `name`, as the network wants it.
     ///
     /// # Errors
@@ -28,25 +69,32 @@ impl Data {
         self.load_as(name, split, &network.name, network.input)
     }
 
-    /// A split of the data set `name` for `network`, which takes images of `input`: channels, rows, columns.
+    /// A split of the data set `name` for `network`, which takes images of `input`: channels, rows, columns. What is unusual in a
+    /// folder of pictures is told once.
     ///
     /// # Errors
     /// [`Error`] if the data are missing, damaged, or have another number of channels.
-    pub fn load_as(
-        &self,
-        name: &str,
-        split: Split,
-        network: &str,
-        [channels, size, _]: [usize; 3],
-    ) -> Result<Images, Error> {
-        let set = dataset::find(name)?;
-        if set.shape[0] != channels {
+    pub fn load_as(&self, name: &str, split: Split, network: &str, input: [usize; 3]) -> Result<Images, Error> {
+        let collection = self.open(name)?;
+        if let Some(channels) = collection.channels().filter(|channels| *channels != input[0]) {
             let remedy = "choose a network and a data set that fit";
-            let why = format!("`{network}` wants {channels} channels, `{name}` has {}; {remedy}", set.shape[0]);
+            let why = format!("`{network}` wants {} channels, `{name}` has {channels}; {remedy}", input[0]);
             return Err(Error::Usage(why));
         }
-        let images = set.load(&self.place.folder(), split)?;
-        Ok(Prepare { geometry: self.geometry, size: Some(size) }.apply(&images)?)
+        if let Some(pictures) = collection.pictures(input)? {
+            if pictures.test.images.is_empty() {
+                return Err(DataError::NoTest { place: pictures.report.place.clone() }.into());
+            }
+            let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+            if !opened.told.iter().any(|told| told == name) {
+                opened.told.push(name.to_owned());
+                eprintln!("{}", pictures.report.text());
+                for warning in pictures.report.warnings() {
+                    eprintln!("warning: {warning}");
+                }
+            }
+        }
+        Ok(collection.load(split, input)?)
     }
 }
 

@@ -5,8 +5,10 @@ use crate::cmd::error::Error;
 use crate::cmd::image::shifting::{self, Shifting};
 use crate::cmd::options::{Checkpoints, Compute};
 use crate::cmd::output::Output;
-use crate::dataset::{self, DataSet, Images, Split};
+use crate::cmd::reading;
+use crate::dataset::{self, Images, Split};
 use crate::host::checkpoint::{Checkpoint, CheckpointError, Identity};
+use crate::host::model_file::Metadata;
 use crate::image::early_stopping::{EarlyStopping, Ending};
 use crate::image::held_out;
 use crate::image::model::ImageModel;
@@ -27,13 +29,16 @@ pub struct Arguments {
     /// Architecture: lenet16, thesis-digits, thesis-mlp, thesis-cifar or resnet8
     #[arg(long, default_value = "lenet16")]
     network: String,
-    /// Data set to train and test on, such as mnist
+    /// Data set to train and test on, such as mnist, or a folder of pictures that holds a folder for each class
     #[arg(long)]
     dataset: String,
     #[command(flatten)]
     data: Data,
     #[command(flatten)]
     shifting: Shifting,
+    /// Draw images of all classes equally often, however many there are of each
+    #[arg(long)]
+    balance: bool,
     /// Training steps, each on one batch
     #[arg(long, value_name = "N", default_value_t = 1875, value_parser = steps)]
     steps: usize,
@@ -116,8 +121,8 @@ struct Trained {
 /// [`Error::Interrupted`] if the user pressed Ctrl-C.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let device = arguments.compute.open()?;
-    let set = dataset::find(&arguments.dataset)?;
-    let material = arguments.load(&device, set, output)?;
+    let classes = arguments.data.open(&arguments.dataset)?.classes.clone();
+    let material = arguments.load(&device, classes.len(), output)?;
     let Trained { network, steps, ending, interrupted } = arguments.train(&device, &material, output)?;
     let accuracies = [accuracy(&network, &material.test)?];
     let provenance = [
@@ -129,8 +134,8 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         ("steps", ending.map_or(steps, |ending| ending.best_step).to_string()),
         ("accuracy", format!("{:.2}", accuracies[0])),
     ];
-    let provenance = provenance.map(|(k, v)| (k.to_string(), v)).into();
-    let classes = set.classes.iter().map(|c| c.to_string()).collect();
+    let mut provenance: Metadata = provenance.map(|(k, v)| (k.to_string(), v)).into();
+    provenance.extend(reading::entries(&*arguments.data.open(&arguments.dataset)?));
     ImageModel { network, classes, provenance }.save(&arguments.out)?;
     let validated = if ending.is_some() { material.validation.len() } else { 0 };
     let labels = material.training.len() + validated;
@@ -142,8 +147,8 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
 }
 
 impl Arguments {
-    fn load(&self, device: &Device, set: &DataSet, output: Output) -> Result<Material, Error> {
-        let network = preset(&self.network, set.classes.len())?;
+    fn load(&self, device: &Device, classes: usize, output: Output) -> Result<Material, Error> {
+        let network = preset(&self.network, classes)?;
         let images = self.data.load(&self.dataset, Split::Train, &network)?;
         let shift = self.shifting.fit(device, output, || Ok(images.clone()))?;
         let images = shift.apply(&images, shifting::seed(Split::Train))?;
@@ -172,7 +177,7 @@ impl Arguments {
                 early.restore(&checkpoint, path, &training)?;
             }
         }
-        let all: Vec<usize> = (0..images.len()).collect();
+        let all: Vec<usize> = if self.balance { images.balanced(self.seed) } else { (0..images.len()).collect() };
         let stage = Stage { number: 0, first: 0, end: self.steps, subset: &all };
         let stop = session.interrupt.clone();
         let mut watch = |early: Option<&EarlyStopping>, training: &Training, loss: f32| {
@@ -207,8 +212,9 @@ impl Arguments {
             ("network", self.network.clone()),
             ("dataset", self.dataset.clone()),
             ("shift", self.shifting.to_string()),
-            ("geometry", format!("{:?}", self.data.geometry)),
+            ("reading", self.data.reading().to_string()),
             ("recipe", format!("{:?}", self.recipe)),
+            ("balance", self.balance.to_string()),
             ("device", format!("{:?}", self.compute.device)),
             ("steps", self.steps.to_string()),
             ("early", self.patience.map_or("no".into(), |p| format!("{p} {}", self.look_every))),

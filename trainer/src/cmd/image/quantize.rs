@@ -4,6 +4,7 @@ use super::options::Data;
 use crate::cmd::error::Error;
 use crate::cmd::image::shifting::{self, Shifting};
 use crate::cmd::output::Output;
+use crate::cmd::reading;
 use crate::dataset::images::permutation;
 use crate::dataset::{self, Images, Split};
 use crate::image::export::{ExportedImage, Labeled, Material, Options, export_with_progress};
@@ -166,10 +167,11 @@ struct Report<'a> {
 /// [`Error`] if a file cannot be read or written, no device can evaluate the network, or it loses too much accuracy.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let ImageModel { network, classes, provenance } = ImageModel::load(&arguments.file, &Device::Cpu)?;
-    let set = dataset::find(&arguments.dataset)?;
+    arguments.data.follow(&provenance);
+    let set = arguments.data.open(&arguments.dataset)?;
     if set.classes.len() != classes.len() {
         let (has, wants, file) = (set.classes.len(), classes.len(), arguments.file.display());
-        let (name, remedy) = (set.name, "name the data set that the network is for");
+        let (name, remedy) = (&set.name, "name the data set that the network is for");
         return Err(Error::Usage(format!("`{name}` has {has} classes, `{file}` tells {wants} apart; {remedy}")));
     }
     let train = arguments.data.load(&arguments.dataset, Split::Train, &network.architecture)?;
@@ -214,6 +216,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         ("software", crate::host::SOFTWARE.to_string()),
     ];
     provenance.extend(entries.map(|(k, v)| (k.to_string(), v)));
+    provenance.extend(reading::entries(&set));
     let withhold = (arguments.withhold > 0.0).then_some(arguments.withhold);
     let transformed = match (arguments.flash, arguments.ram) {
         (None, None) => Transformed::Never,

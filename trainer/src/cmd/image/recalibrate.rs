@@ -61,6 +61,7 @@ struct Recalibration<'a> {
 /// [`Error`] if a file cannot be read or written, the network has no batch normalization, or the new statistics are worse.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let mut model = ImageModel::load(&arguments.from, &Device::Cpu)?;
+    arguments.data.follow(&model.provenance);
     if model.network.moments.is_empty() {
         let name = &model.network.architecture.name;
         let remedy = "use thesis-digits, thesis-cifar or resnet8";

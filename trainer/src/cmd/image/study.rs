@@ -5,7 +5,7 @@ use crate::cmd::error::Error;
 use crate::cmd::image::shifting::{self, Shifting};
 use crate::cmd::options::Compute;
 use crate::cmd::output::Output;
-use crate::dataset::{self, Split};
+use crate::dataset::Split;
 use crate::host::interrupt::Interrupt;
 use crate::host::names;
 use crate::host::{self, atomic};
@@ -115,7 +115,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let arms = arguments.chosen((study.answer)(arguments.steps)?)?;
     let device = arguments.compute.open()?;
     atomic::create_directory(&arguments.out)?;
-    let architecture = preset(&arguments.network, dataset::find(&arguments.target)?.classes.len())?;
+    let architecture = preset(&arguments.network, arguments.data.open(&arguments.target)?.classes.len())?;
     let load = |set: &str, split| arguments.data.load(set, split, &architecture);
     let train = load(&arguments.target, Split::Train)?;
     let shift = arguments.shifting.fit(&device, output, || Ok(train.clone()))?;
@@ -193,7 +193,7 @@ impl Arguments {
             ("network", self.network.clone()),
             ("source, target", format!("{}, {}", self.dataset, self.target)),
             ("shift of the target", self.shifting.to_string()),
-            ("geometry", format!("{:?}", self.data.geometry).to_lowercase()),
+            ("images", self.data.reading().preparation.to_string()),
             ("steps of every arm", self.steps.to_string()),
             ("steps on the source", self.pretraining.to_string()),
             ("computed on", format!("{:?}", self.compute.device).to_lowercase()),
