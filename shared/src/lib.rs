@@ -21,6 +21,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! `shared/docs/embedding.md` tells how to use it in firmware: alignment, memory, kernels, and what each call costs.
+//!
 //! # Layers, from the ground up
 //!
 //! A module imports only from those above it in these lists.
@@ -94,3 +96,8 @@ pub(crate) mod text;
 pub mod trajectory;
 pub mod wide;
 pub mod wire;
+
+/// The examples of `shared/docs/embedding.md`, compiled and run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/embedding.md")]
+struct Embedding;
