@@ -20,4 +20,5 @@ mod structure;
 mod study;
 mod systems;
 mod trainer;
+mod training;
 mod trust;

@@ -237,6 +237,19 @@ fn move_by(variable: &Var, decay: f32, step: &Tensor) -> Result<()> {
     variable.set(&(kept - step)?)
 }
 
+/// Takes `share` of the distance from a variable to `target` off it.
+///
+/// # Errors
+/// If the device fails.
+pub fn approach(variable: &Var, target: &Tensor, share: f64) -> Result<()> {
+    if variable.device().is_cpu() {
+        let share = share as f32;
+        return variable.inplace_op2(target, &Each(move |v, t| v + share * (t - v)));
+    }
+    let far = (target - variable.as_detached_tensor())?;
+    variable.set(&(variable.as_detached_tensor() + (far * share)?)?)
+}
+
 /// Whether all numbers of the variables are finite. One number leaves the device.
 ///
 /// # Errors

@@ -2,17 +2,22 @@
 
 /// No item of a list has a name that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no {kind} `{name}`; choose one of {known}")]
+#[error("there is no {kind} `{name}`; {near}choose one of {known}")]
 pub struct UnknownName {
     kind: &'static str,
     name: String,
+    /// The most similar name as a question, if one is similar.
+    near: String,
     known: String,
 }
+
+/// Least similarity (Jaro and Winkler) of a name that is asked about.
+const SIMILAR: f64 = 0.75;
 
 /// The item of this name. `kind` is the noun for an item in messages, such as `data set`.
 ///
 /// # Errors
-/// [`UnknownName`], which lists all names, if no item has it.
+/// [`UnknownName`], which lists all names and asks about the most similar one, if no item has it.
 pub fn find<'a, T>(
     kind: &'static str,
     items: &'a [T],
@@ -21,7 +26,10 @@ pub fn find<'a, T>(
 ) -> Result<&'a T, UnknownName> {
     items.iter().find(|item| name_of(item) == name).ok_or_else(|| {
         let known: Vec<_> = items.iter().map(name_of).collect();
-        UnknownName { kind, name: name.into(), known: known.join(", ") }
+        let similar = known.iter().map(|other| (strsim::jaro_winkler(name, other), other));
+        let nearest = similar.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(likeness, _)| *likeness >= SIMILAR);
+        let near = nearest.map_or(String::new(), |(_, other)| format!("did you mean `{other}`? Otherwise "));
+        UnknownName { kind, name: name.into(), near, known: known.join(", ") }
     })
 }
 
@@ -36,5 +44,7 @@ mod tests {
         assert_eq!(find("two"), Ok(&("two", 2)));
         let message = find("three").unwrap_err().to_string();
         assert_eq!(message, "there is no number `three`; choose one of one, two");
+        let message = find("onee").unwrap_err().to_string();
+        assert_eq!(message, "there is no number `onee`; did you mean `one`? Otherwise choose one of one, two");
     }
 }

@@ -75,6 +75,8 @@ pub enum Purpose {
     Dropout = 31,
     /// Which samples a selection takes where it draws.
     Selection = 32,
+    /// How the images of a step are changed.
+    Augmentation = 33,
 }
 
 #[cfg(test)]

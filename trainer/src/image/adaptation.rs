@@ -118,7 +118,7 @@ pub fn adapt(
         };
         let criterion = arm.opening.filter(|_| number == 0).unwrap_or(arm.criterion);
         let mut view = View {
-            network: &training.network,
+            network: training.evaluated(),
             pool: target.pool,
             validation: target.validation,
             ledger: &mut ledger,
@@ -139,7 +139,7 @@ pub fn adapt(
         let stage = Stage { number: number as u64, first: training.step, end, subset: &subset };
         training.run(target.pool, stage, stop, &mut watch)?;
     }
-    Ok(Adapted { network: training.network, choices, subset, labels_seen: ledger.count() })
+    Ok(Adapted { network: training.finish(), choices, subset, labels_seen: ledger.count() })
 }
 
 /// Trains a network on all of `images`. `watch` is called after every step, with its loss.
@@ -157,7 +157,7 @@ pub fn pretrain(
     let mut training = Training::new(network, settings)?;
     let all: Vec<usize> = (0..images.len()).collect();
     training.run(images, Stage { number: 0, first: 0, end: steps, subset: &all }, stop, watch)?;
-    Ok(training.network)
+    Ok(training.finish())
 }
 
 #[cfg(test)]

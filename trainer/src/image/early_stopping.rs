@@ -10,7 +10,6 @@ use crate::host::interrupt::Interrupt;
 use crate::image::net::error::NetworkError;
 use crate::image::net::kernel::loss;
 use crate::image::net::kernel::norm::Moments;
-use candle_core::Tensor;
 use serde::Serialize;
 use std::path::Path;
 
@@ -84,14 +83,15 @@ impl EarlyStopping {
     }
 
     fn check(&mut self, training: &Training, validation: &Images) -> Result<(), NetworkError> {
-        let logits = training.network.outputs(&validation.pixels)?.logits;
+        let logits = training.evaluated().outputs(&validation.pixels)?.logits;
         let each = loss::cross_entropy(&logits, &validation.labels, validation.classes);
         let loss = each.iter().map(|l| f64::from(*l)).sum::<f64>() / each.len().max(1) as f64;
         (self.since_best, self.last_check) = (self.since_best + 1, training.step);
         if self.best.as_ref().is_none_or(|best| loss < best.loss) {
-            let weights = training.network.variables.iter().map(|v| v.flatten_all()?.to_vec1::<f32>());
+            let network = training.evaluated();
+            let weights = network.variables.iter().map(|v| v.flatten_all()?.to_vec1::<f32>());
             let weights = weights.collect::<Result<_, candle_core::Error>>()?;
-            self.best = Some(Best { step: training.step, loss, weights, moments: training.network.moments.clone() });
+            self.best = Some(Best { step: training.step, loss, weights, moments: network.moments.clone() });
             self.since_best = 0;
         }
         Ok(())
@@ -103,10 +103,7 @@ impl EarlyStopping {
     /// [`NetworkError::Tensor`] if the device cannot store the weights.
     pub fn finish(self, training: &mut Training, end: usize) -> Result<Option<Ending>, NetworkError> {
         let Some(Best { step, loss, weights, moments }) = self.best else { return Ok(None) };
-        for (variable, weights) in training.network.variables.iter().zip(weights) {
-            variable.set(&Tensor::from_vec(weights, variable.shape(), variable.device())?)?;
-        }
-        training.network.moments = moments;
+        training.end_with(weights, moments)?;
         let steps = training.step;
         Ok(Some(Ending { best_step: step, validation_loss: loss, steps, early: steps < end }))
     }

@@ -61,7 +61,7 @@ pub fn learn(
     let mut stream = Stream::new(stage, settings.seed);
     let seen: BTreeSet<usize> = (0..steps * settings.batch).map(|k| stream.at(k)).collect();
     let replayed = seen.range(samples.len()..).count();
-    Ok(Learned { network: training.network, samples: seen.len() - replayed, replayed })
+    Ok(Learned { network: training.finish(), samples: seen.len() - replayed, replayed })
 }
 
 /// All samples and the images of `replay`, and indices that repeat the samples until they are about as many.

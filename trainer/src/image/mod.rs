@@ -5,10 +5,12 @@
 
 pub mod adaptation;
 pub mod answers;
+pub mod augment;
 pub mod benchmark;
 pub mod early_stopping;
 pub mod export;
 pub mod field;
+mod gaussian;
 pub mod held_out;
 pub mod model;
 pub mod net;

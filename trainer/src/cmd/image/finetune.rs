@@ -1,6 +1,7 @@
 //! `image finetune`
 
-use super::options::{Data, Recipe, Report, steps};
+use super::options::{Data, Report, steps};
+use super::recipe::{self, Recipe, Teaching};
 use crate::cmd::error::Error;
 use crate::cmd::image::shifting::{self, Shifting};
 use crate::cmd::options::Compute;
@@ -16,7 +17,7 @@ use crate::image::model::ImageModel;
 use crate::image::net::architecture::Architecture;
 use crate::image::samples::Samples;
 use crate::image::select::{self, Criterion};
-use crate::image::training::accuracy;
+use crate::image::training::{Settings, accuracy};
 use crate::report::csv::{Table, cells};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ use std::path::{Path, PathBuf};
 /// trained on images that a device has collected and a person has labeled; then it also prints what the network knew before and
 /// after, on the test images of the data set it comes from.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = help())]
 pub struct Arguments {
     /// Network file to start from
     #[arg(long, value_name = "FILE")]
@@ -73,6 +74,8 @@ pub struct Arguments {
     #[command(flatten)]
     recipe: Recipe,
     #[command(flatten)]
+    teaching: Teaching,
+    #[command(flatten)]
     compute: Compute,
     /// First seed of order of images, dropout and random choices
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -101,6 +104,11 @@ Examples:
   With samples that a device has collected:
     sirocco-train image finetune --from mnist.safetensors --samples samples --data data --steps 300 \\
         --out field.safetensors";
+
+/// Examples, recipes and augmentations.
+fn help() -> String {
+    format!("{EXAMPLES}\n\n{}", recipe::help())
+}
 
 fn strength(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|s| (0.0..=1e6).contains(s)).ok_or_else(|| "give a number from 0 to 1e6".into())
@@ -137,13 +145,14 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let rounds = if arguments.recompute_every.is_some() { 1 } else { arguments.rounds as usize };
     let mut arm = Arm::once(arguments.select, arguments.fraction, arguments.steps).in_rounds(rounds);
     arm.recompute_every = arguments.recompute_every.map(|epochs| epochs as usize);
+    let taught = arguments.teaching.load(&architecture, &source.classes, &device)?.map(|(teacher, _)| teacher);
     let interrupt = Interrupt::on_ctrl_c(NOTICE)?;
     let total = arguments.steps * arguments.seeds as usize;
     let bar = output.bar(&arm.name(), total);
     let (mut accuracies, mut labels, mut first) = (Vec::new(), Vec::new(), None);
     for k in 0..arguments.seeds {
         let target = Target { pool: &pool, validation: &validation };
-        let settings = arguments.recipe.settings(arguments.seed + k);
+        let settings = Settings { teacher: taught.clone(), ..arguments.recipe.settings(arguments.seed + k) };
         let before = k as usize * arguments.steps;
         let adapted = adapt(&source.network, target, &arm, &settings, &interrupt, |training, loss| {
             bar.advance((before + training.step) as f64 / total as f64, &format!("loss {loss:.3}"));
@@ -247,12 +256,13 @@ impl Arguments {
         }
         let replay = self.replayed(&provenance, architecture, &mut warnings)?;
         let test = self.target.as_deref().map(|name| self.data.load(name, Split::Test, architecture)).transpose()?;
+        let taught = self.teaching.load(architecture, &classes, &network.device())?.map(|(teacher, _)| teacher);
         let interrupt = Interrupt::on_ctrl_c(NOTICE)?;
         let total = self.steps * self.seeds as usize;
         let bar = output.bar("samples", total);
         let (mut accuracies, mut labels, mut first) = (Vec::new(), Vec::new(), None);
         for k in 0..self.seeds {
-            let settings = self.recipe.settings(self.seed + k);
+            let settings = Settings { teacher: taught.clone(), ..self.recipe.settings(self.seed + k) };
             let before = k as usize * self.steps;
             let memory = replay.as_ref().map_or(Memory::Pull(self.pull), |replay| Memory::Replay(&replay.rest));
             let learned = field::learn(&network, &samples, memory, self.steps, &settings, &interrupt, |t, loss| {

@@ -6,6 +6,7 @@ mod options;
 mod pretrain;
 mod quantize;
 mod recalibrate;
+mod recipe;
 pub mod shifting;
 mod study;
 
@@ -22,8 +23,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Pretrain(pretrain::Arguments),
-    Finetune(finetune::Arguments),
+    Pretrain(Box<pretrain::Arguments>),
+    Finetune(Box<finetune::Arguments>),
     Evaluate(evaluate::Arguments),
     Quantize(quantize::Arguments),
     Recalibrate(recalibrate::Arguments),

@@ -7,7 +7,6 @@ use crate::dataset::pictures::Reading;
 use crate::dataset::{Collection, DataError, Images, Split};
 use crate::host::model_file::Metadata;
 use crate::image::net::architecture::Architecture;
-use crate::image::training::{Optimizer, Schedule, Settings};
 use crate::statistics::{deviation, mean};
 use serde::Serialize;
 use std::path::Path;
@@ -95,34 +94,6 @@ impl Data {
             }
         }
         Ok(collection.load(split, input)?)
-    }
-}
-
-/// How a network is trained.
-#[derive(Debug, Clone, Copy, clap::Args)]
-pub struct Recipe {
-    /// Number of images in a batch
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65536))]
-    pub batch: u32,
-    /// Learning rate at the first step
-    #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
-    pub rate: f64,
-    /// How the learning rate changes over the steps
-    #[arg(long, value_enum, default_value_t = Schedule::Constant)]
-    pub schedule: Schedule,
-    /// Method that turns gradients into steps
-    #[arg(long, value_enum, default_value_t = Optimizer::Adam)]
-    pub optimizer: Optimizer,
-    /// Weight decay: every step shrinks the weights by this times the learning rate
-    #[arg(long, value_name = "DECAY", default_value_t = 0.0)]
-    pub decay: f64,
-}
-
-impl Recipe {
-    /// The settings for a seed.
-    pub fn settings(&self, seed: u64) -> Settings {
-        let Recipe { batch, rate, schedule, optimizer, decay } = *self;
-        Settings { batch: batch as usize, rate, schedule, optimizer, decay, seed }
     }
 }
 

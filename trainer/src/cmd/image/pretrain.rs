@@ -1,12 +1,14 @@
 //! `image pretrain`
 
-use super::options::{Data, Recipe, Report, steps};
+use super::options::{Data, Report, steps};
+use super::recipe::{self, Recipe, Teaching};
 use crate::cmd::error::Error;
 use crate::cmd::image::shifting::{self, Shifting};
 use crate::cmd::options::{Checkpoints, Compute};
 use crate::cmd::output::Output;
 use crate::cmd::reading;
 use crate::dataset::{self, Images, Split};
+use crate::host::atomic;
 use crate::host::checkpoint::{Checkpoint, CheckpointError, Identity};
 use crate::host::model_file::Metadata;
 use crate::image::early_stopping::{EarlyStopping, Ending};
@@ -14,7 +16,9 @@ use crate::image::held_out;
 use crate::image::model::ImageModel;
 use crate::image::net::architecture::{Architecture, preset};
 use crate::image::net::network::{Network, Normalization};
-use crate::image::training::{Stage, Training, TrainingError, accuracy};
+use crate::image::training::log::RunLog;
+use crate::image::training::objective::Teacher;
+use crate::image::training::{Settings, Stage, Training, TrainingError, accuracy};
 use candle_core::Device;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -22,9 +26,9 @@ use std::path::PathBuf;
 /// Train a network from random weights on a data set
 ///
 /// Prints the accuracy on the test images in 32-bit floats. The file is for further training and for `image quantize`,
-/// which makes the file for a device.
+/// which makes the file for a device. With --checkpoint, a training that was stopped goes on to the same bits.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = help())]
 pub struct Arguments {
     /// Architecture: lenet16, thesis-digits, thesis-mlp, thesis-cifar or resnet8
     #[arg(long, default_value = "lenet16")]
@@ -39,11 +43,16 @@ pub struct Arguments {
     /// Draw images of all classes equally often, however many there are of each
     #[arg(long)]
     balance: bool,
-    /// Training steps, each on one batch
-    #[arg(long, value_name = "N", default_value_t = 1875, value_parser = steps)]
-    steps: usize,
+    /// Training steps, each on one batch. The recipe's number unless given, or else 1875
+    #[arg(long, value_name = "N", value_parser = steps, conflicts_with = "epochs")]
+    steps: Option<usize>,
+    /// In place of --steps: how often every training image is used
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=100_000))]
+    epochs: Option<usize>,
     #[command(flatten)]
     recipe: Recipe,
+    #[command(flatten)]
+    teaching: Teaching,
     #[command(flatten)]
     compute: Compute,
     /// Seed of weights, order of images and dropout. The same seed gives the same file
@@ -60,6 +69,10 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 100, requires = "patience",
           value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     look_every: usize,
+    /// CSV table to write after every epoch: loss, learning rate and accuracy on the held-out images; beside it the same as curves,
+    /// with the ending .svg
+    #[arg(long, value_name = "CSV")]
+    log: Option<PathBuf>,
     #[command(flatten)]
     checkpoints: Checkpoints,
     /// Network file to write
@@ -67,12 +80,23 @@ pub struct Arguments {
     out: PathBuf,
 }
 
+/// Steps unless the user or the recipe names others.
+const STEPS: usize = 1875;
+
 const EXAMPLES: &str = "\
 Examples:
   sirocco-train image pretrain --dataset mnist --data data --out mnist.safetensors
   sirocco-train image pretrain --network thesis-digits --dataset mnist --steps 1000 --schedule cosine \\
       --out digits.safetensors --json
-  sirocco-train image pretrain --dataset mnist --steps 20000 --patience 10 --out mnist.safetensors";
+  sirocco-train image pretrain --dataset mnist --steps 20000 --patience 10 --out mnist.safetensors
+  Photographs for a board, with curves; repeated with --resume, it goes on where it was stopped:
+    sirocco-train image pretrain --network resnet8 --dataset cifar10 --recipe photographs --data data --log resnet8.csv \\
+        --checkpoint resnet8.checkpoint --out resnet8.safetensors";
+
+/// Examples, recipes and augmentations.
+fn help() -> String {
+    format!("{EXAMPLES}\n\n{}", recipe::help())
+}
 
 /// The report of all image commands, and the outcome of early stopping.
 #[derive(Serialize)]
@@ -123,7 +147,8 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let device = arguments.compute.open()?;
     let classes = arguments.data.open(&arguments.dataset)?.classes.clone();
     let material = arguments.load(&device, classes.len(), output)?;
-    let Trained { network, steps, ending, interrupted } = arguments.train(&device, &material, output)?;
+    let teacher = arguments.teaching.load(&material.network, &classes, &device)?;
+    let Trained { network, steps, ending, interrupted } = arguments.train(&device, &material, teacher, output)?;
     let accuracies = [accuracy(&network, &material.test)?];
     let provenance = [
         ("dataset", arguments.dataset.clone()),
@@ -132,6 +157,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         ("held_out", material.validation.len().to_string()),
         ("seed", arguments.seed.to_string()),
         ("steps", ending.map_or(steps, |ending| ending.best_step).to_string()),
+        ("recipe", arguments.recipe.text()),
         ("accuracy", format!("{:.2}", accuracies[0])),
     ];
     let mut provenance: Metadata = provenance.map(|(k, v)| (k.to_string(), v)).into();
@@ -163,26 +189,47 @@ impl Arguments {
     }
 
     /// Trains until all steps are done, early stopping ends it, or the user presses Ctrl-C.
-    fn train(&self, device: &Device, material: &Material, output: Output) -> Result<Trained, Error> {
+    fn train(
+        &self,
+        device: &Device,
+        material: &Material,
+        teacher: Option<(Teacher, String)>,
+        output: Output,
+    ) -> Result<Trained, Error> {
         let images = &material.training;
         let normalization = Normalization::of(&images.pixels, images.channels, images.height * images.width);
         let network = Network::random(&material.network, normalization, self.seed, device)?;
-        let mut training = Training::new(network, &self.recipe.settings(self.seed))?;
+        let (teacher, taught) = teacher.unzip();
+        let settings = Settings { teacher, ..self.recipe.settings(self.seed) };
+        let epoch = images.len().div_ceil(settings.batch);
+        let steps = self.epochs.or(self.recipe.epochs().filter(|_| self.steps.is_none())).map(|epochs| epochs * epoch);
+        let steps = steps.or(self.steps).unwrap_or(STEPS);
+        let mut training = Training::new(network, &settings)?;
+        let mut log = self.log.as_ref().map(|_| RunLog::new(epoch));
         let mut early = self.patience.map(|patience| EarlyStopping::new(self.look_every, patience as usize));
-        let bar = output.bar(&self.network, self.steps);
-        let mut session = self.checkpoints.session(bar, self.identity(), &self.out)?;
+        let bar = output.bar(&self.network, steps);
+        let mut session = self.checkpoints.session(bar, self.identity(steps, taught), &self.out)?;
         if let Some((checkpoint, path)) = session.saver.load()? {
             training.restore(&checkpoint, path)?;
             if let Some(early) = &mut early {
                 early.restore(&checkpoint, path, &training)?;
             }
+            if let Some(log) = &mut log {
+                log.restore(&checkpoint, path)?;
+            }
         }
         let all: Vec<usize> = if self.balance { images.balanced(self.seed) } else { (0..images.len()).collect() };
-        let stage = Stage { number: 0, first: 0, end: self.steps, subset: &all };
-        let stop = session.interrupt.clone();
+        let stage = Stage { number: 0, first: 0, end: steps, subset: &all };
+        let (stop, mut failure) = (session.interrupt.clone(), None);
         let mut watch = |early: Option<&EarlyStopping>, training: &Training, loss: f32| {
-            session.progress.advance(training.step as f64 / self.steps as f64, &format!("loss {loss:.3}"));
-            session.keep(|identity| snapshot(training, early, identity));
+            session.progress.advance(training.step as f64 / steps as f64, &format!("loss {loss:.3}"));
+            if let Some(log) = &mut log
+                && let Err(error) = self.note(log, training, loss, &material.validation)
+            {
+                failure = Some(error);
+                _ = stop.press();
+            }
+            session.keep(|identity| snapshot(training, early, log.as_ref(), identity));
         };
         let ended = match &mut early {
             Some(early) => {
@@ -197,26 +244,41 @@ impl Arguments {
             Err(TrainingError::Interrupted) => true,
             other => other.map(|()| false)?,
         };
-        session.finish(|identity| snapshot(&training, early.as_ref(), identity))?;
-        let steps = training.step;
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        session.finish(|identity| snapshot(&training, early.as_ref(), log.as_ref(), identity))?;
+        let done = training.step;
         let ending = match early {
-            Some(early) => early.finish(&mut training, self.steps)?,
+            Some(early) => early.finish(&mut training, steps)?,
             None => None,
         };
-        Ok(Trained { network: training.network, steps, ending, interrupted })
+        Ok(Trained { network: training.finish(), steps: done, ending, interrupted })
+    }
+
+    /// Takes a step into the log, and writes it at the end of an epoch.
+    fn note(&self, log: &mut RunLog, training: &Training, loss: f32, held_out: &Images) -> Result<(), Error> {
+        let Some(file) = &self.log else { return Ok(()) };
+        if log.watch(training, loss, held_out)? {
+            log.table().write(file)?;
+            let title = format!("{} on {}", self.network, self.dataset);
+            atomic::write(&file.with_extension("svg"), log.figure(&title).svg().as_bytes())?;
+        }
+        Ok(())
     }
 
     /// What a run must have in common with its checkpoint: everything but the files it writes.
-    fn identity(&self) -> Identity {
+    fn identity(&self, steps: usize, teacher: Option<String>) -> Identity {
         let pairs = [
             ("network", self.network.clone()),
             ("dataset", self.dataset.clone()),
             ("shift", self.shifting.to_string()),
             ("reading", self.data.reading().to_string()),
-            ("recipe", format!("{:?}", self.recipe)),
+            ("recipe", self.recipe.text()),
             ("balance", self.balance.to_string()),
+            ("teacher", teacher.unwrap_or_else(|| "none".into())),
             ("device", format!("{:?}", self.compute.device)),
-            ("steps", self.steps.to_string()),
+            ("steps", steps.to_string()),
             ("early", self.patience.map_or("no".into(), |p| format!("{p} {}", self.look_every))),
             ("validation", self.validation.map_or("usual".into(), |n| n.to_string())),
             ("seed", self.seed.to_string()),
@@ -225,15 +287,19 @@ impl Arguments {
     }
 }
 
-/// The state of a training and of its early stopping.
+/// The state of a training, of its early stopping and of its log.
 fn snapshot(
     training: &Training,
     early: Option<&EarlyStopping>,
+    log: Option<&RunLog>,
     identity: Identity,
 ) -> Result<Checkpoint, CheckpointError> {
     let mut checkpoint = training.checkpoint(identity)?;
     if let Some(early) = early {
         early.store(&mut checkpoint);
+    }
+    if let Some(log) = log {
+        log.store(&mut checkpoint);
     }
     Ok(checkpoint)
 }
