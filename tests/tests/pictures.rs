@@ -3,7 +3,7 @@
 
 use image::{ExtendedColorType, ImageEncoder, codecs::jpeg::JpegEncoder, codecs::png::PngEncoder};
 use serde_json::Value;
-use sirocco_tests::program::{assert_fails, json, train};
+use sirocco_tests::program::{assert_fails, json, sirocco, train};
 use std::fs;
 use std::path::Path;
 
@@ -174,4 +174,64 @@ fn tables_and_folders_of_parts_are_data_sets() {
     }
     let listed = json(&train(&["data", "list", place.path().join("parts").to_str().unwrap(), "--json"]));
     assert_eq!((&listed["sets"][0]["train"], &listed["sets"][0]["classes"]), (&6.into(), &2.into()));
+}
+
+/// Training, and later classifying, sees a picture in the same way: how is in the file. A picture that is the wrong way round in
+/// its light draws a remark.
+#[test]
+fn what_training_did_to_pictures_is_done_again_when_classifying() {
+    let place = tempfile::tempdir().unwrap();
+    let photos = place.path().join("photos");
+    folder(&photos);
+    for class in ["up", "down"] {
+        for seed in 100..130 {
+            let file = png(&half(class == "up", seed), [16, 24], ExtendedColorType::L8);
+            fs::write(photos.join(class).join(format!("{seed}.png")), file).unwrap();
+        }
+    }
+    let path = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
+    let (photos, f32, int8) = (path("photos"), path("f32.safetensors"), path("int8.safetensors"));
+    let trained = train(&[
+        "image",
+        "pretrain",
+        "--dataset",
+        &photos,
+        "--fit",
+        "pad",
+        "--background",
+        "white",
+        "--steps",
+        "40",
+        "--test-share",
+        "0.3",
+        "--out",
+        &f32,
+        "--json",
+    ]);
+    let said = String::from_utf8_lossy(&trained.stderr).into_owned();
+    assert!(said.contains("split: 30 % for the test") && said.contains("cut off"), "{said}");
+    json(&trained);
+    // Nothing is said again: the file knows it.
+    let quantized =
+        json(&train(&["image", "quantize", &f32, "--dataset", &photos, "--withhold", "0", "--out", &int8, "--json"]));
+    assert!(quantized["accuracy"].as_f64().unwrap() > 95.0, "{quantized}");
+    let evaluated = json(&train(&["image", "evaluate", &int8, "--dataset", &photos, "--json"]));
+    assert_eq!(evaluated["test_images"], quantized["test_images"], "the split is the same");
+    let picture = |class: &str, name: &str| format!("{photos}/{class}/{name}");
+    let files =
+        [picture("up", "big.jpg"), picture("up", "turned.jpg"), picture("up", "color.png"), picture("down", "3.jpg")];
+    let arguments = [&["classify", "--model", &int8, "--json"][..], &files.each_ref().map(String::as_str)].concat();
+    let report = json(&sirocco(&arguments));
+    let answers: Vec<&str> =
+        report["answers"].as_array().unwrap().iter().map(|a| a["class"].as_str().unwrap()).collect();
+    assert_eq!(answers, ["up", "up", "up", "down"], "{report}");
+    assert_eq!(report["preparation"], "part=whole fit=pad filter=triangle background=#ffffff invert=no");
+    assert_eq!(report["board"], "this machine");
+    // Of another file than a picture, and of a picture that is no such thing.
+    assert_fails(
+        &sirocco(&["classify", "--model", &int8, &picture("down", "cut.jpg")]),
+        1,
+        "is a JPEG file that is cut off; copy",
+    );
+    assert_fails(&sirocco(&["classify", "--model", &int8, &picture("down", "phone.jpg")]), 1, "is a HEIC file");
 }

@@ -69,9 +69,21 @@ pub enum Error {
         /// What is wrong, as a predicate of the file.
         what: String,
     },
-    /// An image does not have the size that the network takes.
+    /// An image does not fit the network on this machine.
+    #[error(transparent)]
+    Image(#[from] sirocco::image::ImageError),
+    /// A file is not a picture.
+    #[error("{} {source}", path.display())]
+    NoPicture {
+        /// The file.
+        path: PathBuf,
+        /// Why not, as a predicate of the file, with a remedy.
+        source: sirocco_pictures::PictureError,
+    },
+    /// An image does not have the size that the network takes, and nothing says how to fit it.
     #[error(
-        "{name} has {got} pixels, but the network takes {wanted}; resize it, as with `magick IN -resize {wanted}! OUT.png`"
+        "{name} has {got} pixels, but the network takes {wanted}, and nothing says how pictures were fitted in training; name the \
+         board's model file with --model, one that `image quantize` wrote lately, or give --fit"
     )]
     PictureSize {
         /// The image.

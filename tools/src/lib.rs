@@ -12,6 +12,7 @@ macro_rules! say {
     ($($text:tt)+) => { $crate::output::write(format_args!("{}\n", format_args!($($text)+))) };
 }
 
+pub mod classifier;
 pub mod cli;
 pub mod client;
 pub mod cmd;

@@ -98,6 +98,38 @@ impl SolverArguments {
     }
 }
 
+/// The port of a device that classifies; without one, this machine does.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ClassifierArguments {
+    /// Port of the device: auto, a serial port, tcp:HOST:PORT or qemu:BOARD; see below. Without it, this machine answers
+    #[arg(long, value_name = "PORT", required_unless_present = "model")]
+    pub port: Option<String>,
+    /// Model file: for the model slot of a qemu: board; for this machine; or the one that a board on a port holds, which says how
+    /// pictures were prepared in training
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// Baud rate, for a serial port
+    #[arg(long, default_value_t = 115_200)]
+    pub baud: u32,
+    /// Milliseconds to wait for each answer
+    #[arg(long, value_name = "MS", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: u64,
+    /// How often to repeat a request that is not answered
+    #[arg(long, default_value_t = 2)]
+    pub retries: u32,
+    /// File of an operator's private key, for a device that only operators may change
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+}
+
+impl ClassifierArguments {
+    /// The port, if one is given.
+    pub fn port(&self) -> Option<PortArguments> {
+        let ClassifierArguments { port, model, baud, timeout, retries, key } = self.clone();
+        Some(PortArguments { port: port?, model, baud, timeout, retries, key })
+    }
+}
+
 impl PortArguments {
     /// The model file, if one is given.
     ///

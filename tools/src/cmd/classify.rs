@@ -1,21 +1,22 @@
-//! `sirocco classify`: has a device classify images.
+//! `sirocco classify`: has a device classify images, or this machine.
 
 use crate::Error;
-use crate::client::Client;
-use crate::input::picture::{Picture, idx_images, idx_labels};
+use crate::classifier::{Answering, Here, only_inverted, preparation};
+use crate::input::model_file::ModelFile;
+use crate::input::picture::{self, Picture, Preparation, idx_images, idx_labels};
 use crate::output::{Output, finite};
-use crate::port::{HELP, PortArguments};
+use crate::port::{ClassifierArguments, HELP};
 use serde::Serialize;
 use sirocco::drift::moving::ALARM;
 use sirocco::drift::{Reference, Sign};
-use sirocco::wire::ask;
 use sirocco::wire::image::{Classified, Description, Threshold};
+use sirocco_pictures::Fit;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Have a device classify images
+/// Classify images on a device, or on this machine
 ///
-/// Prints for each image its class, the probability, the predictive entropy in nats, and whether the answer is withheld,
+/// Pictures of any size are prepared as they were in training, which the model file says. /// Prints for each image its class, the probability, the predictive entropy in nats, and whether the answer is withheld,
 /// because the network is uncertain or because the image is unlike the training images of its class. The device compares
 /// entropies and features with what its model file says is usual. It raises a drift alarm, at most once in 10,000 images as
 /// usual on average, and it says if a class becomes frequent. With the file of an older version it compares the mean entropy of
@@ -23,19 +24,19 @@ use std::time::{Duration, Instant};
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
-  sirocco classify --port /dev/ttyACM0 seven.png three.pgm
+  sirocco classify --model digits.safetensors seven.jpg three.png
+  sirocco classify --port /dev/ttyACM0 --model digits.safetensors seven.jpg
   sirocco classify --port tcp:127.0.0.1:7000 --dataset t10k-images-idx3-ubyte.gz --labels t10k-labels-idx1-ubyte.gz
   sirocco classify --port qemu:qemu-mps2-an386 --model digits.safetensors seven.png --threshold 0.5 --json
 
-Images need the rows and columns that the network takes: `sirocco info` shows them, and \
-`magick IN -resize 16x16! OUT.png` resizes an image. Color images become gray, or gray ones color, as the network needs \
-it.
+Pictures are JPEG, PNG, BMP, PGM or PPM files. A board does not tell how they were prepared in training: name its model \
+file with --model. Without that, pictures need the rows and columns that the network takes, or --fit.
 
 {HELP}"))]
 pub struct Arguments {
     #[command(flatten)]
-    port: PortArguments,
-    /// Image files: PNG, PGM or PPM
+    port: ClassifierArguments,
+    /// Picture files: JPEG, PNG, BMP, PGM or PPM
     #[arg(value_name = "IMAGE", required_unless_present = "dataset")]
     images: Vec<PathBuf>,
     /// IDX file with many images, the format of MNIST; may be compressed with gzip
@@ -58,10 +59,20 @@ pub struct Arguments {
     /// Name the classes that the right one is among, at the coverage that the file states (`image quantize --coverage`)
     #[arg(long)]
     sets: bool,
+    /// How pictures of another shape are fitted to the network's: `crop` takes the largest part from the middle, `pad` adds
+    /// margins, `stretch` distorts. As the model file says unless given
+    #[arg(long, value_name = "crop|pad|stretch")]
+    fit: Option<Fit>,
+    /// Invert pictures, on top of what the model file says: dark becomes light
+    #[arg(long)]
+    invert: bool,
     /// Ask for the probabilities of all classes, and print each answer, also for a data set
     #[arg(long)]
     probabilities: bool,
 }
+
+/// The name of this machine in place of a board's.
+const HERE: &str = "this machine";
 
 /// Images with their names.
 type Named = Vec<(String, Picture)>;
@@ -115,6 +126,8 @@ struct Report {
     frequent_class: Option<String>,
     frequent_since: Option<u32>,
     samples_kept: u16,
+    /// How pictures became the network's input; null if they were taken as they are.
+    preparation: Option<String>,
     /// Percentage of all answers that are right; null without labels.
     accuracy: Option<f64>,
     /// The same of the answers that were not withheld.
@@ -138,24 +151,43 @@ struct Answer {
     ticks: Option<u32>,
     label: Option<u8>,
     probabilities: Option<Vec<f32>>,
+    /// The class of the inverted picture, where only that is an answer to rely on.
+    inverted: Option<String>,
     /// The classes that the right one is among.
     set: Option<Vec<String>>,
 }
 
 /// Sends the images and prints the answers.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
-    let (pictures, labels) = arguments.read()?;
-    let (mut client, info) = arguments.port.connect(output)?;
-    let mut description = client.ask(ask::ImageDescribe)?;
-    let pictures = converted(pictures, &description)?;
+    let file = arguments.port.model.as_deref().map(ModelFile::read).transpose()?;
+    let preparation = arguments.preparation(file.as_ref())?;
+    let (pictures, labels) = arguments.read(preparation.unwrap_or_default())?;
+    let mut here = file.as_ref().map(Here::open).transpose()?;
+    let (mut answering, board, crc32) = match (arguments.port.port(), &file) {
+        (Some(port), _) => {
+            let (client, info) = port.connect(output)?;
+            let same =
+                file.as_ref().map(|file| Ok::<_, Error>(file.model()?.crc32() == info.model.crc32)).transpose()?;
+            if same == Some(false) {
+                return Err(Error::Usage(
+                    "--model is not the model that the board holds; give that one's file, or push it".into(),
+                ));
+            }
+            (Answering::Device(client), info.board.to_string(), info.model.crc32)
+        }
+        (None, Some(file)) => (Answering::Here(Here::open(file)?), HERE.to_owned(), file.model()?.crc32()),
+        (None, None) => return Err(Error::Usage("give --port or --model, to say what answers".into())),
+    };
     if let Some(threshold) = arguments.threshold {
-        description = client.ask(ask::ImageThreshold(threshold))?;
+        answering.set_threshold(threshold)?;
     }
     if let Some(Watch(reference)) = arguments.watch {
-        description = client.ask(ask::ImageWatch(reference))?;
+        answering.watch(reference)?;
     }
-    let classes = client.classes()?;
-    let alarms = client.alarms()?;
+    let description = answering.describe()?;
+    let pictures = prepared(pictures, &description, preparation)?;
+    let classes = answering.classes()?;
+    let alarms = answering.alarms()?;
     if arguments.sets && alarms.set_probability.is_none() {
         return Err(Error::Usage("the model's file states no coverage for --sets; quantize it with --coverage".into()));
     }
@@ -164,27 +196,41 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let count = pictures.len();
     for (k, (name, picture)) in pictures.into_iter().enumerate() {
         let start = Instant::now();
-        let classified = client.classify(&picture.bytes)?;
+        let (classified, probabilities) = answering.classify(&picture.bytes, all.then_some(classes.len()))?;
         spent += start.elapsed();
-        let probabilities = if all { Some(client.probabilities(classes.len())?) } else { None };
         let mut answer = answer(name, &classified, &classes, labels.get(k).copied(), probabilities);
         answer.set_apart(&classes, alarms.set_probability.filter(|_| arguments.sets));
+        if let Some(here) = here.as_mut().filter(|_| arguments.dataset.is_none()) {
+            let class = only_inverted(here, &picture)?;
+            answer.inverted = class.and_then(|class| classes.get(usize::from(class)).cloned());
+        }
         answers.push(answer);
         if shown.elapsed() > Duration::from_secs(2) {
             shown = Instant::now();
             output.progress(format_args!("{} of {count} images", k + 1));
         }
     }
-    let report = Report::of(&mut client, answers, &description, spent, &classes, (&info.board, &info.model))?;
+    let mut report = Report::of(&mut answering, answers, &description, spent, &classes, (&board, crc32))?;
+    report.preparation = preparation.map(|preparation| preparation.to_string());
     output.result(&report, |report| report.print());
     Ok(())
 }
 
 impl Arguments {
+    /// How pictures become the network's input: as the file says, unless options say otherwise. None if neither says anything.
+    fn preparation(&self, file: Option<&ModelFile>) -> Result<Option<Preparation>, Error> {
+        let said = file.map(preparation).transpose()?.flatten();
+        if said.is_none() && self.fit.is_none() && !self.invert {
+            return Ok(None);
+        }
+        let said = said.unwrap_or_default();
+        Ok(Some(Preparation { fit: self.fit.unwrap_or(said.fit), invert: self.invert != said.invert, ..said }))
+    }
+
     /// The images with their names, and the labels, which are empty if there are none.
-    fn read(&self) -> Result<(Named, Vec<u8>), Error> {
+    fn read(&self, preparation: Preparation) -> Result<(Named, Vec<u8>), Error> {
         let Some(path) = &self.dataset else {
-            let read = |path: &PathBuf| Ok((path.display().to_string(), Picture::read(path)?));
+            let read = |path: &PathBuf| Ok((path.display().to_string(), picture::read(path, preparation.background)?));
             return Ok((self.images.iter().map(read).collect::<Result<_, Error>>()?, Vec::new()));
         };
         let pictures = idx_images(path)?;
@@ -199,18 +245,19 @@ impl Arguments {
     }
 }
 
-/// The images in gray or color, as the network takes them.
+/// The images as the network takes them.
 ///
 /// # Errors
-/// [`Error::PictureSize`] if one has another size.
-fn converted(pictures: Named, description: &Description) -> Result<Named, Error> {
+/// [`Error::PictureSize`] if one has another size, and nothing says how to fit it.
+fn prepared(pictures: Named, description: &Description, preparation: Option<Preparation>) -> Result<Named, Error> {
     let (height, width) = (usize::from(description.height), usize::from(description.width));
+    let input = [description.channels.into(), height, width];
     let fit = |(name, picture): (String, Picture)| {
-        if (picture.height, picture.width) != (height, width) {
+        if preparation.is_none() && (picture.height, picture.width) != (height, width) {
             let got = format!("{}x{}", picture.height, picture.width);
             return Err(Error::PictureSize { name, got, wanted: format!("{height}x{width}") });
         }
-        Ok((name, picture.with_channels(description.channels.into())))
+        Ok((name, preparation.unwrap_or_default().apply(&picture, input)))
     };
     pictures.into_iter().map(fit).collect()
 }
@@ -237,6 +284,7 @@ fn answer(
         ticks,
         label,
         probabilities,
+        inverted: None,
         set: None,
     }
 }
@@ -253,15 +301,15 @@ impl Answer {
 
 impl Report {
     fn of(
-        client: &mut Client,
+        answering: &mut Answering<'_>,
         answers: Vec<Answer>,
         before: &Description,
         spent: Duration,
         classes: &[String],
-        (board, model): (&str, &sirocco::summary::ModelInfo),
+        (board, crc32): (&str, u32),
     ) -> Result<Self, Error> {
-        let after = client.ask(ask::ImageDescribe)?;
-        let alarms = client.alarms()?;
+        let after = answering.describe()?;
+        let alarms = answering.alarms()?;
         let right = |a: &&Answer| a.label == Some(a.index);
         let percent = |part: usize, all: usize| (all > 0).then(|| 100.0 * part as f64 / all as f64);
         let labeled = answers.iter().any(|a| a.label.is_some());
@@ -273,7 +321,7 @@ impl Report {
         let n = answers.len().max(1) as f64;
         Ok(Report {
             board: board.into(),
-            model: format!("{:08x}", model.crc32),
+            model: format!("{crc32:08x}"),
             threshold: before.threshold,
             abstained,
             drift_sequential: alarms.sequential,
@@ -285,6 +333,7 @@ impl Report {
             frequent_since: alarms.frequent.map(|f| f.number),
             first_alarm: answers.iter().position(|a| a.drift_alarm).map(|k| k + 1),
             samples_kept: after.samples,
+            preparation: None,
             accuracy,
             accuracy_answered,
             mean_entropy: answers.iter().map(|a| f64::from(a.entropy)).sum::<f64>() / n,
@@ -306,6 +355,9 @@ impl Report {
                 let percent = 100.0 * a.probability;
                 let set = a.set.as_ref().map_or(String::new(), |set| format!(", one of {}", set.join(", ")));
                 say!("{}: {} ({percent:.1} %), entropy {:.3} nats{set}{note}", a.image, a.class, a.entropy);
+                if let Some(class) = &a.inverted {
+                    say!("  inverted it would be {class}: if light and dark are the wrong way round, give --invert");
+                }
             }
         }
         say!("{} images, {} answers withheld", self.answers.len(), self.abstained);
@@ -315,7 +367,9 @@ impl Report {
         for line in self.drift() {
             say!("{line}");
         }
-        say!("{} images kept; `sirocco samples fetch` gets them", self.samples_kept);
+        if self.board != HERE {
+            say!("{} images kept; `sirocco samples fetch` gets them", self.samples_kept);
+        }
     }
 
     /// What is to say about drift.
@@ -383,6 +437,7 @@ mod tests {
             frequent_class: None,
             frequent_since: None,
             samples_kept: 0,
+            preparation: None,
             accuracy: None,
             accuracy_answered: None,
             mean_entropy: 0.0,

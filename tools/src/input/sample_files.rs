@@ -108,6 +108,8 @@ fn save(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::picture::read;
+    use sirocco_pictures::Background;
 
     #[test]
     fn a_folder_holds_what_was_fetched_and_is_not_written_over() {
@@ -128,7 +130,7 @@ mod tests {
         let rows = "file,number,class,entropy,abstained,label\nimage-000003.png,3,\"dog, small\",0.5,true,\n\
             image-000012.png,12,'=cmd|calc,0.5,true,\n";
         assert_eq!(table, rows);
-        assert_eq!(Picture::read(&folder.join("image-000012.png")).unwrap().bytes, images[1]);
+        assert_eq!(read(&folder.join("image-000012.png"), Background::Auto).unwrap().bytes, images[1]);
         let bytes = std::fs::read(folder.join(TENSORS)).unwrap();
         let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
         let pixels = tensors.tensor("images").unwrap();
