@@ -173,3 +173,36 @@ fn curves_of_any_model_file() {
     assert_fails(&run("maps", folder.path(), &[]), 2, "sensitivity");
     assert_fails(&run("map", folder.path(), &["--seeds", "0"]), 2, "0");
 }
+
+#[test]
+fn the_experiments_of_the_thesis_run_in_pieces_and_say_what_defects_change() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let cache = folder.path().join("cache").display().to_string();
+    let study = ["image", "study", "thesis", "--short", "--out", out, "--shift-cache", &cache, "--json"];
+    let only = |name: &str| train(&[&study[..], &["--only", name]].concat());
+    let usps = json(&only("usps"));
+    let judgments = usps["judgments"].as_array().unwrap();
+    // Five statements by the protocol, and those about arms that choose once with each of four defects.
+    assert_eq!(judgments.len(), 5 + 4 * 4, "{usps}");
+    assert!(judgments.iter().all(|j| j["paired"]["difference"].as_f64().unwrap().is_finite()));
+    let trained = usps["trained"].as_u64().unwrap();
+    // Again: nothing is trained. With another part: only that one is.
+    assert_eq!(json(&only("usps"))["trained"], 0);
+    let noise = json(&only("noise"));
+    assert!(noise["trained"].as_u64().unwrap() > 0 && trained > 0);
+    let defects = |result: &Value| -> std::collections::BTreeSet<String> {
+        result["judgments"].as_array().unwrap().iter().map(|j| j["defect"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(
+        defects(&noise).contains("one noise for all images") && !defects(&usps).contains("one noise for all images")
+    );
+    assert_table(&folder.path().join("statements.csv"));
+    assert_table(&folder.path().join("mnist-noise/outcomes.csv"));
+    let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
+    assert_well_formed("report.html", &page);
+    assert!(page.contains("The conclusions, and what defects change"));
+    assert_fails(&only("nothing"), 2, "`mnist-usps`");
+    assert_fails(&train(&[&study[..], &["--network", "resnet8"]].concat()), 2, "leave out --dataset");
+    assert_fails(&train(&["image", "study", "budget", "--short", "--out", out]), 2, "image study thesis");
+}

@@ -9,6 +9,7 @@ mod recalibrate;
 mod recipe;
 pub mod shifting;
 mod study;
+mod thesis;
 
 use crate::cmd::error::Error;
 use crate::cmd::output::Output;
@@ -42,6 +43,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         Command::Evaluate(arguments) => evaluate::run(arguments, output),
         Command::Quantize(arguments) => quantize::run(arguments, output),
         Command::Recalibrate(arguments) => recalibrate::run(arguments, output),
+        Command::Study(arguments) if arguments.name == "thesis" => thesis::run(arguments, output),
         Command::Study(arguments) => study::run(arguments, output),
     }
 }

@@ -138,6 +138,7 @@ impl Recipe {
             average: self.average.or(usual.average).filter(|share| *share > 0.0),
             augmentation: augmentation.unwrap_or_else(|| usual.augment.parse().expect("a list that a test parses")),
             teacher: None,
+            softmax_twice: false,
             seed,
         }
     }

@@ -31,42 +31,42 @@ use std::path::PathBuf;
 #[command(after_help = help())]
 pub struct Arguments {
     /// Study to run
-    #[arg(value_name = "NAME", value_parser = ["mnist-usps", "budget", "shift"])]
-    name: String,
+    #[arg(value_name = "NAME", value_parser = ["mnist-usps", "budget", "shift", "thesis"])]
+    pub(super) name: String,
     /// Folder for tables, plots, the page and finished pieces
     #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// Data set that networks are trained on first
     #[arg(long, default_value = "mnist")]
-    dataset: String,
+    pub(super) dataset: String,
     /// Data set of the other domain. If it is the same, one half of it is the source and the other half, shifted, the target
     #[arg(long, default_value = "usps")]
-    target: String,
+    pub(super) target: String,
     #[command(flatten)]
-    data: Data,
+    pub(super) data: Data,
     #[command(flatten)]
-    shifting: Shifting,
+    pub(super) shifting: Shifting,
     /// Architecture: lenet16, thesis-digits, thesis-mlp, thesis-cifar or resnet8
     #[arg(long, default_value = "lenet16")]
-    network: String,
+    pub(super) network: String,
     /// Training steps of every arm on the target
     #[arg(long, value_name = "N", default_value_t = 800, value_parser = steps)]
-    steps: usize,
+    pub(super) steps: usize,
     /// Training steps on the source
     #[arg(long, value_name = "N", default_value_t = 1875)]
-    pretraining: usize,
+    pub(super) pretraining: usize,
     /// First seed
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
-    seed: u64,
+    pub(super) seed: u64,
     /// Number of seeds for every arm, counted from --seed
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
-    seeds: u64,
+    pub(super) seeds: u64,
     /// Number of training images of the target that are held out for validation
     #[arg(long, value_name = "N", default_value_t = 1000)]
-    validation: usize,
+    pub(super) validation: usize,
     /// Run only the arms whose names contain this text, and the reference arm
     #[arg(long, value_name = "TEXT")]
-    only: Option<String>,
+    pub(super) only: Option<String>,
     /// Run only the arms with these shares of the labels, such as 0.05,0.1
     #[arg(long, value_name = "SHARES", value_delimiter = ',')]
     fractions: Vec<f64>,
@@ -78,22 +78,32 @@ pub struct Arguments {
     curve_every: usize,
     /// Number of pieces (arm and seed) that run at the same time, one thread each; all cores unless given
     #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    pub(super) threads: Option<usize>,
+    /// With `thesis`: the digits inside the program in place of data sets, a few hundred steps, two seeds
+    #[arg(long)]
+    pub(super) short: bool,
     #[command(flatten)]
-    compute: Compute,
+    pub(super) compute: Compute,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   sirocco-train image study mnist-usps --data data --out study
   sirocco-train image study shift --dataset cifar10 --target cifar10 --network thesis-cifar \\
-      --shift embedding:2 --data data --out shift";
+      --shift embedding:2 --data data --out shift
+  All experiments of the thesis, and what defects of public code for them change:
+    sirocco-train image study thesis --data data --out thesis
+    sirocco-train image study thesis --short --out thesis-short";
 
 /// Examples, studies and criteria.
 fn help() -> String {
     let studies = digits::ALL.map(|s| format!("  {:<15} {}\n", s.name, s.what)).concat();
+    let thesis = "the experiments of the thesis with its own data sets, networks and shifts, and again with one defect at a time";
     let criteria: String = select::ALL.iter().map(|c| format!("  {:<15} {}\n", c.name, c.what)).collect();
-    format!("{EXAMPLES}\n\nStudies:\n{studies}\nCriteria, for `image finetune --select` as well:\n{criteria}",)
+    format!(
+        "{EXAMPLES}\n\nStudies:\n{studies}  {:<15} {thesis}\n\nCriteria, for `image finetune --select` as well:\n{criteria}",
+        "thesis"
+    )
 }
 
 #[derive(Debug, Serialize)]
@@ -111,6 +121,9 @@ struct Report<'a> {
 /// # Errors
 /// [`Error`] if data or folders cannot be read or written; [`Error::Interrupted`] after Ctrl-C.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
+    if arguments.short {
+        return Err(Error::Usage("--short is for `image study thesis`; leave it out".into()));
+    }
     let study = names::find("study", &digits::ALL, |study| study.name, &arguments.name)?;
     let arms = arguments.chosen((study.answer)(arguments.steps)?)?;
     let device = arguments.compute.open()?;

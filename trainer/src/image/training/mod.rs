@@ -3,7 +3,7 @@
 //! Batch number s of a stage holds samples s b to (s + 1) b of an endless stream of permutations of the subset, so that
 //! any subset gives full batches and equal numbers of steps are equal work. Adam (Kingma and Ba 2015) or SGD with
 //! momentum. Images may be changed at random ([`crate::image::augment`]), and the result may be an average of the weights
-//! ([`average`]). A training resumed from its checkpoint repeats the unbroken one bit for bit.
+//! (`--average`). A training resumed from its checkpoint repeats the unbroken one bit for bit.
 
 mod average;
 pub mod log;
@@ -28,6 +28,7 @@ use crate::image::net::operation;
 use crate::optimizer::all_finite;
 use average::Average;
 use candle_core::Tensor;
+use candle_nn::ops::softmax;
 use std::collections::BTreeMap;
 use std::path::Path;
 use stepper::Stepper;
@@ -217,6 +218,7 @@ impl Training {
         weights: Option<&[f32]>,
     ) -> Result<Tensor, TrainingError> {
         let Settings { smoothing, teacher, .. } = &self.settings;
+        let logits = &(if self.settings.softmax_twice { softmax(logits, 1)? } else { logits.clone() });
         let by_label = if *smoothing == 0.0 && mixing.is_none() && weights.is_none() {
             operation::cross_entropy(logits, &batch.labels)?
         } else {

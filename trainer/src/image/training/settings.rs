@@ -56,6 +56,9 @@ pub struct Settings {
     pub augmentation: Augmentation,
     /// A network whose answers are learned besides the labels.
     pub teacher: Option<Teacher>,
+    /// Whether the loss takes probabilities for logits. That is a defect of public code for such experiments, here only for the
+    /// study of what it changes.
+    pub softmax_twice: bool,
     /// Seed of the order of images, of their changes and of dropout.
     pub seed: u64,
 }
@@ -75,6 +78,7 @@ impl Settings {
             average: None,
             augmentation: Augmentation::default(),
             teacher: None,
+            softmax_twice: false,
             seed,
         }
     }

@@ -27,7 +27,7 @@ pub const ALL: [Study; 3] = [
 /// Rounds of the arms that choose in rounds.
 pub const ROUNDS: usize = 4;
 /// Epochs after which the arms that choose anew do so.
-const EPOCHS: usize = 5;
+pub const EPOCHS: usize = 5;
 
 /// The whole table: the full set, then for each fraction every criterion once, some in rounds, some anew.
 fn budgets(steps: usize) -> Result<Vec<Arm>, UnknownName> {

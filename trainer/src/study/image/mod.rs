@@ -6,6 +6,7 @@
 
 pub mod digits;
 pub mod findings;
+pub mod thesis;
 pub mod work;
 
 use super::pieces::{self, Columns, Piece};
