@@ -9,8 +9,10 @@ use sirocco_trainer::bundle::problem::Form;
 use sirocco_trainer::bundle::quantize::{Grid, rounding};
 use sirocco_trainer::host::model_file::{Metadata, ModelBytes};
 use sirocco_trainer::image::benchmark::{Builder, export_random};
+use sirocco_trainer::image::import::{self, Imported};
 use sirocco_trainer::image::quantize::winograd::Transformed;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Mutex;
 
 /// An exported `sir-full` bundle with untrained weights. Each is made once.
@@ -29,6 +31,13 @@ fn export(form: Form, scheme: Scheme, hidden: &[usize]) -> ModelBytes {
     let (mlp, scales) = rounded.as_ref().map_or((&mlp, None), |r| (&r.mlp, Some(r.scales.as_slice())));
     let candidate = Candidate { problem: &problem, mlp, scheme, scales, provenance: &provenance, seed: 0, queries: 50 };
     candidate.export().expect("an exportable network").bytes
+}
+
+/// A network of MLPerf Tiny's closed division, if its TFLite file lies beside the clone, in `../shared/data/mlperf-tiny`.
+pub fn imported(name: &str) -> Option<Imported> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/mlperf-tiny");
+    let file = std::fs::read(folder.join(name).with_extension("tflite")).ok()?;
+    Some(import::tflite(&file, None, &Metadata::new()).expect("one of the networks that devices can compute"))
 }
 
 /// An exported image network with random weights that has every operation.

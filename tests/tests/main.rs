@@ -7,6 +7,7 @@ mod image_layers;
 mod image_quantize;
 mod image_reader;
 mod images;
+mod imported;
 mod instructions;
 mod links;
 mod model_reader;

@@ -45,6 +45,8 @@ pub enum Error {
     #[error(transparent)]
     ImageModel(#[from] crate::image::model::ImageModelError),
     #[error(transparent)]
+    ImageImport(#[from] crate::image::import::ImportError),
+    #[error(transparent)]
     Images(#[from] crate::dataset::images::ImagesError),
     #[error(transparent)]
     ModelFile(#[from] crate::host::model_file::ModelFileError),

@@ -12,6 +12,7 @@ pub mod export;
 pub mod field;
 mod gaussian;
 pub mod held_out;
+pub mod import;
 pub mod model;
 pub mod net;
 mod pack;

@@ -75,6 +75,17 @@ fn evaluator_classify(network: &Network<'_>, image: &[u8], arena: &mut [u32]) ->
 
 // SAFETY: the name is used once.
 #[unsafe(no_mangle)]
+fn evaluator_values<'x>(
+    network: &Network<'_>,
+    image: &[u8],
+    arena: &'x mut [u32],
+) -> Result<(&'x [u8], Option<f32>), ImageError> {
+    let outputs = network.values::<Portable>(image, arena)?;
+    Ok((outputs, network.reconstruction_error(image, outputs)))
+}
+
+// SAFETY: the name is used once.
+#[unsafe(no_mangle)]
 fn evaluator_reproduction(counts: &[f32], mean: f32, deviation: f32, window: usize) -> Result<f32, RenewalError> {
     let interval = SerialInterval::gamma(mean, deviation)?;
     let last = reproduction(counts, &interval, window)?.last();

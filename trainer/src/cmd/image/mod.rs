@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod finetune;
+mod import;
 mod options;
 mod pretrain;
 mod quantize;
@@ -27,6 +28,7 @@ enum Command {
     Pretrain(Box<pretrain::Arguments>),
     Finetune(Box<finetune::Arguments>),
     Evaluate(evaluate::Arguments),
+    Import(import::Arguments),
     Quantize(quantize::Arguments),
     Recalibrate(recalibrate::Arguments),
     Study(Box<study::Arguments>),
@@ -41,6 +43,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
         Command::Pretrain(arguments) => pretrain::run(arguments, output),
         Command::Finetune(arguments) => finetune::run(arguments, output),
         Command::Evaluate(arguments) => evaluate::run(arguments, output),
+        Command::Import(arguments) => import::run(arguments, output),
         Command::Quantize(arguments) => quantize::run(arguments, output),
         Command::Recalibrate(arguments) => recalibrate::run(arguments, output),
         Command::Study(arguments) if arguments.name == "thesis" => thesis::run(arguments, output),
