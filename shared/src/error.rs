@@ -37,7 +37,9 @@ pub enum ModelError {
     #[error("a name occurs twice in the header")]
     Duplicate,
     /// The checksum is missing or is not the file's.
-    #[error("checksum: stated {stated:08x}, computed {computed:08x}")]
+    #[error(
+        "checksum: stated {stated:08x}, computed {computed:08x}: the file is damaged, or another program has changed it by saving it again"
+    )]
     Checksum {
         /// As written in the file; zero if absent.
         stated: u32,

@@ -47,6 +47,7 @@
 //! Image networks, the first of two products:
 //! - [`classify`]: class, probability and entropy from logits;
 //! - [`drift`], [`retain`]: the alarm on entropies and features, and the images with the highest entropy;
+//! - [`ink`]: the box around handwriting or print, drawn to one size before a network sees it;
 //! - [`image`]: a graph of image layers in one piece of memory.
 //!
 //! Solution bundles, the second:
@@ -79,6 +80,7 @@ pub mod fixed_point;
 pub mod gamma;
 pub mod held;
 pub mod image;
+pub mod ink;
 pub mod layer;
 pub mod limits;
 pub mod math;

@@ -7,7 +7,7 @@ use sirocco_tools::device::board::Board;
 use std::collections::BTreeSet;
 
 /// The rooms of `shared/src`, from the ground up: a room may import from those before it.
-const SHARED: [&str; 26] = [
+const SHARED: [&str; 27] = [
     "limits",
     "error",
     "text",
@@ -26,6 +26,7 @@ const SHARED: [&str; 26] = [
     "drift",
     "renewal",
     "retain",
+    "ink",
     "summary",
     "image",
     "trajectory",

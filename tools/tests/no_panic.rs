@@ -12,7 +12,7 @@ const PROOF: &str = "sirocco-no-panic";
 const CONTROL: &str = "sirocco-no-panic-control";
 
 /// Functions that must not reach a panic; the first is a control.
-const ENTRIES: [&str; 18] = [
+const ENTRIES: [&str; 19] = [
     "control_get",
     "evaluator_predict",
     "evaluator_certify",
@@ -21,6 +21,7 @@ const ENTRIES: [&str; 18] = [
     "evaluator_forecast",
     "evaluator_classify",
     "evaluator_values",
+    "evaluator_ink",
     "evaluator_reproduction",
     "request_loop",
     "request_loop_more",

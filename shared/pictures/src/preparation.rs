@@ -2,6 +2,7 @@
 
 use crate::decode::{Picture, PictureError, luma};
 use crate::resample::Resampling;
+use sirocco::ink::Ink;
 use std::fmt;
 use std::str::FromStr;
 
@@ -13,6 +14,8 @@ pub enum Part {
     Whole,
     /// Rows and columns 4 to 23 of pictures of 28 x 28, the box in which MNIST's digits are drawn; otherwise all of it.
     Box,
+    /// The box around light ink on a dark ground, made square, in gray ([`sirocco::ink`]). A picture without ink is black.
+    Ink,
 }
 
 /// How a picture of another shape is fitted to the network's.
@@ -53,6 +56,8 @@ pub struct Preparation {
 
 /// Rows and columns of MNIST, and the margin around its box.
 const MNIST: (usize, usize) = (28, 4);
+/// The most rows and columns of a picture in which ink is searched; larger ones are made smaller.
+const INK_SIDE: usize = 256;
 /// The filter, which is the only one so far.
 const FILTER: &str = "triangle";
 
@@ -149,6 +154,9 @@ impl Preparation {
     /// The input of a network that takes `channels`, rows and columns: gray or color, fitted, resampled by a triangle
     /// ([`Resampling`]), rounded to bytes, perhaps inverted.
     pub fn apply(&self, picture: &Picture, [channels, height, width]: [usize; 3]) -> Picture {
+        if self.part == Part::Ink {
+            return self.inked(picture, [channels, height, width]);
+        }
         let picture = picture.clone().with_channels(channels);
         let fitting = Fitting::new(self, [picture.height, picture.width], [height, width]);
         let margins = if fitting.has_margins() { self.background.margins(&picture) } else { vec![0.0; channels] };
@@ -163,9 +171,31 @@ impl Preparation {
         Picture { height, width, channels, bytes }
     }
 
+    /// The square around the ink, the same in every channel.
+    fn inked(&self, picture: &Picture, [channels, height, width]: [usize; 3]) -> Picture {
+        let mut gray = picture.clone().with_channels(1);
+        let largest = gray.height.max(gray.width);
+        if largest > INK_SIDE {
+            let smaller = |side: usize| (side * INK_SIDE).div_ceil(largest);
+            let stretch = Preparation { fit: Fit::Stretch, ..Preparation::default() };
+            gray = stretch.apply(&gray, [1, smaller(gray.height), smaller(gray.width)]);
+        }
+        if self.invert {
+            gray.bytes.iter_mut().for_each(|byte| *byte = 255 - *byte);
+        }
+        let mut memory = vec![0; gray.bytes.len()];
+        let mut drawn = vec![0; height * width];
+        // The size fits: it was made so.
+        if let Ok(Some(ink)) = Ink::find(&gray.bytes, [gray.height, gray.width], &mut memory) {
+            ink.draw(&gray.bytes, gray.width, &mut drawn, [height, width]);
+        }
+        let bytes = drawn.into_iter().flat_map(|byte| std::iter::repeat_n(byte, channels)).collect();
+        Picture { height, width, channels, bytes }
+    }
+
     /// The share of a picture of this size that a network with this many rows and columns does not see.
     pub fn cut_off(&self, [height, width]: [usize; 2], to: [usize; 2]) -> f64 {
-        if self.fit != Fit::Crop {
+        if self.fit != Fit::Crop || self.part == Part::Ink {
             return 0.0;
         }
         let [rows, columns] = within([height, width], to);
@@ -241,7 +271,7 @@ macro_rules! names {
     };
 }
 
-names!(Part, Part::Whole => "whole", Part::Box => "box");
+names!(Part, Part::Whole => "whole", Part::Box => "box", Part::Ink => "ink");
 names!(Fit, Fit::Crop => "crop", Fit::Pad => "pad", Fit::Stretch => "stretch");
 
 impl fmt::Display for Background {
@@ -358,10 +388,34 @@ mod tests {
         assert_eq!(Preparation::default().apply(&framed, [1, 16, 16]).bytes[0], 0);
     }
 
+    #[test]
+    fn ink_is_found_in_pictures_of_any_size_and_drawn_alike() {
+        let ink = Preparation { part: Part::Ink, ..Preparation::default() };
+        // A ring of a third of the picture's width, somewhere, on a ground of 40.
+        let ring = |size: usize| {
+            gray(size, size, move |row, column| {
+                let from = |at: usize, center: usize| at as f64 - (size * center) as f64 / 10.0;
+                let radius = from(row, 4).hypot(from(column, 6)) / size as f64;
+                if (0.1..0.17).contains(&radius) { 220 } else { 40 }
+            })
+        };
+        let small = ink.apply(&ring(60), [1, 16, 16]);
+        for size in [90, 300, 700] {
+            let other = ink.apply(&ring(size), [1, 16, 16]);
+            let apart: u32 = small.bytes.iter().zip(&other.bytes).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
+            // A box ends at whole pixels, of which the smallest ring has 20.
+            assert!(apart < 20 * 256, "{size}: {} on average", apart / 256);
+        }
+        assert!(small.bytes[16 * 8 + 1] > 128 && small.bytes[16 * 8 + 8] < 32, "{small:?}");
+        let dark = Picture { bytes: ring(60).bytes.iter().map(|byte| 255 - byte).collect(), ..ring(60) };
+        assert_eq!(Preparation { invert: true, ..ink }.apply(&dark, [1, 16, 16]), small);
+        assert_eq!(ink.apply(&gray(9, 9, |_, _| 77), [1, 4, 4]).bytes, [0; 16]);
+    }
+
     fn preparations() -> impl Strategy<Value = Preparation> {
         let background = prop_oneof![Just(Background::Auto), any::<[u8; 3]>().prop_map(Background::Color)];
         let fit = prop_oneof![Just(Fit::Crop), Just(Fit::Pad), Just(Fit::Stretch)];
-        let part = prop_oneof![Just(Part::Whole), Just(Part::Box)];
+        let part = prop_oneof![Just(Part::Whole), Just(Part::Box), Just(Part::Ink)];
         (part, fit, background, any::<bool>()).prop_map(|(part, fit, background, invert)| Preparation {
             part,
             fit,

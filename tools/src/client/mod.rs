@@ -131,6 +131,8 @@ pub struct Client {
     key: Option<Sign>,
     /// Whether this conversation has opened a session.
     session: bool,
+    /// When the device last complained of a frame.
+    complained: Option<Instant>,
 }
 
 /// Signs what consists of some parts, with a private key.
@@ -147,7 +149,7 @@ impl Client {
     pub fn new(transport: Box<dyn Transport>, port: impl Into<String>, patience: Patience) -> Self {
         let (frames, received) = (FrameBuffer::new(), VecDeque::new());
         let (port, key, session) = (port.into(), None, false);
-        Client { transport, port, patience, sequence: 0, frames, received, key, session }
+        Client { transport, port, patience, sequence: 0, frames, received, key, session, complained: None }
     }
 
     /// From now on, what only operators may do is done in a session that this key opens.
@@ -277,11 +279,16 @@ impl Client {
         ClientError::Unexpected { port: self.port.clone() }
     }
 
-    /// One request, one answer, with retries. Noise makes an attempt short, so that there are more of them in the same time.
+    /// One request, one answer, with retries. Noise makes an attempt short, so that there are more of them in the same time. A device
+    /// that complains of frames is there, and working off what it has received: it has [`LONG`] times as long.
     fn request(&mut self, request: &Request) -> Result<Response, ClientError> {
         let (mut last, mut attempts) = (NoAnswer::Silence, 0);
         let end = Instant::now() + self.patience.timeout * (self.patience.retries + 1);
-        while attempts <= self.patience.retries || Instant::now() < end {
+        let last_end = Instant::now() + self.patience.timeout * LONG;
+        self.complained = None;
+        let complains = |client: &Self| client.complained.is_some_and(|at| at.elapsed() < client.patience.timeout);
+        while attempts <= self.patience.retries || Instant::now() < end || complains(self) && Instant::now() < last_end
+        {
             match self.attempt(request)? {
                 Ok(response) => return Ok(response),
                 Err(reason) => last = reason,
@@ -309,7 +316,10 @@ impl Client {
         while let Some(received) = self.next_message(deadline)? {
             let defect = match received {
                 Ok(message) if message.sequence == self.sequence => return self.accept(message.body).map(Ok),
-                Ok(Message { sequence: 0, body: Response::Error(DeviceError::Frame(defect)), .. }) => defect,
+                Ok(Message { sequence: 0, body: Response::Error(DeviceError::Frame(defect)), .. }) => {
+                    self.complained = Some(Instant::now());
+                    defect
+                }
                 Ok(Message { sequence: 0, body: Response::Hello(_), .. }) => {
                     // It is still calculating.
                     deadline = deadline.max(Instant::now() + ALIVE);

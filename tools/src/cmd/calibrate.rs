@@ -89,6 +89,9 @@ pub struct Arguments {
 /// Correlations above this are said: the estimates can hardly be told apart.
 const CLOSE: f32 = 0.9;
 
+/// An observation further from the fit than this many standard deviations is named: chance does that to one in 16,000.
+const OUTLYING: f32 = 4.0;
+
 /// An estimate.
 #[derive(Serialize)]
 pub(crate) struct Estimate {
@@ -132,11 +135,26 @@ pub(crate) struct Report {
     horizon: f32,
     #[serde(serialize_with = "map")]
     forecast: Vec<(String, Option<Derived>)>,
+    /// The observation that is furthest from the fit, if that is no chance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outlier: Option<Outlier>,
+}
+
+/// An observation that the fit does not meet.
+#[derive(Serialize)]
+pub(crate) struct Outlier {
+    t: f32,
+    component: String,
+    observed: f32,
+    fitted: f32,
+    /// How many standard deviations they are apart; with relative weights, of what the other observations scatter by.
+    deviations: f32,
 }
 
 /// A calibration with its forecast.
 struct Answer {
     calibration: Calibration,
+    outlier: Option<Outlier>,
     forecast: Forecast,
     ticks: Option<u32>,
 }
@@ -177,8 +195,8 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     }
     let solver = arguments.solver.solver(arguments.model.as_deref(), &arguments.domain, output)?;
     let (question, answer) = by_model(arguments, solver)?;
-    let Answer { calibration, forecast, ticks } = answer;
-    let report = Report::of(question.ode, &calibration, &forecast, question.now, ticks);
+    let Answer { calibration, outlier, forecast, ticks } = answer;
+    let report = Report { outlier, ..Report::of(question.ode, &calibration, &forecast, question.now, ticks) };
     if output.json {
         question.observed.remarks.iter().for_each(|remark| output.progress(remark));
     }
@@ -194,7 +212,34 @@ fn by_model(arguments: &Arguments, mut solver: Solver) -> Result<(Question, Answ
     let query = Query { t: *horizon, ..calibration.problem };
     let forecast = solver.forecast(&calibration, *now, *horizon)?;
     let forecast = forecast.map_err(|source| solver.unanswered(&query, source))?;
-    Ok((question, Answer { calibration, forecast, ticks }))
+    let outlier = outlier(&mut solver, &question, &calibration)?;
+    Ok((question, Answer { calibration, outlier, forecast, ticks }))
+}
+
+/// The observation that is furthest from the fit, if it is further than chance puts one of all.
+fn outlier(solver: &mut Solver, question: &Question, calibration: &Calibration) -> Result<Option<Outlier>, Error> {
+    let mut worst: Option<Outlier> = None;
+    // With relative weights, an observation is judged by the scatter of the others: an externally studentized residual.
+    let freedom = f32::from(calibration.observations) - calibration.estimates.len() as f32;
+    let variance = calibration.residual_variance().filter(|_| calibration.relative);
+    for seen in &question.observed.observations {
+        let Ok(forecast) = solver.forecast(calibration, question.now, seen.t)? else { continue };
+        let fitted = forecast.state.get(usize::from(seen.component)).map_or(f32::NAN, |state| state.value);
+        let residual = (seen.value - fitted) / seen.sigma;
+        let deviations = match variance {
+            None => residual.abs(),
+            Some(variance) => {
+                let square = residual * residual / variance;
+                let others = (freedom - square).max(f32::EPSILON);
+                sqrt(square * (freedom - 1.0).max(0.0) / others)
+            }
+        };
+        if deviations > worst.as_ref().map_or(OUTLYING, |worst| worst.deviations) {
+            let component = quantities::state_name(question.ode, seen.component);
+            worst = Some(Outlier { t: seen.t, component, observed: seen.value, fitted, deviations });
+        }
+    }
+    Ok(worst)
 }
 
 impl Report {
@@ -236,6 +281,7 @@ impl Report {
             now,
             horizon: forecast.horizon,
             forecast: derived,
+            outlier: None,
         }
     }
 }
@@ -292,6 +338,14 @@ fn print(report: &Report, question: &Question) {
     if let Some(times) = misfit(report) {
         say!("does not fit     residuals are {times:.1} times as large as the standard deviations given");
     }
+    let people = question.observed.population;
+    let count = |share: f32| people.map_or_else(|| shown(share), |people| format!("{:.1}", share * people));
+    if let Some(Outlier { t, component, observed, fitted, deviations }) = &report.outlier {
+        let (component, observed, fitted) = (component.to_uppercase(), count(*observed), count(*fitted));
+        say!(
+            "outlier          {component} = {observed} at t = {t} is {deviations:.1} standard deviations from the fit ({fitted}): check it"
+        );
+    }
     for (one, other, correlation) in correlated(report) {
         say!("correlation      {one} and {other}: {correlation:.3}");
     }
@@ -303,7 +357,13 @@ fn print(report: &Report, question: &Question) {
     let states = question.ode.state_names();
     for ((name, derived), index) in report.forecast.iter().zip(0..) {
         let name = states.get(index).map_or_else(|| name.replace('_', " "), |state| (*state).to_owned());
+        let counted = people.is_some()
+            && (states.get(index).is_some() || name.starts_with("peak height") || name.starts_with("never"));
         match derived {
+            Some(Derived { value: Some(value), standard_error }) if counted => {
+                let error = standard_error.map_or_else(|| "unknown".to_owned(), &count);
+                say!("{:<30} {:>9} +- {error}", format!("{name}, people"), count(*value));
+            }
             Some(d) => say!("{name:<30} {:>9} +- {}", shown(d.value.unwrap_or(f32::NAN)), error(d.standard_error)),
             None => say!("{name:<30} after the end of the model's domain"),
         }

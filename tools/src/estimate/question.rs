@@ -105,6 +105,7 @@ impl Plan {
             remarks.push(format!("The column `{}` ({}) is not used for the fit.", other.column, other.observable));
         }
         let until = knowledge.until.map(|moment| moment.of(outbreak)).transpose()?.unwrap_or(f32::INFINITY);
+        remarks.extend(outbreak.overruled(population));
         let population = population.or(outbreak.population);
         let mut plan = Plan {
             counts: Vec::new(),

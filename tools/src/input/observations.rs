@@ -181,6 +181,7 @@ pub fn read_any(
         }
         remarks.push(format!("The column `{column}` ({what}) is not used: it is not a part of the state."));
     }
+    remarks.extend(outbreak.overruled(options.population));
     let population = options.population.or(outbreak.population);
     let unknown = || refused(None, "the population is not known".into(), "give --population");
     let population = population.ok_or_else(unknown)?;

@@ -14,9 +14,10 @@ pub const SPLIT: &str = "split";
 /// How pictures become a network's input, and which of them are for the test. What is not given is as the network's file says.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ReadingOptions {
-    /// Part of images of 28 x 28 to use: `whole`, or `box`, which aligns MNIST's digits with those of USPS. `whole` unless given
-    /// or said by the network's file
-    #[arg(long, value_name = "whole|box")]
+    /// Part of images to use: `whole`; `box`, which cuts MNIST's digits out of their margins; or `ink`, the box around light ink
+    /// on a dark ground, which brings digits of any size and place to one geometry (with --invert, dark ink). `whole` unless given or
+    /// said by the network's file
+    #[arg(long, value_name = "whole|box|ink")]
     geometry: Option<Part>,
     /// How a picture of another shape fits the network's: `crop` takes the largest part from the middle, `pad` adds margins,
     /// `stretch` distorts. `crop` unless given or said by the network's file

@@ -3,7 +3,7 @@
 
 use super::{DataError, Images};
 use rayon::prelude::*;
-use sirocco_pictures::{Fitting, Preparation};
+use sirocco_pictures::{Fitting, Part, Picture, Preparation};
 
 /// Largest size: ten times that of the largest known images.
 const LARGEST: usize = 320;
@@ -22,6 +22,10 @@ pub fn prepare(images: &Images, preparation: &Preparation, size: Option<[usize; 
         Some(size) => size,
         None => [height - 2 * margin, width - 2 * margin],
     };
+    let shape = [images.channels, size[0], size[1]];
+    if preparation.part == Part::Ink {
+        return Ok(images.with_pixels(shape, inked(images, preparation, shape)));
+    }
     if (size, margin, preparation.invert) == ([height, width], 0, false) {
         return Ok(images.clone());
     }
@@ -33,13 +37,26 @@ pub fn prepare(images: &Images, preparation: &Preparation, size: Option<[usize; 
         }
         prepared
     });
-    Ok(images.with_pixels([images.channels, size[0], size[1]], prepared.collect()))
+    Ok(images.with_pixels(shape, prepared.collect()))
+}
+
+/// The ink of every image. It is searched in bytes, as a device does.
+fn inked(images: &Images, preparation: &Preparation, shape: [usize; 3]) -> Vec<f32> {
+    let (height, width, channels) = (images.height, images.width, images.channels);
+    let of_image = |image: &[f32]| {
+        let at = |k: usize| image[k % channels * height * width + k / channels];
+        let bytes = (0..image.len()).map(|k| (255.0 * at(k)).round() as u8).collect();
+        let drawn = preparation.apply(&Picture { height, width, channels, bytes }, shape);
+        // Every channel is the same.
+        let plane: Vec<f32> = drawn.bytes.iter().step_by(channels).map(|byte| f32::from(*byte) / 255.0).collect();
+        plane.repeat(channels)
+    };
+    images.pixels.par_chunks_exact(channels * height * width).flat_map_iter(of_image).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sirocco_pictures::Part;
 
     fn grey(size: usize, pixel: impl Fn(usize, usize) -> f32) -> Images {
         let pixels = (0..size * size).map(|k| pixel(k / size, k % size)).collect();

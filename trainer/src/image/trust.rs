@@ -8,6 +8,8 @@ use sirocco::classify::{Classification, Logits};
 
 /// Temperatures that are tried.
 const TEMPERATURES: [f64; 2] = [0.25, 8.0];
+/// What twice the difference of two log-likelihoods exceeds by chance in 5 % of all cases: chi-square with one degree of freedom.
+const LIKELIHOOD_RATIO: f64 = 3.84;
 /// Bins of the expected calibration error.
 const BINS: usize = 15;
 /// The part of the withheld answers that is withheld for the distance of the features.
@@ -25,7 +27,8 @@ fn judged(answer: &Answer, label: u8, temperature: f64) -> (f64, Classification)
 }
 
 /// The temperature whose probabilities predict the labels best: that of the lowest mean of -ln p (Guo et al. 2017), by golden
-/// section over its logarithm, to a part in a thousand.
+/// section over its logarithm, to a part in a thousand. It is 1 if the answers do not tell it from 1: few answers would give a
+/// temperature that makes other images' probabilities worse.
 pub fn temperature(answers: &[Answer], labels: &[u8]) -> f64 {
     let loss = |ln: f64| -> f64 {
         let each = answers.iter().zip(labels).map(|(a, l)| -judged(a, *l, ln.exp()).0.max(1e-12).ln());
@@ -37,7 +40,8 @@ pub fn temperature(answers: &[Answer], labels: &[u8]) -> f64 {
         let (a, b) = (high - golden * (high - low), low + golden * (high - low));
         if loss(a) < loss(b) { high = b } else { low = a }
     }
-    (0.5 * (low + high)).exp()
+    let found = 0.5 * (low + high);
+    if 2.0 * (loss(0.0) - loss(found)) > LIKELIHOOD_RATIO { found.exp() } else { 1.0 }
 }
 
 /// The answers with their logits divided by a temperature.
@@ -192,6 +196,14 @@ pub(crate) mod tests {
         let errors = [&answers, &after].map(|answers| calibration_error(answers, &labels));
         assert!(errors[0] > 0.1 && errors[1] < 0.03, "{errors:?}");
         assert!(answers.iter().zip(&after).all(|(a, b)| a.class == b.class));
+    }
+
+    #[test]
+    fn few_answers_of_a_network_that_is_as_certain_as_it_should_be_change_nothing() {
+        let (answers, labels) = overconfident(4000, 1.0);
+        let changed = answers.chunks(80).zip(labels.chunks(80)).filter(|(a, l)| temperature(a, l) != 1.0).count();
+        // One of twenty by chance, of fifty.
+        assert!(changed <= 6, "{changed}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use sirocco::classify::Classification;
 use sirocco::error::ModelError;
 use sirocco::held::Held;
 use sirocco::image::{ImageError, Network};
+use sirocco::ink::{Ink, InkError};
 use sirocco::layer::kernel::Portable;
 use sirocco::query::{Prediction, Query, QueryError};
 use sirocco::renewal::{RenewalError, SerialInterval, reproduction};
@@ -82,6 +83,16 @@ fn evaluator_values<'x>(
 ) -> Result<(&'x [u8], Option<f32>), ImageError> {
     let outputs = network.values::<Portable>(image, arena)?;
     Ok((outputs, network.reconstruction_error(image, outputs)))
+}
+
+// SAFETY: the name is used once.
+#[unsafe(no_mangle)]
+fn evaluator_ink(image: &[u8], size: [usize; 2], out: &mut [u8], memory: &mut [u32]) -> Result<bool, InkError> {
+    let ink = Ink::find(image, size, memory)?;
+    if let Some(ink) = &ink {
+        ink.draw(image, size[1], out, size);
+    }
+    Ok(ink.is_some())
 }
 
 // SAFETY: the name is used once.

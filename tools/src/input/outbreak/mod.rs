@@ -144,6 +144,18 @@ pub struct Outbreak {
 }
 
 impl Outbreak {
+    /// What is to be said if another size of the population is given than the table has.
+    pub fn overruled(&self, given: Option<f32>) -> Option<String> {
+        let (given, own) = given.zip(self.population)?;
+        ((given - own).abs() > 0.5).then(|| {
+            format!(
+                "--population {given} is used, in place of the {own} that the table has; check which of them is right."
+            )
+        })
+    }
+}
+
+impl Outbreak {
     /// The series of an observable.
     pub fn series(&self, observable: Observable) -> Option<&Series> {
         self.series.iter().find(|series| series.observable == observable)
