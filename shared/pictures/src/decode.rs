@@ -1,6 +1,6 @@
 //! Picture files: JPEG, PNG, BMP, PBM, PGM and PPM, told apart by their first bytes.
 
-use crate::preparation::Background;
+use crate::background::Background;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;

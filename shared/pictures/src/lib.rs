@@ -6,9 +6,11 @@
 //!
 //! A [`Picture`] has 8 bits per channel and is gray or in color. Sizes are checked before memory is taken.
 
+pub mod background;
 pub mod decode;
 pub mod preparation;
 pub mod resample;
 
+pub use background::Background;
 pub use decode::{Picture, PictureError};
-pub use preparation::{Background, Fit, Fitting, Part, Preparation};
+pub use preparation::{Fit, Fitting, Part, Preparation};

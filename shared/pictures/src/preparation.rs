@@ -1,5 +1,6 @@
 //! How a picture becomes a network's input, as one line of text in the network's file.
 
+use crate::background::Background;
 use crate::decode::{Picture, PictureError, luma};
 use crate::resample::Resampling;
 use sirocco::ink::Ink;
@@ -28,17 +29,6 @@ pub enum Fit {
     Pad,
     /// The whole picture, stretched.
     Stretch,
-}
-
-/// What lies below transparent pixels and in margins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Background {
-    /// Below transparent pixels the opposite of their ink: white below dark ink, black below light ink. In margins the mean
-    /// color of the picture's outermost pixels.
-    #[default]
-    Auto,
-    /// This color: red, green, blue.
-    Color([u8; 3]),
 }
 
 /// How a picture becomes a network's input.
@@ -73,28 +63,12 @@ impl Part {
     }
 }
 
-impl Background {
-    /// The color below the transparent pixels of a picture with `samples` values per pixel, the last of which is the opacity.
-    pub(crate) fn ground(self, bytes: &[u8], samples: usize) -> [u8; 3] {
-        let Background::Color(color) = self else {
-            let (mut ink, mut opaque) = (0u64, 0u64);
-            for pixel in bytes.chunks_exact(samples) {
-                let Some((alpha, values)) = pixel.split_last() else { continue };
-                opaque += u64::from(*alpha) * values.len() as u64;
-                ink += u64::from(*alpha) * values.iter().map(|value| u64::from(*value)).sum::<u64>();
-            }
-            return [if ink < 128 * opaque { 255 } else { 0 }; 3];
-        };
-        color
-    }
-
-    /// The color of the margins of a picture, by channel, in 0 to 1.
-    fn margins(self, picture: &Picture) -> Vec<f32> {
-        match self {
-            Background::Color(color) if picture.channels == 1 => vec![unit(luma(&color))],
-            Background::Color(color) => color.map(unit).to_vec(),
-            Background::Auto => (0..picture.channels).map(|channel| border(picture, channel)).collect(),
-        }
+/// The color of the margins of a picture, by channel, in 0 to 1.
+fn margins(background: Background, picture: &Picture) -> Vec<f32> {
+    match background {
+        Background::Color(color) if picture.channels == 1 => vec![unit(luma(&color))],
+        Background::Color(color) => color.map(unit).to_vec(),
+        Background::Auto => (0..picture.channels).map(|channel| border(picture, channel)).collect(),
     }
 }
 
@@ -159,7 +133,7 @@ impl Preparation {
         }
         let picture = picture.clone().with_channels(channels);
         let fitting = Fitting::new(self, [picture.height, picture.width], [height, width]);
-        let margins = if fitting.has_margins() { self.background.margins(&picture) } else { vec![0.0; channels] };
+        let margins = if fitting.has_margins() { margins(self.background, &picture) } else { vec![0.0; channels] };
         let mut bytes = vec![0; channels * height * width];
         for (channel, margin) in margins.iter().enumerate() {
             let pixel = |row, column| unit(picture.bytes[(row * picture.width + column) * picture.channels + channel]);
@@ -273,37 +247,6 @@ macro_rules! names {
 
 names!(Part, Part::Whole => "whole", Part::Box => "box", Part::Ink => "ink");
 names!(Fit, Fit::Crop => "crop", Fit::Pad => "pad", Fit::Stretch => "stretch");
-
-impl fmt::Display for Background {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Background::Auto => formatter.write_str("auto"),
-            Background::Color([red, green, blue]) => write!(formatter, "#{red:02x}{green:02x}{blue:02x}"),
-        }
-    }
-}
-
-impl FromStr for Background {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let hexadecimal = |digits: &str| {
-            let channel = |k: usize| u8::from_str_radix(digits.get(2 * k..2 * k + 2)?, 16).ok();
-            let plain = digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-            plain.then(|| Some([channel(0)?, channel(1)?, channel(2)?])).flatten()
-        };
-        match text {
-            "auto" => Ok(Background::Auto),
-            "black" => Ok(Background::Color([0; 3])),
-            "white" => Ok(Background::Color([255; 3])),
-            _ => text
-                .strip_prefix('#')
-                .and_then(hexadecimal)
-                .map(Background::Color)
-                .ok_or_else(|| "give `auto`, `black`, `white` or a color such as #ff8800".into()),
-        }
-    }
-}
 
 impl fmt::Display for Preparation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
