@@ -3,7 +3,8 @@
 
 use image::{ExtendedColorType, ImageEncoder, codecs::jpeg::JpegEncoder, codecs::png::PngEncoder};
 use serde_json::Value;
-use sirocco_tests::program::{assert_fails, json, sirocco, train};
+use sirocco_cost::BOARDS;
+use sirocco_tests::program::{assert_fails, json, root, sirocco, train};
 use std::fs;
 use std::path::Path;
 
@@ -234,4 +235,62 @@ fn what_training_did_to_pictures_is_done_again_when_classifying() {
         "is a JPEG file that is cut off; copy",
     );
     assert_fails(&sirocco(&["classify", "--model", &int8, &picture("down", "phone.jpg")]), 1, "is a HEIC file");
+}
+
+/// The whole way in one command, from a folder to the file of a board, and back: pictures that it has never seen.
+#[test]
+fn a_folder_becomes_a_network_for_a_board() {
+    let place = tempfile::tempdir().unwrap();
+    let photos = place.path().join("photos");
+    folder(&photos);
+    for class in ["up", "down"] {
+        for seed in 200..260 {
+            let file = png(&half(class == "up", seed), [16, 24], ExtendedColorType::L8);
+            fs::write(photos.join(class).join(format!("{seed}.png")), file).unwrap();
+        }
+    }
+    let [photos, out] = [&photos, &place.path().join("trained")].map(|path| path.to_str().unwrap().to_owned());
+    let common = ["image", "train", &photos, "--test-share", "0.3", "--epochs", "4", "--out", &out];
+    let report = json(&train(&[&common[..], &["--board", "stm32f405", "--unknown", "down", "--json"]].concat()));
+    assert!(report["accuracy"].as_f64().unwrap() > 90.0, "{report}");
+    assert!(report["network"].as_str().unwrap().ends_with("-3x24x16"), "{report}");
+    let number = |key: &str| report[key].as_u64().unwrap();
+    assert!(
+        number("bytes") <= number("flash") && number("arena") <= number("ram") && number("ram") == 65536,
+        "{report}"
+    );
+    let rows = report["confusion"]["matrix"].as_array().unwrap();
+    let counted: u64 = rows.iter().flat_map(|row| row.as_array().unwrap()).map(|n| n.as_u64().unwrap()).sum();
+    assert_eq!(counted, number("test_images"));
+    assert!(report["unknown_missed"].is_number() && report["taken_for_unknown"].is_number());
+    let page = fs::read_to_string(format!("{out}/report.html")).unwrap();
+    assert!(page.contains("The worst mistakes") && page.contains("stm32f405"));
+    let model = format!("{out}/model.safetensors");
+    let evaluated = json(&train(&["image", "evaluate", &model, "--dataset", &photos, "--json"]));
+    assert_eq!(evaluated["accuracy"], report["accuracy"], "the file finds its test pictures again");
+    assert_fails(&train(&[&common[..], &["--unknown", "other"]].concat()), 2, "there is no class `other`");
+    assert_fails(&train(&[&common[..], &["--board", "arduino"]].concat()), 2, "choose one of nrf52840-dk");
+}
+
+/// What the trainer knows of the boards is what their memory maps say.
+#[test]
+fn the_table_of_boards_is_that_of_their_memory_maps() {
+    let folder = root().join("firmware/boards");
+    let mut names: Vec<String> =
+        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, BOARDS.map(|board| board.name));
+    for board in BOARDS {
+        let mut map = fs::read_to_string(folder.join(board.name).join("memory.x")).unwrap();
+        if map.contains("INCLUDE ssram.x") {
+            map = fs::read_to_string(root().join("firmware/support/mps2/ssram.x")).unwrap();
+        }
+        let region = |name: &str| {
+            let line = map.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
+            let length = line.split("LENGTH = ").nth(1).unwrap().trim();
+            let (number, unit) = length.split_at(length.len() - 1);
+            number.parse::<usize>().unwrap() << if unit == "M" { 20 } else { 10 }
+        };
+        assert_eq!([board.flash, board.ram], [region("SLOT_0"), region("ARENA")], "{}", board.name);
+    }
 }

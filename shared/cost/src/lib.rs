@@ -14,9 +14,11 @@
 //! seed_corpus::` has to follow. Without the variable, the same test compares predictions with the counts of
 //! `tests/instructions.csv`, which the fit never saw: a whole network has to be within 2 %. Instructions are not cycles.
 
+mod boards;
 mod costs;
 mod work;
 
+pub use boards::{BOARDS, Board};
 pub use costs::{Costs, Processor};
 pub use work::Work;
 

@@ -63,6 +63,8 @@ pub enum Error {
     #[error(transparent)]
     Shift(#[from] crate::image::shift::ShiftError),
     #[error(transparent)]
+    Sizing(#[from] crate::image::sizing::SizingError),
+    #[error(transparent)]
     Study(StudyError),
     #[error(transparent)]
     Training(TrainingError),

@@ -307,7 +307,7 @@ pub fn export_with_progress(
 
 /// The size of a network's file, golden images included, with room for the measured metadata, and for what is usual if the file is
 /// to say it.
-fn file_size(
+pub(super) fn file_size(
     integers: &Graph<Integers>,
     architecture: &Architecture,
     images: usize,

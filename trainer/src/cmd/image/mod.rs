@@ -11,6 +11,7 @@ mod recipe;
 pub mod shifting;
 mod study;
 mod thesis;
+mod train;
 
 use crate::cmd::error::Error;
 use crate::cmd::output::Output;
@@ -25,6 +26,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Train(Box<train::Arguments>),
     Pretrain(Box<pretrain::Arguments>),
     Finetune(Box<finetune::Arguments>),
     Evaluate(evaluate::Arguments),
@@ -40,6 +42,7 @@ enum Command {
 /// [`Error`] of the subcommand.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     match &arguments.command {
+        Command::Train(arguments) => train::run(arguments, output),
         Command::Pretrain(arguments) => pretrain::run(arguments, output),
         Command::Finetune(arguments) => finetune::run(arguments, output),
         Command::Evaluate(arguments) => evaluate::run(arguments, output),

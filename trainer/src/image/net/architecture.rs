@@ -5,6 +5,7 @@
 use crate::host::names::{self, UnknownName};
 use serde::{Deserialize, Serialize};
 use sirocco::layer::shape::Shape;
+use sirocco::limits::MAX_SIDE;
 
 /// One layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,14 +85,34 @@ pub const PRESETS: [Preset; 5] = [
     Preset { name: "resnet8", what: "32x32 color on boards, as in MLPerf Tiny: 12.5 MMAC", build: resnet8 },
 ];
 
-/// The architecture of a preset, for this many classes.
+/// The architecture of a preset, for this many classes. `compactW-CxHxW`, such as `compact16-3x32x20`, is a small one for images
+/// of any shape (channels, rows, columns): three convolutions with W, 2 W and 4 W filters.
 ///
 /// # Errors
 /// [`UnknownName`] if no preset has this name.
 pub fn preset(name: &str, classes: usize) -> Result<Architecture, UnknownName> {
-    let (mut layers, input) = (names::find("network", &PRESETS, |preset| preset.name, name)?.build)();
+    let (mut layers, input) = match compact(name) {
+        Some(compact) => compact,
+        None => (names::find("network", &PRESETS, |preset| preset.name, name)?.build)(),
+    };
     layers.push(Layer::Dense(classes));
     Ok(Architecture { name: name.into(), input, classes, layers })
+}
+
+/// A small network for images of any shape, by a name such as `compact16-3x32x20`.
+fn compact(name: &str) -> Option<(Vec<Layer>, [usize; 3])> {
+    use Layer::{BatchNorm, Dropout, Flatten, MaxPool, Relu};
+    let (filters, shape) = name.strip_prefix("compact")?.split_once('-')?;
+    let number = |text: &str, most: usize| text.parse().ok().filter(|n| (1..=most).contains(n));
+    let filters = number(filters, 64)?;
+    let sides: Vec<usize> = shape.split('x').map(|side| number(side, MAX_SIDE)).collect::<Option<_>>()?;
+    let input: [usize; 3] = sides.try_into().ok()?;
+    if !(input[0] == 1 || input[0] == 3) || input[1] < 8 || input[2] < 8 {
+        return None;
+    }
+    let block = |filters| [conv(filters, 3, 1, 1), BatchNorm, Relu];
+    let layers = block(filters).into_iter().chain([MaxPool(2)]).chain(block(2 * filters)).chain([MaxPool(2)]);
+    Some((layers.chain(block(4 * filters)).chain([Flatten, Dropout(0.3)]).collect(), input))
 }
 
 fn conv(filters: usize, kernel: usize, stride: usize, padding: usize) -> Layer {
