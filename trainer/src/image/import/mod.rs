@@ -1,4 +1,4 @@
-//! Networks of other programs: [`tflite`] reads their files as [`layers`] of a device, [`int8`] takes over their integers.
+//! Networks of other programs: [`tflite`] reads their files as `layers` of a device, `int8` takes over their integers.
 
 mod error;
 mod flatbuffer;
