@@ -151,6 +151,9 @@ fn the_command_line_classifies_files_and_fetches_samples() {
     let report = json(&sirocco(&[&set[..], &at[..]].concat()));
     assert_eq!((report["answers"].as_array().unwrap().len(), &report["samples_kept"]), (8, &8.into()));
     assert!(report["accuracy"].as_f64().is_some());
+    std::fs::write(&labels, [&[0, 0, 8, 1, 0, 0, 0, 8][..], &[1, 2, 3, 4, 5, 6, 7, 10]].concat()).unwrap();
+    let line = failure(&sirocco(&[&set[..], &at[..4]].concat()), 2);
+    assert!(line.contains("the label 10 for image 7") && line.contains("count labels from 0"), "{line}");
 
     let wrong = folder.path().join("wrong.png");
     std::fs::write(&wrong, Picture { height: 2, width: 2, channels: 1, bytes: vec![0; 4] }.png().unwrap()).unwrap();

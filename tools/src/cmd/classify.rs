@@ -11,7 +11,7 @@ use sirocco::drift::moving::ALARM;
 use sirocco::drift::{Reference, Sign};
 use sirocco::wire::image::{Classified, Description, Threshold};
 use sirocco_pictures::Fit;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Classify images on a device, or on this machine
@@ -187,6 +187,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Error> {
     let description = answering.describe()?;
     let pictures = prepared(pictures, &description, preparation)?;
     let classes = answering.classes()?;
+    known_labels(&labels, &classes, arguments.labels.as_deref())?;
     let alarms = answering.alarms()?;
     if arguments.sets && alarms.set_probability.is_none() {
         return Err(Error::Usage("the model's file states no coverage for --sets; quantize it with --coverage".into()));
@@ -243,6 +244,22 @@ impl Arguments {
         let named = pictures.into_iter().enumerate().map(|(k, picture)| (name(k), picture));
         Ok((named.take(self.limit.unwrap_or(usize::MAX)).collect(), labels))
     }
+}
+
+/// Checks that every label is the number of a class, which count from 0.
+///
+/// # Errors
+/// [`Error::Usage`] that names the first that is none.
+fn known_labels(labels: &[u8], classes: &[String], path: Option<&Path>) -> Result<(), Error> {
+    let (Some(path), Some((k, label))) =
+        (path, labels.iter().enumerate().find(|(_, l)| usize::from(**l) >= classes.len()))
+    else {
+        return Ok(());
+    };
+    let (path, last) = (path.display(), classes.len().saturating_sub(1));
+    Err(Error::Usage(format!(
+        "{path} has the label {label} for image {k}, and the network's classes are 0 to {last}; count labels from 0"
+    )))
 }
 
 /// The images as the network takes them.

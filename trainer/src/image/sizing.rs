@@ -84,19 +84,27 @@ pub fn input([channels, height, width]: [usize; 3], longest: usize) -> [usize; 3
 /// [`SizingError::TooLarge`] if none does.
 pub fn choose(input: [usize; 3], classes: &[String], board: &Board) -> Result<Sized, SizingError> {
     let [channels, height, width] = input;
-    let mut smallest = None;
+    let (mut smallest, mut refused) = (None, None);
     for filters in WIDTHS {
         let name = format!("compact{filters}-{channels}x{height}x{width}");
-        let sized = measure(preset(&name, classes.len())?, classes, board)?;
+        let sized = match measure(preset(&name, classes.len())?, classes, board) {
+            // More than any device takes: a narrower one may do.
+            Err(error @ SizingError::Export(_)) => {
+                refused = Some(error);
+                continue;
+            }
+            measured => measured?,
+        };
         let fits = sized.flash <= board.flash && sized.ram as f64 <= RAM_SHARE * board.ram as f64;
         if fits && sized.instructions <= MOST_INSTRUCTIONS {
             return Ok(sized);
         }
         smallest = Some((sized, fits));
     }
-    match smallest {
-        Some((sized, true)) => Ok(sized),
-        smallest => {
+    match (smallest, refused) {
+        (Some((sized, true)), _) => Ok(sized),
+        (None, Some(refused)) => Err(refused),
+        (smallest, _) => {
             let (flash, ram) = smallest.map_or((0, 0), |(sized, _)| (sized.flash, sized.ram));
             Err(SizingError::TooLarge { board: board.name, height, width, flash, ram, room: [board.flash, board.ram] })
         }
