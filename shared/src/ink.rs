@@ -116,10 +116,12 @@ impl Ink {
             let at = inside(row, above, self.height).zip(inside(column, before, self.width));
             let at = at.map(|(row, column)| (self.top + row) * columns + self.left + column);
             let value = at.and_then(|at| image.get(at)).copied().unwrap_or(self.ground);
-            u64::from(value.clamp(self.ground, self.peak).saturating_sub(self.ground))
+            u64::from(value.min(self.peak).saturating_sub(self.ground))
         };
-        for (row, line) in out.chunks_exact_mut(wide.max(1)).enumerate().take(rows) {
-            for (column, byte) in line.iter_mut().enumerate() {
+        for row in 0..rows {
+            let first = row.saturating_mul(wide);
+            let Some(line) = out.get_mut(first..first.saturating_add(wide)) else { break };
+            for (column, out) in line.iter_mut().enumerate() {
                 let (mut sum, mut total) = (0, 0);
                 for (y, down) in taps(row, side, rows) {
                     let (mut across, mut weights) = (0, 0);
@@ -130,9 +132,10 @@ impl Ink {
                     sum += down * across;
                     total += down * weights;
                 }
-                // Rounded to nearest, halves up. Weights sum up to at least one.
-                let whole = (total * range).max(1);
-                *byte = ((sum * 255 * 2 + whole) / (2 * whole)).min(255) as u8;
+                // Rounded to nearest, halves up. No pixel is without weight.
+                let whole = total * range;
+                let byte = (sum * 255 * 2 + whole).checked_div(2 * whole);
+                *out = byte.map_or(0, |byte| byte.min(255) as u8);
             }
         }
     }
@@ -159,8 +162,8 @@ fn levels(image: &[u8]) -> Option<(u8, u8, u8)> {
             *count += 1;
         }
     }
-    let quantile = |share: usize| {
-        let wanted = (image.len() / share) as u32;
+    let quantile = |wanted: usize| {
+        let wanted = wanted as u32;
         let mut below = 0;
         let reached = histogram.iter().position(|count| {
             below += count;
@@ -168,7 +171,7 @@ fn levels(image: &[u8]) -> Option<(u8, u8, u8)> {
         });
         reached.unwrap_or(255) as u32
     };
-    let (ground, bottom) = (quantile(GROUND), quantile(BOTTOM));
+    let (ground, bottom) = (quantile(image.len() / GROUND), quantile(image.len() / BOTTOM));
     let peak = u32::from(image.iter().copied().max()?);
     let range = peak.saturating_sub(ground);
     let above = (range / RANGE).max(SCATTERS * (ground - bottom.min(ground)));
@@ -205,7 +208,8 @@ fn root(pieces: &mut [u32], mut at: usize) -> usize {
 
 /// Joins neighboring pixels above the threshold, and returns the pixels of the largest piece.
 fn connect(image: &[u8], columns: usize, threshold: u8, pieces: &mut [u32]) -> u32 {
-    let mut largest = 0;
+    // Not zero, as there are pixels; the compiler does not know.
+    let (columns, mut largest) = (columns.max(1), 0);
     let ink = |at: usize| image.get(at).is_some_and(|value| *value > threshold);
     for at in (0..image.len()).filter(|at| ink(*at)) {
         if let Some(word) = pieces.get_mut(at) {

@@ -5,9 +5,6 @@
 //! or without: `flip,crop:4,noise:0.1`; they are applied in that order. The changes of an image are a function of the seed, the
 //! step and the place in the batch alone, whatever the number of threads, so that a training can be resumed to the same bits.
 //! Labels stay, but for mixup, which mixes them too. Pixels may leave 0 to 1, as under shifts.
-//!
-//! Cost for an image of 32 x 32 in three channels on one core, of 2.3 ms for its part of a step of ResNet-8: flip and crop below
-//! 3 microseconds; brightness and contrast 2; affine, rotation and scale 20; blur 50; noise 90.
 
 mod affine;
 mod blur;
