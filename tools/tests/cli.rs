@@ -253,6 +253,31 @@ fn an_outbreak_is_calibrated_from_its_published_counts() {
     assert!(failure(&sirocco(&[&common[..], &["--free", "beta"]].concat()), 2).contains("--model"));
 }
 
+/// A count of 2 in place of 258 is named, whether its scatter is given or estimated; published counts have none that is.
+#[test]
+fn an_observation_that_no_chance_explains_is_named() {
+    let published = common::root().join("tests/data/influenza-boarding-school-1978.csv");
+    let folder = tempfile::tempdir().unwrap();
+    let mistaken = folder.path().join("mistaken.csv");
+    let text = std::fs::read_to_string(&published).unwrap();
+    std::fs::write(&mistaken, text.replace("6,I,258", "6,I,2")).unwrap();
+    let calibrated = |table: &std::path::Path, more: &[&str]| {
+        let domain = "t=0:14,I0=0.001:0.02,R0=0:0.05,beta=1:2.5,gamma=0.2:0.8";
+        let options = ["--population", "763", "--fix", "R0=0", "--domain", domain, "--free", "I0,beta,gamma"];
+        let table = ["calibrate", "--observations", table.to_str().unwrap()];
+        sirocco(&[&table[..], &options, more].concat())
+    };
+    assert_eq!(json(&calibrated(&published, &["--json"])).get("outlier"), None);
+    for sigma in [&[][..], &["--sigma", "20"]] {
+        let report = json(&calibrated(&mistaken, &[sigma, &["--json"]].concat()));
+        assert_eq!((&report["outlier"]["t"], &report["outlier"]["component"]), (&6.0.into(), &"i".into()), "{report}");
+        let text = String::from_utf8(calibrated(&mistaken, sigma).stdout).unwrap();
+        assert!(text.contains("I = 2.0 at t = 6 is "), "{text}");
+        // The forecast is in people.
+        assert!(text.contains("S, people"), "{text}");
+    }
+}
+
 #[test]
 fn the_reproduction_number_is_printed_by_day_with_a_figure() {
     let folder = tempfile::tempdir().unwrap();
