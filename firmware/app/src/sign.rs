@@ -8,7 +8,7 @@ use sirocco::wire::{self, Ask, Hello, Message, PROTOCOL_VERSION, REQUESTS, Respo
 /// of a Cortex-M3 with the built-in model, and some 200 million with the widest network.
 const WORK: usize = MAX_OBSERVATIONS;
 
-/// What this device can do.
+/// The answer to `Hello`: how many kinds of requests this device knows, and how long its frames and chunks may be.
 pub fn hello() -> Response {
     ask::Hello::response(Hello { requests: REQUESTS, frame: MAX_FRAME as u16, chunk: MAX_CHUNK as u16 })
 }

@@ -1,9 +1,10 @@
-//! What lies below transparent pixels and in margins.
+//! The color that shows through transparent pixels, and with which margins are filled where a picture does not have the network's
+//! shape.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What lies below transparent pixels and in margins.
+/// The color that shows through transparent pixels, and with which margins are filled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Background {
     /// Below transparent pixels the opposite of their ink: white below dark ink, black below light ink. In margins the mean

@@ -38,7 +38,7 @@ pub struct Preparation {
     pub part: Part,
     /// How it is fitted to the network's rows and columns.
     pub fit: Fit,
-    /// What lies below transparent pixels and in margins.
+    /// The color that shows through transparent pixels, and with which margins are filled.
     pub background: Background,
     /// Whether every value v becomes 255 - v in the end.
     pub invert: bool,
@@ -200,7 +200,7 @@ impl Fitting {
         Fitting { from, to, inner, resampling: Resampling::new([from.height, from.width], inner) }
     }
 
-    /// Whether the picture leaves margins.
+    /// Whether the fitted picture fills less than the network's input, so that margins remain around it.
     pub fn has_margins(&self) -> bool {
         self.inner != self.to
     }
